@@ -1,0 +1,24 @@
+//! The room every other room opens onto: the tick and its phases, time, stable identity, keyed randomness, timers, and
+//! the registry that lets the whole world be digested, encoded and restored.
+
+mod id;
+mod phase;
+mod plugin;
+mod random;
+mod registry;
+mod snapshot;
+mod table;
+mod time;
+mod timers;
+mod wheel;
+
+pub use id::{StableId, StableIds};
+pub use phase::{Phase, Tick};
+pub use plugin::KernelPlugin;
+pub use random::{Purpose, Secret};
+pub use registry::{Channel, RecordApp, Registry, Unregistered};
+pub use snapshot::{Difference, Digest, RestoreError, difference, digest, encode_world, restore_world};
+pub use table::Table;
+pub use time::{Elapsed, Now, TICK};
+pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};
+pub use wheel::TimerWheel;

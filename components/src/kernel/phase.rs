@@ -1,0 +1,37 @@
+//! The tick and its phases.
+
+use bevy_ecs::schedule::{ScheduleLabel, SystemSet};
+
+/// The one schedule: `App::update` runs it exactly once.
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tick;
+
+/// The phases of a tick, strictly in this order.
+///
+/// A message is read in a later phase of the tick it was written in, or in a later system of the same phase.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The single place where input enters. Time advances, inputs become messages. Nothing else happens.
+    Ingress,
+    /// Timers that are owed fire, in the order of their deadlines, as `TimerFired` messages.
+    Timers,
+    /// SIP messages meet transactions (RFC 3261 section 17): retransmissions end here, the rest goes up.
+    Transactions,
+    /// What transactions let through meets dialogs (RFC 3261 section 12).
+    Dialogs,
+    /// Calls arrive, are answered, change state and end.
+    Sessions,
+    /// Users' systems and the call engine: they read facts of this tick and write requests.
+    Behaviour,
+    /// The requests written so far (by behaviours, by the API) are checked against limits and carried out.
+    Admission,
+    /// Received packets meet streams; rooms are mixed; packets to send are made. Its results reach the other phases only
+    /// as recorded facts, in the next tick.
+    Media,
+    /// What ended is despawned and what it held is returned.
+    Cleanup,
+    /// The single place where output leaves: SIP is written, packets are handed over.
+    Egress,
+    /// Counters and digests. Changes nothing that another phase reads.
+    Observe,
+}

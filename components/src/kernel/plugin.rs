@@ -1,0 +1,86 @@
+//! Assembles the kernel.
+
+use super::registry::ScratchChecks;
+use super::timers::TimerKinds;
+use super::{Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Tick, snapshot, time};
+use bevy_app::{App, Plugin};
+use bevy_ecs::component::ComponentId;
+use bevy_ecs::message::message_update_system;
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
+
+/// The tick, its phases, time, ids, randomness, timers and the registry. Every world has it, and has it first.
+#[derive(Clone, Debug)]
+pub struct KernelPlugin {
+    /// The world's secret seed.
+    pub secret: Secret,
+    /// The index of this world among the worlds of the process.
+    pub world: u8,
+    /// How often this world's state directory was started before.
+    pub epoch: u16,
+}
+
+impl Default for KernelPlugin {
+    fn default() -> Self {
+        Self { secret: Secret([0; 32]), world: 0, epoch: 0 }
+    }
+}
+
+impl Plugin for KernelPlugin {
+    fn build(&self, app: &mut App) {
+        app.main_mut().update_schedule = Some(Tick.intern());
+        app.init_schedule(Tick).edit_schedule(Tick, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+            schedule.set_build_settings(ScheduleBuildSettings {
+                ambiguity_detection: LogLevel::Error,
+                ..Default::default()
+            });
+            schedule.configure_sets(
+                (
+                    Phase::Ingress,
+                    Phase::Timers,
+                    Phase::Transactions,
+                    Phase::Dialogs,
+                    Phase::Sessions,
+                    Phase::Behaviour,
+                    Phase::Admission,
+                    Phase::Media,
+                    Phase::Cleanup,
+                    Phase::Egress,
+                    Phase::Observe,
+                )
+                    .chain(),
+            );
+        });
+        app.init_resource::<Registry>().init_resource::<ScratchChecks>().init_resource::<TimerKinds>();
+        know_what_is_here(app.world_mut());
+        app.unrecorded_resource(Elapsed::default())
+            .record_resource(StableIds::new(self.world, self.epoch), "kernel.stable_ids")
+            .record_resource(Now::default(), "kernel.now")
+            .record_resource(self.secret.clone(), "kernel.secret")
+            .derived::<StableId>();
+        app.add_systems(Tick, time::advance.before(Phase::Ingress));
+        app.add_systems(Tick, end_tick.after(Phase::Observe));
+    }
+}
+
+/// What the libraries put into every world (schedules, message registry, defaults) is the same in every run.
+fn know_what_is_here(world: &mut World) {
+    let here: Vec<ComponentId> =
+        world.archetypes().iter().flat_map(|archetype| archetype.components().to_vec()).collect();
+    let mut registry = world.resource_mut::<Registry>();
+    for id in here {
+        registry.knows(id);
+    }
+}
+
+/// Drops the messages of the tick (they are double-buffered, so twice) and sets the next step back to one tick.
+fn end_tick(world: &mut World) {
+    for _ in 0..2 {
+        if let Err(error) = world.run_system_cached(message_update_system) {
+            tracing::error!(%error, "messages could not be cleared");
+        }
+    }
+    world.resource_mut::<Elapsed>().0 = 1;
+    debug_assert!(snapshot::scratch_is_empty(world), "a scratch resource is not empty at the end of a tick");
+}

@@ -1,0 +1,122 @@
+//! Timers as systems see them: start, cancel, and a message when one fires.
+
+use super::{Now, Phase, RecordApp, Tick, TimerWheel};
+use bevy_app::App;
+use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
+use bevy_ecs::world::DeferredWorld;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// The timers of kind `T`: at most one an entity.
+///
+/// ```
+/// # use ringworld_components::kernel::*;
+/// # use bevy_ecs::prelude::*;
+/// # use std::time::Duration;
+/// struct Nag;
+/// fn nag(mut fired: MessageReader<TimerFired<Nag>>, mut timers: Timers<Nag>) {
+///     for nagged in fired.read() {
+///         timers.start(nagged.owner, Duration::from_secs(10));
+///     }
+/// }
+/// # let mut app = bevy_app::App::empty();
+/// # app.add_plugins(KernelPlugin::default());
+/// app.add_timer::<Nag>("nag");
+/// app.add_systems(Tick, nag.in_set(Phase::Behaviour));
+/// # app.update();
+/// ```
+#[derive(SystemParam)]
+pub struct Timers<'w, T: Send + Sync + 'static> {
+    wheel: ResMut<'w, TimerWheel<T>>,
+    now: Res<'w, Now>,
+}
+
+impl<T: Send + Sync + 'static> Timers<'_, T> {
+    /// Starts the timer of `owner`, or starts it anew. It fires `after` from now, at the end of a tick at the earliest.
+    pub fn start(&mut self, owner: Entity, after: Duration) {
+        let deadline = self.now.after(after);
+        self.wheel.start(owner, deadline.0);
+    }
+
+    /// Stops the timer of `owner`. Nothing happens if none is running.
+    pub fn cancel(&mut self, owner: Entity) {
+        self.wheel.cancel(owner);
+    }
+
+    /// Whether the timer of `owner` is running.
+    pub fn is_running(&self, owner: Entity) -> bool {
+        self.wheel.deadline(owner).is_some()
+    }
+}
+
+/// The timer of kind `T` that `owner` had started is due.
+#[derive(Message)]
+pub struct TimerFired<T: Send + Sync + 'static> {
+    /// Whose timer it was.
+    pub owner: Entity,
+    kind: PhantomData<fn() -> T>,
+}
+
+/// Adds kinds of timers to a world.
+pub trait TimerApp {
+    /// Adds the timers of kind `T` under a name that no other resource has.
+    fn add_timer<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self;
+}
+
+impl TimerApp for App {
+    fn add_timer<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self {
+        self.record_resource(TimerWheel::<T>::default(), name).record_message::<TimerFired<T>>();
+        self.world_mut().resource_mut::<TimerKinds>().0.push(Kind { cancel: cancel::<T>, count: count::<T> });
+        self.add_systems(Tick, fire::<T>.in_set(Phase::Timers))
+    }
+}
+
+/// How many timers are running.
+pub struct TimerCounts;
+
+impl TimerCounts {
+    /// All running timers of all kinds.
+    pub fn running(world: &World) -> usize {
+        world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.iter().map(|kind| (kind.count)(world)).sum())
+    }
+}
+
+struct Kind {
+    cancel: fn(&mut DeferredWorld, Entity),
+    count: fn(&World) -> usize,
+}
+
+#[derive(Resource, Default)]
+pub(super) struct TimerKinds(Vec<Kind>);
+
+/// Stops all timers of an entity that goes.
+pub(super) fn cancel_all(world: &mut DeferredWorld, owner: Entity) {
+    let kinds = world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.len());
+    for index in 0..kinds {
+        let cancel = world.get_resource::<TimerKinds>().and_then(|kinds| kinds.0.get(index)).map(|kind| kind.cancel);
+        if let Some(cancel) = cancel {
+            cancel(world, owner);
+        }
+    }
+}
+
+fn cancel<T: Send + Sync + 'static>(world: &mut DeferredWorld, owner: Entity) {
+    if let Some(mut wheel) = world.get_resource_mut::<TimerWheel<T>>() {
+        wheel.cancel(owner);
+    }
+}
+
+fn count<T: Send + Sync + 'static>(world: &World) -> usize {
+    world.get_resource::<TimerWheel<T>>().map_or(0, TimerWheel::len)
+}
+
+fn fire<T: Send + Sync + 'static>(
+    now: Res<Now>,
+    mut wheel: ResMut<TimerWheel<T>>,
+    mut fired: MessageWriter<TimerFired<T>>,
+) {
+    let mut due = Vec::new();
+    wheel.advance(now.0, &mut due);
+    fired.write_batch(due.into_iter().map(|owner| TimerFired { owner, kind: PhantomData }));
+}
