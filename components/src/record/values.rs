@@ -210,6 +210,30 @@ impl<T: Record> Record for Option<T> {
     }
 }
 
+impl<T: Record, E: Record> Record for Result<T, E> {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        match self {
+            Ok(value) => {
+                to.byte(1);
+                value.encode(to);
+            }
+            Err(error) => {
+                to.byte(0);
+                error.encode(to);
+            }
+        }
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(if bool::decode(from)? { Ok(T::decode(from)?) } else { Err(E::decode(from)?) })
+    }
+    fn shape(to: &mut Shape) {
+        to.open("result");
+        T::shape(to);
+        E::shape(to);
+        to.close();
+    }
+}
+
 impl<T: Record> Record for Box<T> {
     fn encode(&self, to: &mut Encoder<'_>) {
         T::encode(self, to);

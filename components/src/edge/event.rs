@@ -1,0 +1,47 @@
+//! What leaves the world for those who watch it.
+
+use crate::kernel::StableId;
+use crate::record::Record;
+
+/// A fact about a session, for subscribers outside.
+#[derive(Record, Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A call came in and waits for a decision of the handler outside.
+    Incoming {
+        /// The session.
+        session: StableId,
+        /// The caller's URI.
+        from: String,
+        /// The request URI.
+        to: String,
+        /// The Call-ID, which names the call in all logs.
+        call_id: String,
+    },
+    /// A session changed its state.
+    StateChanged {
+        /// The session.
+        session: StableId,
+        /// The state it left.
+        from: String,
+        /// The state it entered.
+        to: String,
+    },
+    /// A digit was heard.
+    Digit {
+        /// The session.
+        session: StableId,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How long it was pressed, in milliseconds.
+        duration_ms: u32,
+    },
+    /// A session ended.
+    Ended {
+        /// The session.
+        session: StableId,
+        /// Why, in words.
+        reason: String,
+        /// The SIP status that ended it, 0 if none did.
+        status: u16,
+    },
+}

@@ -1,0 +1,123 @@
+//! RTP packets and the pool that their buffers live in.
+//!
+//! A buffer is allocated once. The network thread receives into it, moves its handle (a `Box`, eight bytes) through a
+//! ring, the world reads it in place and either rewrites its header and moves it on to the sending ring or gives it back.
+//! Ownership is the protocol: no payload is copied on the way and no buffer can be used twice.
+
+use bevy_ecs::prelude::*;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The largest datagram taken from an RTP port, in bytes: 60 ms of G.711 with room for extensions. Larger ones are
+/// dropped and counted.
+pub const PACKET_BYTES_MAX: usize = 640;
+
+/// One RTP or RTCP datagram, received or to be sent.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// Our RTP port (the even one of the pair).
+    pub port: u16,
+    /// Whether it belongs to the RTCP port of the pair.
+    pub is_rtcp: bool,
+    /// The peer: where it came from, or where it goes.
+    pub peer: SocketAddr,
+    /// When it arrived, in microseconds since the world's beginning.
+    pub arrived_us: u64,
+    len: u16,
+    bytes: [u8; PACKET_BYTES_MAX],
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            is_rtcp: false,
+            peer: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            arrived_us: 0,
+            len: 0,
+            bytes: [0; PACKET_BYTES_MAX],
+        }
+    }
+}
+
+impl Packet {
+    /// The datagram.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The datagram, to rewrite in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The whole buffer, to receive or build into; say with [`Packet::set_len`] how much of it counts.
+    pub fn buffer(&mut self) -> &mut [u8; PACKET_BYTES_MAX] {
+        &mut self.bytes
+    }
+
+    /// Sets the length of the datagram, at most [`PACKET_BYTES_MAX`].
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len.min(PACKET_BYTES_MAX) as u16;
+    }
+
+    /// Copies a datagram in; false, and nothing copied, if it is too large.
+    pub fn fill(&mut self, datagram: &[u8]) -> bool {
+        let Some(place) = self.bytes.get_mut(..datagram.len()) else { return false };
+        place.copy_from_slice(datagram);
+        self.len = datagram.len() as u16;
+        true
+    }
+}
+
+/// The world's share of the buffers.
+///
+/// Taking never fails: were the pool's state visible to a system, the world would depend on the network threads. When it
+/// is empty a buffer is allocated and counted; what is given back beyond the share is freed.
+#[derive(Resource, Debug)]
+pub struct PacketPool {
+    free: Vec<Box<Packet>>,
+    share: usize,
+    /// How often the pool was empty.
+    pub misses: u64,
+    /// How often a buffer was taken from the pool.
+    pub hits: u64,
+}
+
+impl PacketPool {
+    /// A pool that keeps up to `share` buffers. They are allocated when first needed.
+    pub fn new(share: usize) -> Self {
+        Self { free: Vec::new(), share, misses: 0, hits: 0 }
+    }
+
+    /// A buffer, of unspecified content.
+    pub fn take(&mut self) -> Box<Packet> {
+        match self.free.pop() {
+            Some(packet) => {
+                self.hits += 1;
+                packet
+            }
+            None => {
+                self.misses += 1;
+                Box::default()
+            }
+        }
+    }
+
+    /// Gives a buffer back.
+    pub fn give(&mut self, packet: Box<Packet>) {
+        if self.free.len() < self.share {
+            self.free.push(packet);
+        }
+    }
+
+    /// How many buffers are free.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Takes up to `count` free buffers away, to return them to the network thread.
+    pub fn spare(&mut self, count: usize) -> impl Iterator<Item = Box<Packet>> + '_ {
+        let from = self.free.len().saturating_sub(count);
+        self.free.drain(from..)
+    }
+}
