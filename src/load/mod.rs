@@ -1,0 +1,42 @@
+//! Simulated callers: the load behind `ringworld demo` and `ringworld bench`, the softphone behind `ringworld call`,
+//! and the test peers.
+//!
+//! Nothing in this folder uses a type or a function of the switch: it reads and writes its own SIP text, SDP, RTP and
+//! G.711, runs its own transactions, and listens with its own Goertzel filters, so that one error cannot hide on both
+//! sides of a call.
+//!
+//! - [`run`] drives a fleet of callers by a [`Plan`] and says in a [`Report`] what they went through and heard.
+//! - [`Answerer`] is the other side: it answers calls, and echoes or stays silent.
+//!
+//! ```no_run
+//! use ringworld::load::{self, Plan, Service};
+//!
+//! let target = "127.0.0.1:5060".parse().unwrap();
+//! let plan = Plan::new(target).with(Service::echo(100)).with(Service::rooms("demo", 10, 10));
+//! let report = load::run(&plan, |progress| println!("{} of {}", progress.ended, progress.planned)).unwrap();
+//! assert_eq!(report.echo.exact, 100);
+//! ```
+
+pub mod answerer;
+mod call;
+mod clock;
+mod fleet;
+mod g711;
+mod group;
+mod hearing;
+mod media;
+mod message;
+mod net;
+mod plan;
+mod report;
+mod rtp;
+mod sdp;
+mod tone;
+mod worker;
+mod write;
+
+pub use answerer::{Answerer, Behaviour};
+pub use fleet::{LoadError, run};
+pub use g711::Law;
+pub use plan::{Hears, Plan, Service};
+pub use report::{HeardCount, Progress, Quantiles, Report};

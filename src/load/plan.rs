@@ -1,0 +1,113 @@
+//! What a fleet of callers is to do.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::g711::Law;
+
+/// What the callers of a service should hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// Its own tone: an echo.
+    Itself,
+    /// All others of its group, and not itself: a conference room.
+    Others,
+    /// A tone of the switch, in Hz, while it stays silent itself.
+    Tone(u16),
+    /// Nothing, whatever it says.
+    Silence,
+    /// Not looked at.
+    Anything,
+}
+
+/// A kind of call and how many of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// User part of the request URI; `{}` becomes the group's number.
+    pub user: String,
+    /// Groups that belong together (rooms); single callers are groups of one.
+    pub groups: usize,
+    /// Callers in each group.
+    pub members: usize,
+    pub hears: Hears,
+    /// Whether callers have an RTP socket of their own and speak. Without, they only signal.
+    pub media: bool,
+}
+
+impl Service {
+    /// Callers that hear themselves at `echo`.
+    pub fn echo(calls: usize) -> Service {
+        Service { user: "echo".into(), groups: calls, members: 1, hears: Hears::Itself, media: true }
+    }
+
+    /// Rooms `conf-NAME-0`, `conf-NAME-1` ... of `members` callers each.
+    pub fn rooms(name: &str, rooms: usize, members: usize) -> Service {
+        Service { user: format!("conf-{name}-{{}}"), groups: rooms, members, hears: Hears::Others, media: true }
+    }
+
+    /// Calls without media: the offer's port is bound once and shared, nothing is sent from it.
+    pub fn signalling(user: &str, calls: usize) -> Service {
+        Service { user: user.into(), groups: calls, members: 1, hears: Hears::Anything, media: false }
+    }
+}
+
+/// What a fleet of callers is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the switch listens for SIP over UDP.
+    pub target: SocketAddr,
+    /// The callers' own address.
+    pub bind: IpAddr,
+    pub services: Vec<Service>,
+    /// New calls a second; hang-ups of a group are spread by the same rate.
+    pub rate_per_s: u32,
+    /// How long a group stays after its last member was answered. Zero hangs up at once.
+    pub hold: Duration,
+    /// How long a call may ring before it is cancelled.
+    pub ring_limit: Duration,
+    /// Laws to offer; callers take turns in which one they prefer.
+    pub laws: Vec<Law>,
+    /// Threads to drive the callers; a group stays on one.
+    pub threads: usize,
+    /// When set, callers hang up early and no further ones start.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl Plan {
+    /// 100 calls a second, held for five seconds, from the loopback address of the target's family.
+    pub fn new(target: SocketAddr) -> Plan {
+        let bind = match target.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        Plan {
+            target,
+            bind,
+            services: Vec::new(),
+            rate_per_s: 100,
+            hold: Duration::from_secs(5),
+            ring_limit: Duration::from_secs(60),
+            laws: vec![Law::Pcmu, Law::Pcma],
+            threads: 1,
+            stop: None,
+        }
+    }
+
+    /// Adds a service.
+    pub fn with(mut self, service: Service) -> Plan {
+        self.services.push(service);
+        self
+    }
+
+    /// All calls of all services.
+    pub fn calls(&self) -> usize {
+        self.services.iter().map(|service| service.groups * service.members).sum()
+    }
+
+    /// Calls that open a socket of their own.
+    pub(crate) fn sockets(&self) -> usize {
+        self.services.iter().filter(|service| service.media).map(|service| service.groups * service.members).sum()
+    }
+}
