@@ -7,5 +7,10 @@
 // The derive of `Record` names this crate by its name, inside it too.
 extern crate self as ringworld_components;
 
+pub mod audio;
+pub mod call;
+pub mod edge;
 pub mod kernel;
+pub mod media;
 pub mod record;
+pub mod wire;

@@ -1,5 +1,6 @@
 //! What leaves the world for those who watch it.
 
+use crate::call::{EndCause, SessionState};
 use crate::kernel::StableId;
 use crate::record::Record;
 
@@ -22,9 +23,9 @@ pub enum Event {
         /// The session.
         session: StableId,
         /// The state it left.
-        from: String,
+        from: SessionState,
         /// The state it entered.
-        to: String,
+        to: SessionState,
     },
     /// A digit was heard.
     Digit {
@@ -39,8 +40,8 @@ pub enum Event {
     Ended {
         /// The session.
         session: StableId,
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        cause: EndCause,
         /// The SIP status that ended it, 0 if none did.
         status: u16,
     },

@@ -1,6 +1,6 @@
 //! Inputs and outputs of a world.
 
-use super::{Command, ConnId, Event, Flow, Packet, Reply, Target};
+use super::{Command, ConnId, Event, Flow, PacketHandle, Reply, Target};
 use crate::kernel::StableId;
 use crate::record::Record;
 use crate::wire::sip;
@@ -33,7 +33,7 @@ pub enum Input {
     /// A pair of RTP and RTCP ports is open and at our disposal; the number is that of the even (RTP) port.
     PortOpened(u16),
     /// A datagram on an RTP or RTCP port.
-    Rtp(Box<Packet>),
+    Rtp(PacketHandle),
     /// Somebody outside wants something.
     Command(Command),
 }
@@ -79,7 +79,7 @@ pub enum Output {
 
 /// A packet to send from the RTP port `packet.port` to `packet.peer`.
 #[derive(Debug)]
-pub struct RtpOut(pub Box<Packet>);
+pub struct RtpOut(pub PacketHandle);
 
 /// The outputs of the last tick, in order. Taken away by whoever runs the world.
 #[derive(Resource, Debug, Default)]

@@ -13,4 +13,4 @@ pub use command::{Command, Operation, PlaceCall, Refusal, Reply};
 pub use event::Event;
 pub use flow::{ConnId, Flow, Target, Transport};
 pub use io::{Input, Inputs, Output, Outputs, RtpOut, SendFailure};
-pub use packet::{PACKET_BYTES_MAX, Packet, PacketPool};
+pub use packet::{PACKET_BYTES_MAX, Packet, PacketHandle, PacketPool};

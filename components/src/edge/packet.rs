@@ -4,6 +4,7 @@
 //! ring, the world reads it in place and either rewrites its header and moves it on to the sending ring or gives it back.
 //! Ownership is the protocol: no payload is copied on the way and no buffer can be used twice.
 
+use crate::wire::rtp::{self, RtpHeader};
 use bevy_ecs::prelude::*;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -25,6 +26,9 @@ pub struct Packet {
     len: u16,
     bytes: [u8; PACKET_BYTES_MAX],
 }
+
+/// What moves through the rings in place of a packet.
+pub type PacketHandle = Box<Packet>;
 
 impl Default for Packet {
     fn default() -> Self {
@@ -60,6 +64,15 @@ impl Packet {
         self.len = len.min(PACKET_BYTES_MAX) as u16;
     }
 
+    /// Builds an RTP packet; false if it is too large.
+    pub fn write_rtp(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
+        let Some(start) = rtp::write_header(&mut self.bytes, header) else { return false };
+        let Some(place) = self.bytes.get_mut(start..start + payload.len()) else { return false };
+        place.copy_from_slice(payload);
+        self.len = (start + payload.len()) as u16;
+        true
+    }
+
     /// Copies a datagram in; false, and nothing copied, if it is too large.
     pub fn fill(&mut self, datagram: &[u8]) -> bool {
         let Some(place) = self.bytes.get_mut(..datagram.len()) else { return false };
@@ -75,7 +88,7 @@ impl Packet {
 /// is empty a buffer is allocated and counted; what is given back beyond the share is freed.
 #[derive(Resource, Debug)]
 pub struct PacketPool {
-    free: Vec<Box<Packet>>,
+    free: Vec<PacketHandle>,
     share: usize,
     /// How often the pool was empty.
     pub misses: u64,
@@ -90,7 +103,7 @@ impl PacketPool {
     }
 
     /// A buffer, of unspecified content.
-    pub fn take(&mut self) -> Box<Packet> {
+    pub fn take(&mut self) -> PacketHandle {
         match self.free.pop() {
             Some(packet) => {
                 self.hits += 1;
@@ -104,7 +117,7 @@ impl PacketPool {
     }
 
     /// Gives a buffer back.
-    pub fn give(&mut self, packet: Box<Packet>) {
+    pub fn give(&mut self, packet: PacketHandle) {
         if self.free.len() < self.share {
             self.free.push(packet);
         }
@@ -116,7 +129,7 @@ impl PacketPool {
     }
 
     /// Takes up to `count` free buffers away, to return them to the network thread.
-    pub fn spare(&mut self, count: usize) -> impl Iterator<Item = Box<Packet>> + '_ {
+    pub fn spare(&mut self, count: usize) -> impl Iterator<Item = PacketHandle> + '_ {
         let from = self.free.len().saturating_sub(count);
         self.free.drain(from..)
     }

@@ -107,14 +107,17 @@ fn forget(mut world: DeferredWorld, context: HookContext) {
     super::timers::cancel_all(&mut world, context.entity);
 }
 
-/// An entity is encoded as its stable id and found again by it.
+/// An entity is encoded as its stable id and found again by it. One that is gone is encoded as 0, and decoded as the
+/// placeholder, which is never found either.
 impl Record for Entity {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.entity(self.to_bits());
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let bits = from.entity()?.ok_or(DecodeError::Entity { id: 0 })?;
-        Entity::try_from_bits(bits).ok_or(DecodeError::Range)
+        match from.entity()? {
+            Some(bits) => Entity::try_from_bits(bits).ok_or(DecodeError::Range),
+            None => Ok(Entity::PLACEHOLDER),
+        }
     }
     fn shape(to: &mut Shape) {
         to.leaf("entity");

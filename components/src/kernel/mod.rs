@@ -13,7 +13,7 @@ mod timers;
 mod wheel;
 
 pub use id::{StableId, StableIds};
-pub use phase::{Phase, Tick};
+pub use phase::{Phase, Step, Tick};
 pub use plugin::KernelPlugin;
 pub use random::{Purpose, Secret};
 pub use registry::{Channel, RecordApp, Registry, Unregistered};

@@ -35,3 +35,20 @@ pub enum Phase {
     /// Counters and digests. Changes nothing that another phase reads.
     Observe,
 }
+
+/// The steps of those phases in which several plugins take part, in this order within their phase.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// In `Media`: packets reach their streams.
+    Receive,
+    /// In `Media`: rooms are mixed.
+    Mix,
+    /// In `Cleanup`: sessions are despawned, with all that they own.
+    Reap,
+    /// In `Cleanup`: what they shared is looked at.
+    Close,
+    /// In `Egress`: messages are written.
+    Write,
+    /// In `Egress`: what was written leaves.
+    Flush,
+}

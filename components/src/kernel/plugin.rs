@@ -2,10 +2,10 @@
 
 use super::registry::ScratchChecks;
 use super::timers::TimerKinds;
-use super::{Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Tick, snapshot, time};
+use super::{Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Step, Tick, snapshot, time};
 use bevy_app::{App, Plugin};
 use bevy_ecs::component::ComponentId;
-use bevy_ecs::message::message_update_system;
+use bevy_ecs::message::{MessageRegistry, message_update_system};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
 
@@ -51,8 +51,12 @@ impl Plugin for KernelPlugin {
                 )
                     .chain(),
             );
+            schedule.configure_sets((Step::Receive, Step::Mix).chain().in_set(Phase::Media));
+            schedule.configure_sets((Step::Reap, Step::Close).chain().in_set(Phase::Cleanup));
+            schedule.configure_sets((Step::Write, Step::Flush).chain().in_set(Phase::Egress));
         });
         app.init_resource::<Registry>().init_resource::<ScratchChecks>().init_resource::<TimerKinds>();
+        app.init_resource::<MessageRegistry>();
         know_what_is_here(app.world_mut());
         app.unrecorded_resource(Elapsed::default())
             .record_resource(StableIds::new(self.world, self.epoch), "kernel.stable_ids")
@@ -60,7 +64,8 @@ impl Plugin for KernelPlugin {
             .record_resource(self.secret.clone(), "kernel.secret")
             .derived::<StableId>();
         app.add_systems(Tick, time::advance.before(Phase::Ingress));
-        app.add_systems(Tick, end_tick.after(Phase::Observe));
+        // Messages are double-buffered: updated twice, none is left at the end of the tick.
+        app.add_systems(Tick, (message_update_system, message_update_system, end_tick).chain().after(Phase::Observe));
     }
 }
 
@@ -74,13 +79,8 @@ fn know_what_is_here(world: &mut World) {
     }
 }
 
-/// Drops the messages of the tick (they are double-buffered, so twice) and sets the next step back to one tick.
+/// Sets the next step back to one tick.
 fn end_tick(world: &mut World) {
-    for _ in 0..2 {
-        if let Err(error) = world.run_system_cached(message_update_system) {
-            tracing::error!(%error, "messages could not be cleared");
-        }
-    }
     world.resource_mut::<Elapsed>().0 = 1;
     debug_assert!(snapshot::scratch_is_empty(world), "a scratch resource is not empty at the end of a tick");
 }

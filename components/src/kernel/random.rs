@@ -35,6 +35,11 @@ pub enum Purpose {
 }
 
 impl Secret {
+    /// Seeds the hashes by which messages find transactions and dialogs, so that nobody outside can make them collide.
+    pub fn table_seed(&self) -> u64 {
+        self.bits(StableId(0), Now(0), Purpose::TableSeed, 0) as u64
+    }
+
     /// 128 random bits for `purpose` of the entity `id` at `now`; `counter` tells several of one tick apart.
     pub fn bits(&self, id: StableId, now: Now, purpose: Purpose, counter: u32) -> u128 {
         let mut input = [0u8; 21];

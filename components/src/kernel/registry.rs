@@ -195,7 +195,9 @@ impl RecordApp for App {
 
 /// The emptiness checks of scratch resources; closures, so they can't stand in [`Exempt`].
 #[derive(Resource, Default)]
-pub(super) struct ScratchChecks(Vec<Box<dyn Fn(&World) -> bool + Send + Sync>>);
+pub(super) struct ScratchChecks(Vec<Check>);
+
+type Check = Box<dyn Fn(&World) -> bool + Send + Sync>;
 
 impl ScratchChecks {
     pub(super) fn all_empty(&self, world: &World) -> bool {

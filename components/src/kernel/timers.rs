@@ -62,14 +62,26 @@ pub struct TimerFired<T: Send + Sync + 'static> {
 pub trait TimerApp {
     /// Adds the timers of kind `T` under a name that no other resource has.
     fn add_timer<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self;
+    /// The same for timers that only `Phase::Media` looks at: they belong to the media digest.
+    fn add_timer_of_media<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self;
 }
 
 impl TimerApp for App {
     fn add_timer<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self {
-        self.record_resource(TimerWheel::<T>::default(), name).record_message::<TimerFired<T>>();
-        self.world_mut().resource_mut::<TimerKinds>().0.push(Kind { cancel: cancel::<T>, count: count::<T> });
-        self.add_systems(Tick, fire::<T>.in_set(Phase::Timers))
+        self.record_resource(TimerWheel::<T>::default(), name);
+        add_kind::<T>(self)
     }
+
+    fn add_timer_of_media<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self {
+        self.record_media_resource(TimerWheel::<T>::default(), name);
+        add_kind::<T>(self)
+    }
+}
+
+fn add_kind<T: Send + Sync + 'static>(app: &mut App) -> &mut App {
+    app.record_message::<TimerFired<T>>();
+    app.world_mut().resource_mut::<TimerKinds>().0.push(Kind { cancel: cancel::<T>, count: count::<T> });
+    app.add_systems(Tick, fire::<T>.in_set(Phase::Timers))
 }
 
 /// How many timers are running.

@@ -111,6 +111,26 @@ impl<const N: usize> Record for [u8; N] {
     }
 }
 
+impl<T: Record, const N: usize> Record for [Vec<T>; N] {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        for list in self {
+            list.encode(to);
+        }
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut lists = [const { Vec::new() }; N];
+        for list in &mut lists {
+            *list = Vec::decode(from)?;
+        }
+        Ok(lists)
+    }
+    fn shape(to: &mut Shape) {
+        to.open(&format!("{N}lists"));
+        T::shape(to);
+        to.close();
+    }
+}
+
 impl Record for String {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.bytes(self.as_bytes());

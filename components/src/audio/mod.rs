@@ -1,0 +1,47 @@
+//! Sound as data: codecs, mixing, the jitter buffer, tones, telephone-events.
+//!
+//! Pure functions and small state machines on one value. Nothing here knows a clock, a socket or the world; whoever owns
+//! a state steps it once per media frame of 20 ms. All of it is integer arithmetic and bit-identical on every machine, but
+//! [`goertzel`], which serves those who listen from outside the world.
+
+pub mod concealment;
+pub mod g711;
+pub mod goertzel;
+pub mod jitter;
+pub mod mix;
+pub mod telephone_event;
+pub mod tone;
+
+pub use concealment::Concealer;
+pub use g711::{Law, Pcma, Pcmu};
+pub use jitter::{JitterBuffer, JitterCounters, JitterLimits, PopOutcome, PushOutcome};
+pub use tone::ToneGenerator;
+
+/// Samples per second of everything in this module.
+pub const SAMPLE_RATE_HZ: u32 = 8000;
+
+/// Samples in one media frame of 20 ms.
+pub const FRAME_SAMPLES: usize = 160;
+
+/// One media frame of linear samples.
+pub type Frame = [i16; FRAME_SAMPLES];
+
+/// One media frame as G.711 carries it: a byte a sample.
+pub type EncodedFrame = [u8; FRAME_SAMPLES];
+
+/// A codec between linear samples and RTP payloads.
+///
+/// ```
+/// use ringworld_components::audio::{AudioCodec, Pcmu};
+///
+/// let (mut payload, mut pcm) = ([0u8; 3], [0i16; 3]);
+/// assert_eq!(Pcmu.encode(&[0, 1000, -1000], &mut payload), 3);
+/// assert_eq!(Pcmu.decode(&payload, &mut pcm), 3);
+/// assert_eq!(pcm, [0, 988, -988]);
+/// ```
+pub trait AudioCodec {
+    /// Decodes as much of `payload` as `pcm` has room for; returns the samples written.
+    fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize;
+    /// Encodes as much of `pcm` as `payload` has room for; returns the bytes written.
+    fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize;
+}

@@ -1,0 +1,63 @@
+//! What a call can be connected to inside the switch.
+
+use crate::record::Record;
+use bevy_ecs::prelude::*;
+
+/// A built-in service, or a refusal, named by the user part of a request URI.
+#[derive(Component, Record, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// `echo`: the caller hears himself.
+    Echo,
+    /// `tone`: 440 Hz; `tone-HZ` another one.
+    Tone(u16),
+    /// `silence`: comfort for tests; packets of silence.
+    Silence,
+    /// `conf-NAME`: a room.
+    Conference(String),
+    /// `ring-N`: rings N seconds, then echo.
+    RingThenEcho {
+        /// How long it rings.
+        seconds: u16,
+    },
+    /// `busy` (486) and `reject-NNN`.
+    Reject(u16),
+    /// Media are handled by whoever gave the session description.
+    Foreign,
+}
+
+/// The longest name of a room, in bytes.
+pub const ROOM_NAME_BYTES_MAX: usize = 64;
+
+impl Service {
+    /// The service that a user part names; `None` if it names none.
+    ///
+    /// ```
+    /// use ringworld_components::call::Service;
+    /// assert_eq!(Service::named("conf-lobby"), Some(Service::Conference("lobby".into())));
+    /// assert_eq!(Service::named("reject-604"), Some(Service::Reject(604)));
+    /// assert_eq!(Service::named("alice"), None);
+    /// ```
+    pub fn named(user: &str) -> Option<Self> {
+        let number = |text: &str| text.parse::<u16>().ok();
+        Some(match user {
+            "echo" => Self::Echo,
+            "tone" => Self::Tone(440),
+            "silence" => Self::Silence,
+            "busy" => Self::Reject(486),
+            _ => {
+                if let Some(name) = user.strip_prefix("conf-") {
+                    let legal = !name.is_empty() && name.len() <= ROOM_NAME_BYTES_MAX;
+                    return legal.then(|| Self::Conference(name.to_owned()));
+                }
+                if let Some(status) = user.strip_prefix("reject-").and_then(number) {
+                    return (300..700).contains(&status).then_some(Self::Reject(status));
+                }
+                if let Some(seconds) = user.strip_prefix("ring-").and_then(number) {
+                    return Some(Self::RingThenEcho { seconds });
+                }
+                let hz = user.strip_prefix("tone-").and_then(number)?;
+                return (50..4000).contains(&hz).then_some(Self::Tone(hz));
+            }
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Sessions and how they are related to legs, dialogs and streams.
+
+use super::SessionState;
+use crate::kernel::Now;
+use crate::record::Record;
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::prelude::*;
+use bevy_ecs::world::DeferredWorld;
+use bytes::Bytes;
+
+/// A call as its users see it. Changed through [`Session::change`] alone.
+#[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
+#[component(on_add = enter, on_remove = leave)]
+pub struct Session {
+    state: SessionState,
+    since: Now,
+    /// When it was created.
+    pub created: Now,
+    /// Who started it.
+    pub role: Role,
+    /// The caller's URI.
+    pub from: Bytes,
+    /// The called URI (of an incoming call: the request URI).
+    pub to: Bytes,
+    /// Why it is ending, once it is.
+    pub ending: Option<Ending>,
+}
+
+/// How many sessions there are. Follows from the components by hooks.
+#[derive(Resource, Default, Debug)]
+pub struct Living {
+    /// Now.
+    pub sessions: u32,
+    /// The most at a time.
+    pub peak: u32,
+}
+
+fn enter(mut world: DeferredWorld, _: HookContext) {
+    if let Some(mut living) = world.get_resource_mut::<Living>() {
+        living.sessions += 1;
+        living.peak = living.peak.max(living.sessions);
+    }
+}
+
+fn leave(mut world: DeferredWorld, _: HookContext) {
+    if let Some(mut living) = world.get_resource_mut::<Living>() {
+        living.sessions = living.sessions.saturating_sub(1);
+    }
+}
+
+/// Sessions that have ended. They stay to the end of the next tick, so that everybody can look at them.
+#[derive(Resource, Record, Default, Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// In this tick.
+    pub fresh: Vec<Entity>,
+    /// In the tick before: to be despawned.
+    pub stale: Vec<Entity>,
+}
+
+/// Whether new calls are refused because the switch is shutting down.
+#[derive(Resource, Record, Default, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draining(pub bool);
+
+/// Who placed the call.
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The peer did: we are the user agent server of the first INVITE.
+    Incoming,
+    /// We did.
+    Outgoing,
+}
+
+/// How a session ended.
+#[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ending {
+    /// The cause.
+    pub cause: EndCause,
+    /// The SIP status that went with it, 0 if none.
+    pub status: u16,
+}
+
+/// Why a session ended.
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndCause {
+    /// The peer sent BYE.
+    PeerHungUp,
+    /// We did, by request of a behaviour or the API.
+    HungUp,
+    /// The caller sent CANCEL.
+    Cancelled,
+    /// A final response refused the call.
+    Rejected,
+    /// Nobody answered within the ringing time.
+    RingTimeout,
+    /// Nobody decided within the deferral time.
+    DeferralTimeout,
+    /// The call reached its maximum duration.
+    DurationLimit,
+    /// The peer's RTP stopped for too long.
+    MediaTimeout,
+    /// A transaction timed out (RFC 3261 timers B, F, H) or the 200 was never acknowledged.
+    SignallingTimeout,
+    /// A message could not be sent.
+    TransportFailure,
+    /// The peer no longer knows the dialog (481 or 408).
+    DialogLost,
+    /// The switch is shutting down.
+    Drained,
+    /// The answer that the peer sent can't be used.
+    NegotiationFailed,
+}
+
+impl EndCause {
+    /// In words, as it stands in summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PeerHungUp => "peer hung up",
+            Self::HungUp => "hung up",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::RingTimeout => "not answered in time",
+            Self::DeferralTimeout => "not decided in time",
+            Self::DurationLimit => "maximum duration reached",
+            Self::MediaTimeout => "no RTP for too long",
+            Self::SignallingTimeout => "signalling timed out",
+            Self::TransportFailure => "transport failed",
+            Self::DialogLost => "peer lost the dialog",
+            Self::Drained => "drained",
+            Self::NegotiationFailed => "no usable answer",
+        }
+    }
+}
+
+/// The change that a state machine refused. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IllegalTransition {
+    /// The state it is in.
+    pub from: SessionState,
+    /// The state it can't go to from there.
+    pub to: SessionState,
+}
+
+impl std::fmt::Display for IllegalTransition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a session can't go from {} to {}", self.from, self.to)
+    }
+}
+
+impl std::error::Error for IllegalTransition {}
+
+impl Session {
+    /// A session that was just created.
+    pub fn new(role: Role, from: Bytes, to: Bytes, now: Now) -> Self {
+        Self { state: SessionState::Initializing, since: now, created: now, role, from, to, ending: None }
+    }
+
+    /// The state it is in.
+    pub fn state(&self) -> SessionState {
+        self.state
+    }
+
+    /// Since when it is in this state.
+    pub fn since(&self) -> Now {
+        self.since
+    }
+
+    /// Goes to another state, or refuses and changes nothing. Returns the state that was left.
+    pub fn change(&mut self, to: SessionState, now: Now) -> Result<SessionState, IllegalTransition> {
+        let from = self.state;
+        if !from.can_transition_to(to) {
+            return Err(IllegalTransition { from, to });
+        }
+        self.state = to;
+        self.since = now;
+        Ok(from)
+    }
+}
+
+/// A leg belongs to a session; legs go when the session goes.
+#[derive(Component, Record, Debug)]
+#[relationship(relationship_target = Legs)]
+pub struct LegOf(pub Entity);
+
+/// The legs of a session.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = LegOf, linked_spawn)]
+pub struct Legs(Vec<Entity>);
+
+/// A dialog belongs to a leg; several of them if the INVITE was forked.
+#[derive(Component, Record, Debug)]
+#[relationship(relationship_target = Dialogs)]
+pub struct DialogOf(pub Entity);
+
+/// The dialogs of a leg.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = DialogOf, linked_spawn)]
+pub struct Dialogs(Vec<Entity>);
+
+/// A media stream belongs to a leg.
+#[derive(Component, Record, Debug)]
+#[relationship(relationship_target = Streams)]
+pub struct StreamOf(pub Entity);
+
+/// The media streams of a leg.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = StreamOf, linked_spawn)]
+pub struct Streams(Vec<Entity>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_illegal_change_is_refused_and_changes_nothing() {
+        let mut session = Session::new(Role::Incoming, Bytes::new(), Bytes::new(), Now(3));
+        let before = session.clone();
+        let refused = session.change(SessionState::OnHold, Now(9));
+        assert_eq!(refused, Err(IllegalTransition { from: SessionState::Initializing, to: SessionState::OnHold }));
+        assert_eq!(session, before);
+        assert_eq!(session.change(SessionState::Ringing, Now(9)), Ok(SessionState::Initializing));
+        assert_eq!((session.state(), session.since()), (SessionState::Ringing, Now(9)));
+    }
+}

@@ -1,0 +1,58 @@
+//! The RTP port pairs of a world.
+
+use crate::record::Record;
+use bevy_ecs::prelude::*;
+use std::collections::VecDeque;
+
+/// Port pairs that the network thread has opened for us. Free ones are used in the order in which they were offered, so a
+/// port rests as long as possible between two calls.
+#[derive(Resource, Record, Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortPool {
+    free: VecDeque<u16>,
+    taken: Vec<u16>,
+    released: Vec<u16>,
+    in_use: u32,
+    in_use_peak: u32,
+}
+
+impl PortPool {
+    /// A pair was opened, or is at our disposal again.
+    pub fn offer(&mut self, port: u16) {
+        self.free.push_back(port);
+    }
+
+    /// Takes a pair; `None` if none is free.
+    pub fn take(&mut self) -> Option<u16> {
+        let port = self.free.pop_front()?;
+        self.taken.push(port);
+        self.in_use += 1;
+        self.in_use_peak = self.in_use_peak.max(self.in_use);
+        Some(port)
+    }
+
+    /// Gives a pair up. It comes back as an input once what was still on its way has been drained.
+    pub fn release(&mut self, port: u16) {
+        self.released.push(port);
+        self.in_use = self.in_use.saturating_sub(1);
+    }
+
+    /// What was taken and released since the last call, to tell the network thread.
+    pub fn changes(&mut self) -> (Vec<u16>, Vec<u16>) {
+        (std::mem::take(&mut self.taken), std::mem::take(&mut self.released))
+    }
+
+    /// Pairs in use.
+    pub fn in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// The most pairs that were in use at a time.
+    pub fn in_use_peak(&self) -> u32 {
+        self.in_use_peak
+    }
+
+    /// Pairs at our disposal.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+}

@@ -1,0 +1,326 @@
+//! Media streams: one RTP session with a peer.
+
+use super::{Latch, PortPool};
+use crate::audio::telephone_event::{EventReceiver, EventSender};
+use crate::audio::{Concealer, FRAME_SAMPLES, JitterBuffer, Law, ToneGenerator};
+use crate::kernel::{Now, Table};
+use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
+use crate::wire::rtp::RtpHeader;
+use crate::wire::sdp::{Codec, Negotiated};
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::prelude::*;
+use bevy_ecs::world::DeferredWorld;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+
+/// A stream as signalling knows it. Its port pair goes back to the pool when it is despawned, whatever the path.
+#[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
+#[component(on_add = index, on_remove = release)]
+pub struct Stream {
+    /// Our RTP port.
+    pub port: u16,
+    /// What was agreed; `None` until there is an answer to our offer.
+    pub negotiated: Option<Negotiated>,
+    /// Our synchronisation source (RFC 3550).
+    pub ssrc: u32,
+    /// In which of the four ticks of a 20 ms frame it sends.
+    pub phase: u8,
+    /// What it is connected to.
+    pub sink: Sink,
+}
+
+/// What a stream is connected to.
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// Packets go back to where they came from.
+    Echo,
+    /// What [`Playing`] says; packets are heard for digits only.
+    Player,
+    /// A room.
+    Room(Entity),
+}
+
+impl Stream {
+    /// Whether we may send.
+    pub fn sends(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|agreed| agreed.direction.sends() && agreed.remote.port() != 0)
+    }
+
+    /// Whether we expect to receive.
+    pub fn receives(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|agreed| agreed.direction.receives())
+    }
+}
+
+/// The packets of a stream: where they come from, and how ours are numbered.
+#[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// The source.
+    pub latch: Latch,
+    /// The sequence number of our next packet.
+    pub sequence: u16,
+    /// The timestamp of frame 0 of the world: our timestamps follow the ticks.
+    pub timestamp_base: u32,
+    /// What an echo adds to the numbers of the source.
+    pub echo: Option<EchoShift>,
+    /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
+    pub next_frame: u64,
+    /// Packets received and taken.
+    pub received: u32,
+    /// Packets sent.
+    pub sent: u32,
+}
+
+/// What an echo adds to the sequence numbers and timestamps of a source.
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoShift {
+    /// The source.
+    pub ssrc: u32,
+    /// Added to its sequence numbers.
+    pub sequence: u16,
+    /// Added to its timestamps.
+    pub timestamp: u32,
+}
+
+/// What hears a stream: digits, and for a room the jitter buffer.
+#[derive(Component, Record, Clone, Debug, Default)]
+pub struct Hearing {
+    /// Digits (RFC 4733).
+    pub digits: EventReceiver,
+    /// Audio for the room; made with the first packet.
+    pub ear: Option<Box<Ear>>,
+}
+
+/// What a room hears of a stream.
+#[derive(Record, Clone, Debug, Default)]
+pub struct Ear {
+    /// The jitter buffer.
+    pub jitter: JitterBuffer,
+    /// What is heard where a packet is missing.
+    pub concealer: Concealer,
+    /// Whether its room is known to be visited.
+    pub is_awake: bool,
+}
+
+/// What a stream plays: a service, and over it what was asked for.
+#[derive(Component, Record, Clone, Debug, Default)]
+pub struct Playing {
+    /// Whether it plays for as long as the call lasts: the tone, or silence without one.
+    pub is_steady: bool,
+    /// The tone.
+    pub tone: Option<ToneGenerator>,
+    /// Digits to send (RFC 4733).
+    pub digits: Option<Box<EventSender>>,
+    /// A clip to play over it: frames of 20 ms that are left.
+    pub clip_frames: u16,
+}
+
+impl Playing {
+    /// Whether there is nothing left to play.
+    pub fn is_done(&self) -> bool {
+        !self.is_steady && self.clip_frames == 0 && self.digits.as_ref().is_none_or(|digits| digits.is_idle())
+    }
+}
+
+/// How long a participant has not been heard.
+#[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Speaking {
+    /// How many frames in a row nothing came.
+    pub silent_frames: u32,
+}
+
+/// A room in which somebody may be speaking.
+#[derive(Component, Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mixing;
+
+/// Timer of a stream: a digit that began has neither ended nor gone on.
+pub struct DigitFlush;
+
+/// Timer of a stream: nothing may have been received for too long.
+pub struct RtpSilence;
+
+/// The entities that must be visited in their phase of every frame: those that have a `T`. All others cost nothing.
+///
+/// Whoever inserts the `T` wakes the entity; who finds it done takes both away.
+#[derive(Resource, Debug)]
+pub struct Wakeful<T: Send + Sync + 'static> {
+    by_phase: [Vec<Entity>; 4],
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> Default for Wakeful<T> {
+    fn default() -> Self {
+        Self { by_phase: Default::default(), kind: PhantomData }
+    }
+}
+
+impl<T: Send + Sync + 'static> Record for Wakeful<T> {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        self.by_phase.encode(to);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { by_phase: Record::decode(from)?, kind: PhantomData })
+    }
+    fn shape(to: &mut Shape) {
+        <[Vec<Entity>; 4]>::shape(to);
+    }
+}
+
+impl<T: Send + Sync + 'static> Wakeful<T> {
+    /// Visits this entity from now on. Called once for each time that it falls asleep.
+    pub fn wake(&mut self, entity: Entity, phase: u8) {
+        self.by_phase[usize::from(phase & 3)].push(entity);
+    }
+
+    /// Visits those of a phase, and keeps those for which `visit` says so.
+    pub fn visit(&mut self, phase: u8, visit: impl FnMut(&Entity) -> bool) {
+        self.by_phase[usize::from(phase & 3)].retain(visit);
+    }
+
+    /// The phase with the fewest entities.
+    pub fn calmest_phase(&self) -> u8 {
+        (0..4).min_by_key(|&phase| self.by_phase[usize::from(phase)].len()).unwrap_or(0)
+    }
+
+    /// How many entities are visited.
+    pub fn len(&self) -> usize {
+        self.by_phase.iter().map(Vec::len).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Counters of media.
+#[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaCounters {
+    /// Packets received by a stream.
+    pub packets_in: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Packets for a port that no stream has (any more).
+    pub dropped_no_stream: u64,
+    /// Packets that are not RTP.
+    pub dropped_malformed: u64,
+    /// Packets from a source that is not the stream's.
+    pub dropped_foreign: u64,
+    /// Packets of a payload type that was not agreed.
+    pub dropped_payload_type: u64,
+    /// Packets that came while the stream does not receive.
+    pub dropped_on_hold: u64,
+    /// RTCP packets, which are not used yet.
+    pub dropped_rtcp: u64,
+    /// Packets too late for the mix, twice there, or too many.
+    pub dropped_jitter: u64,
+    /// Digits heard.
+    pub digits_in: u64,
+    /// Frames mixed: one for each participant heard.
+    pub frames_mixed: u64,
+}
+
+impl MediaCounters {
+    /// Adds the counts of another world.
+    pub fn add(&mut self, other: &MediaCounters) {
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+        self.dropped_no_stream += other.dropped_no_stream;
+        self.dropped_malformed += other.dropped_malformed;
+        self.dropped_foreign += other.dropped_foreign;
+        self.dropped_payload_type += other.dropped_payload_type;
+        self.dropped_on_hold += other.dropped_on_hold;
+        self.dropped_rtcp += other.dropped_rtcp;
+        self.dropped_jitter += other.dropped_jitter;
+        self.digits_in += other.digits_in;
+        self.frames_mixed += other.frames_mixed;
+    }
+}
+
+/// Finds streams by port. Follows from the components by hooks.
+#[derive(Resource, Default, Debug)]
+pub struct StreamTable {
+    by_port: Table<u16, Entity>,
+}
+
+impl StreamTable {
+    /// The stream with this RTP port.
+    pub fn find(&self, port: u16) -> Option<Entity> {
+        self.by_port.get(&port).copied()
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.by_port.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_port.is_empty()
+    }
+}
+
+fn index(mut world: DeferredWorld, context: HookContext) {
+    let port = world.get::<Stream>(context.entity).map(|stream| stream.port);
+    if let (Some(port), Some(mut table)) = (port, world.get_resource_mut::<StreamTable>()) {
+        table.by_port.insert(port, context.entity);
+    }
+}
+
+fn release(mut world: DeferredWorld, context: HookContext) {
+    let Some(port) = world.get::<Stream>(context.entity).map(|stream| stream.port) else { return };
+    if let Some(mut table) = world.get_resource_mut::<StreamTable>() {
+        table.by_port.remove(&port);
+    }
+    if let Some(mut pool) = world.get_resource_mut::<PortPool>() {
+        pool.release(port);
+    }
+}
+
+impl Flow {
+    /// A flow whose numbers begin at random.
+    pub fn starting_at(sequence: u16, timestamp: u32, now: Now) -> Self {
+        let mut latch = Latch::default();
+        latch.reset(now);
+        Self { latch, sequence, timestamp_base: timestamp, ..Self::default() }
+    }
+
+    /// Where packets go: to where they come from, else to where the SDP says.
+    pub fn peer(&self, stream: &Stream) -> Option<SocketAddr> {
+        self.latch.source().or_else(|| stream.negotiated.as_ref().map(|agreed| agreed.remote))
+    }
+
+    /// Our timestamp for a frame of 20 ms.
+    pub fn timestamp_of(&self, frame: u64) -> u32 {
+        self.timestamp_base.wrapping_add((frame as u32).wrapping_mul(FRAME_SAMPLES as u32))
+    }
+
+    /// The header of our packet for `frame`.
+    pub fn next_header(&mut self, frame: u64, payload_type: u8, ssrc: u32) -> RtpHeader {
+        let header = RtpHeader {
+            marker: frame != self.next_frame,
+            payload_type,
+            sequence: self.sequence,
+            timestamp: self.timestamp_of(frame),
+            ssrc,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sent = self.sent.wrapping_add(1);
+        self.next_frame = frame + 1;
+        header
+    }
+}
+
+/// The number of the frame of 20 ms that a tick belongs to.
+pub fn frame_of(now: Now) -> u64 {
+    now.0 / 4
+}
+
+/// The law of G.711 that a codec is.
+pub fn law_of(codec: Codec) -> Law {
+    match codec {
+        Codec::Pcmu => Law::Pcmu,
+        Codec::Pcma => Law::Pcma,
+    }
+}

@@ -1,0 +1,80 @@
+//! Session descriptions (RFC 8866) and what is agreed by offer and answer (RFC 3264): one audio stream, one codec.
+//!
+//! ```
+//! use ringworld_components::wire::sdp::{Codec, Direction, LocalMedia, SessionDescription, answer};
+//!
+//! let offer = SessionDescription::parse(b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+//!     m=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n").unwrap();
+//! let local = LocalMedia {
+//!     address: "192.0.2.1".parse().unwrap(), port: 10_000, codecs: &[Codec::Pcmu, Codec::Pcma],
+//!     direction: Direction::SendRecv, ptime_ms: 20, session_id: 7, version: 1, telephone_event: true,
+//! };
+//! let (text, agreed) = answer(&offer, &local).unwrap();
+//! assert!(text.ends_with(b"m=audio 10000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n\
+//!     a=fmtp:96 0-16\r\na=ptime:20\r\na=recvonly\r\n"));
+//! assert_eq!((agreed.codec, agreed.dtmf_payload_type, agreed.direction), (Codec::Pcma, Some(96), Direction::RecvOnly));
+//! ```
+
+mod codec;
+mod description;
+mod direction;
+mod negotiate;
+mod write;
+
+pub use codec::Codec;
+pub use description::SessionDescription;
+pub use direction::Direction;
+pub use negotiate::{LocalMedia, Negotiated, accept_answer, answer};
+pub use write::offer;
+
+use std::fmt;
+
+/// Why a session description, or an agreement, is refused; each makes a good counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SdpError {
+    /// It doesn't parse: a 400.
+    Syntax,
+    /// It has more streams than we answer: a 488.
+    TooManyStreams,
+    /// It has no audio stream that is on and of a protocol we speak: a 488.
+    NoAudio,
+    /// An audio stream, but no codec that we allow: a 488.
+    NoCommonCodec,
+    /// The answer turned our stream down.
+    Rejected,
+}
+
+impl SdpError {
+    /// A label for a counter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::TooManyStreams => "too_many_streams",
+            Self::NoAudio => "no_audio",
+            Self::NoCommonCodec => "no_common_codec",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The status that a request with such an offer is answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Syntax => 400,
+            _ => 488,
+        }
+    }
+}
+
+impl fmt::Display for SdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "the session description doesn't parse",
+            Self::TooManyStreams => "the session description has too many streams",
+            Self::NoAudio => "the session description has no audio stream that we can use",
+            Self::NoCommonCodec => "there is no codec in common",
+            Self::Rejected => "the audio stream was turned down",
+        })
+    }
+}
+
+impl std::error::Error for SdpError {}

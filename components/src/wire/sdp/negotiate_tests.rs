@@ -1,0 +1,228 @@
+//! Offers and what becomes of them, as tables.
+
+use super::super::offer;
+use super::*;
+use crate::record::{from_bytes, to_bytes};
+use proptest::prelude::*;
+
+const LOCAL: LocalMedia<'static> = LocalMedia {
+    address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    port: 10_000,
+    codecs: &[Codec::Pcmu, Codec::Pcma],
+    direction: Direction::SendRecv,
+    ptime_ms: 20,
+    session_id: 77,
+    version: 3,
+    telephone_event: true,
+};
+
+fn description(media: &str) -> SessionDescription {
+    let text = format!("v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{media}");
+    SessionDescription::parse(text.as_bytes()).unwrap()
+}
+
+fn agreed(media: &str) -> Negotiated {
+    let (text, negotiated) = answer(&description(media), &LOCAL).unwrap();
+    assert_eq!(from_bytes::<Negotiated>(&to_bytes(&negotiated)).unwrap(), negotiated);
+    // Our own answer must read back as the same agreement, seen from the other side.
+    let read = SessionDescription::parse(&text).unwrap();
+    let stream = read.streams().find(|stream| stream.is_usable()).unwrap();
+    assert_eq!(stream.codec(Codec::ALL), Some((negotiated.codec, negotiated.receive_payload_type)));
+    assert_eq!(stream.direction(), negotiated.direction);
+    negotiated
+}
+
+#[test]
+fn codecs_and_payload_types() {
+    let table = [
+        ("m=audio 4000 RTP/AVP 0 8\r\n", Codec::Pcmu, 0, None),
+        ("m=audio 4000 RTP/AVP 18 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", Codec::Pcma, 8, Some(101)),
+        ("m=audio 4000 RTP/AVP 97 0\r\na=rtpmap:97 pcma/8000/1\r\n", Codec::Pcma, 97, None),
+        ("m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", Codec::Pcma, 8, None),
+        (
+            "m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 Telephone-Event/8000\r\na=fmtp:96 0-15\r\n",
+            Codec::Pcmu,
+            0,
+            Some(96),
+        ),
+        ("m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/48000\r\n", Codec::Pcmu, 0, None),
+        ("m=audio 4000 RTP/AVP 0 8\r\na=rtpmap:0 G726-32/8000\r\n", Codec::Pcma, 8, None),
+        ("m=audio 4000 RTP/AVPF 300 x 8\r\n", Codec::Pcma, 8, None),
+    ];
+    for (media, codec, payload_type, dtmf) in table {
+        let negotiated = agreed(media);
+        assert_eq!((negotiated.codec, negotiated.payload_type), (codec, payload_type), "{media}");
+        assert_eq!((negotiated.dtmf_payload_type, negotiated.receive_dtmf_payload_type), (dtmf, dtmf), "{media}");
+    }
+}
+
+#[test]
+fn directions_and_hold() {
+    use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+    let table = [
+        ("", SendRecv),
+        ("a=sendrecv\r\n", SendRecv),
+        ("a=sendonly\r\n", RecvOnly),
+        ("a=recvonly\r\n", SendOnly),
+        ("a=inactive\r\n", Inactive),
+        ("c=IN IP4 0.0.0.0\r\n", RecvOnly),
+        ("c=IN IP4 0.0.0.0\r\na=sendonly\r\n", RecvOnly),
+        ("c=IN IP4 0.0.0.0\r\na=recvonly\r\n", Inactive),
+        ("c=IN IP4 0.0.0.0\r\na=inactive\r\n", Inactive),
+        ("c=IN IP6 ::\r\n", RecvOnly),
+    ];
+    for (attributes, direction) in table {
+        let media = format!("m=audio 4000 RTP/AVP 0\r\n{attributes}");
+        assert_eq!(agreed(&media).direction, direction, "{attributes}");
+        let held = LocalMedia { direction: SendOnly, ..LOCAL };
+        let (_, negotiated) = answer(&description(&media), &held).unwrap();
+        assert_eq!(negotiated.direction, direction.and(SendOnly), "{attributes}");
+    }
+    let session_level = "a=sendonly\r\nm=audio 4000 RTP/AVP 0\r\n";
+    assert_eq!(agreed(session_level).direction, RecvOnly);
+    assert_eq!(agreed(&format!("{session_level}a=sendrecv\r\n")).direction, SendRecv);
+    assert_eq!(
+        [SendRecv, SendOnly, RecvOnly, Inactive].map(Direction::mirrored),
+        [SendRecv, RecvOnly, SendOnly, Inactive]
+    );
+}
+
+#[test]
+fn packet_times() {
+    for (attributes, ptime_ms) in [
+        ("", 20),
+        ("a=ptime:10\r\n", 10),
+        ("a=ptime:60\r\n", 60),
+        ("a=ptime:5\r\n", 10),
+        ("a=ptime:200\r\n", 60),
+        ("a=ptime:35\r\n", 30),
+        ("a=ptime:30.0\r\n", 30),
+        ("a=ptime:x\r\n", 20),
+        ("a=ptime:0\r\n", 20),
+        ("a=ptime:40\r\na=maxptime:30\r\n", 30),
+        ("a=maxptime:10\r\n", 10),
+        ("a=maxptime:150\r\n", 20),
+    ] {
+        assert_eq!(agreed(&format!("m=audio 4000 RTP/AVP 0\r\n{attributes}")).ptime_ms, ptime_ms, "{attributes}");
+    }
+}
+
+#[test]
+fn addresses() {
+    let table = [
+        ("", "192.0.2.9:4000", Some("192.0.2.9:4001")),
+        ("c=IN IP4 198.51.100.7\r\n", "198.51.100.7:4000", Some("198.51.100.7:4001")),
+        ("c=IN IP6 2001:db8::7\r\na=rtcp:5000\r\n", "[2001:db8::7]:4000", Some("[2001:db8::7]:5000")),
+        ("a=rtcp:53020 IN IP4 126.16.64.4\r\n", "192.0.2.9:4000", Some("126.16.64.4:53020")),
+        ("a=rtcp:x\r\n", "192.0.2.9:4000", None),
+        ("c=IN IP4 media.example.com\r\n", "0.0.0.0:4000", Some("0.0.0.0:4001")),
+    ];
+    for (lines, rtp, rtcp) in table {
+        let negotiated = agreed(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}"));
+        assert_eq!(negotiated.remote, rtp.parse().unwrap(), "{lines}");
+        assert_eq!(negotiated.remote_rtcp, rtcp.map(|rtcp| rtcp.parse().unwrap()), "{lines}");
+    }
+    assert_eq!(agreed("m=audio 65535 RTP/AVP 0\r\n").remote_rtcp, None);
+    assert_eq!(
+        agreed("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 media.example.com\r\n").direction,
+        Direction::SendRecv,
+        "a host name is no hold"
+    );
+}
+
+#[test]
+fn every_stream_is_answered_in_its_place() {
+    let offered = description(
+        "t=5 9\r\nm=video 5000 RTP/AVP 31 34\r\na=recvonly\r\nm=audio 0 RTP/AVP 0\r\nm=audio 5002 RTP/SAVP 0\r\n\
+         m=audio 5004 RTP/AVP 18\r\nm=audio 5006 RTP/AVP 8\r\nm=audio 5008 RTP/AVP 0\r\nm=application 9 TCP/x *\r\n",
+    );
+    let (text, negotiated) =
+        answer(&offered, &LocalMedia { address: "2001:db8::1".parse().unwrap(), ..LOCAL }).unwrap();
+    assert_eq!(
+        std::str::from_utf8(&text).unwrap(),
+        "v=0\r\no=- 77 3 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nt=5 9\r\n\
+         m=video 0 RTP/AVP 31 34\r\nm=audio 0 RTP/AVP 0\r\nm=audio 0 RTP/SAVP 0\r\nm=audio 0 RTP/AVP 18\r\n\
+         m=audio 10000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\na=sendrecv\r\n\
+         m=audio 0 RTP/AVP 0\r\nm=application 0 TCP/x *\r\n"
+    );
+    assert_eq!(negotiated.remote.port(), 5006);
+}
+
+#[test]
+fn what_can_not_be_agreed_is_named() {
+    let pcma = LocalMedia { codecs: &[Codec::Pcma], ..LOCAL };
+    for (media, error) in [
+        ("", SdpError::NoAudio),
+        ("m=video 5000 RTP/AVP 31\r\n", SdpError::NoAudio),
+        ("m=audio 0 RTP/AVP 8\r\n", SdpError::NoAudio),
+        ("m=audio 4000 RTP/SAVP 8\r\n", SdpError::NoAudio),
+        ("m=audio 4000 RTP/AVP 0 101\r\n", SdpError::NoCommonCodec),
+        ("m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 telephone-event/8000\r\n", SdpError::NoCommonCodec),
+    ] {
+        assert_eq!(answer(&description(media), &pcma).unwrap_err(), error, "{media}");
+        assert_eq!(error.status(), 488);
+    }
+    for text in ["", "v=0", "m=audio x RTP/AVP 0", "\u{0}", "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\nm=audio 1 RTP/AVP\r\n"] {
+        assert_eq!(SessionDescription::parse(text.as_bytes()).unwrap_err(), SdpError::Syntax, "{text}");
+    }
+    let many = format!("v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\n{}", "m=audio 1 RTP/AVP 0\r\n".repeat(17));
+    assert_eq!(SessionDescription::parse(many.as_bytes()).unwrap_err(), SdpError::TooManyStreams);
+}
+
+#[test]
+fn our_offer_and_its_answer() {
+    let bytes = offer(&LocalMedia { direction: Direction::SendOnly, ..LOCAL });
+    assert_eq!(
+        std::str::from_utf8(&bytes).unwrap(),
+        "v=0\r\no=- 77 3 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 10000 RTP/AVP 0 8 101\r\n\
+         a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n\
+         a=ptime:20\r\na=sendonly\r\n"
+    );
+    let theirs =
+        description("m=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\na=recvonly\r\n");
+    let negotiated = accept_answer(&LocalMedia { direction: Direction::SendOnly, ..LOCAL }, &theirs).unwrap();
+    assert_eq!((negotiated.codec, negotiated.payload_type, negotiated.receive_payload_type), (Codec::Pcma, 8, 8));
+    assert_eq!((negotiated.dtmf_payload_type, negotiated.receive_dtmf_payload_type), (Some(96), Some(101)));
+    assert_eq!((negotiated.ptime_ms, negotiated.direction), (30, Direction::SendOnly));
+
+    let plain = LocalMedia { telephone_event: false, codecs: &[Codec::Pcmu], ..LOCAL };
+    assert!(!std::str::from_utf8(&offer(&plain)).unwrap().contains("101"));
+    assert_eq!(accept_answer(&plain, &description("m=audio 0 RTP/AVP 0\r\n")), Err(SdpError::Rejected));
+    assert_eq!(accept_answer(&plain, &description("")), Err(SdpError::Rejected));
+    assert_eq!(accept_answer(&plain, &description("m=audio 4000 RTP/AVP 8\r\n")), Err(SdpError::NoCommonCodec));
+}
+
+proptest! {
+    /// Two of us always come to the same agreement, seen from both sides.
+    #[test]
+    fn offerer_and_answerer_agree(swap: bool, only in 0..3usize, mine in 0..4usize, yours in 0..4usize, ptime in 1..7u8, events: (bool, bool)) {
+        let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+        let codecs: &[Codec] = if swap { &[Codec::Pcma, Codec::Pcmu] } else { &[Codec::Pcmu, Codec::Pcma] };
+        let allowed = [Codec::ALL, &[Codec::Pcmu], &[Codec::Pcma]][only];
+        let caller = LocalMedia { codecs, direction: directions[mine], ptime_ms: ptime * 10, telephone_event: events.0, ..LOCAL };
+        let callee = LocalMedia { codecs: allowed, direction: directions[yours], port: 20_000, telephone_event: events.1, ..LOCAL };
+        let (text, theirs) = answer(&SessionDescription::parse(&offer(&caller)).unwrap(), &callee).unwrap();
+        let ours = accept_answer(&caller, &SessionDescription::parse(&text).unwrap()).unwrap();
+        prop_assert_eq!(ours.direction, theirs.direction.mirrored());
+        prop_assert_eq!((ours.codec, ours.payload_type, ours.ptime_ms), (theirs.codec, theirs.receive_payload_type, theirs.ptime_ms));
+        prop_assert_eq!(ours.dtmf_payload_type, theirs.receive_dtmf_payload_type);
+        prop_assert_eq!((ours.remote.port(), theirs.remote.port()), (20_000, 10_000));
+    }
+
+    #[test]
+    fn any_bytes_parse_or_fail(bytes: Vec<u8>) {
+        let _ = SessionDescription::parse(&bytes);
+    }
+
+    #[test]
+    fn any_lines_are_answered_or_refused(lines in prop::collection::vec("(m=audio [0-9]{1,6}(/2)? RTP/AVP( [0-9]{1,3}){1,3}|c=IN IP[46] [0-9:.]{1,9}|a=(rtpmap|ptime|maxptime|rtcp|fmtp):[0-9]{1,5}( [a-zA-Z/0-9]{1,9})?|[a-z]=[ -~]{0,12})", 0..12)) {
+        let text = format!("v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\n{}\r\n", lines.join("\r\n"));
+        if let Ok(offered) = SessionDescription::parse(text.as_bytes())
+            && let Ok((answered, negotiated)) = answer(&offered, &LOCAL)
+        {
+            let read = SessionDescription::parse(&answered).unwrap();
+            prop_assert_eq!(read.streams().count(), offered.streams().count());
+            prop_assert!(matches!(negotiated.ptime_ms, 10 | 20 | 30 | 40 | 50 | 60));
+        }
+    }
+}

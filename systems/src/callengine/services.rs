@@ -1,0 +1,54 @@
+//! The built-in services: the user part of the request URI says what a call is connected to.
+
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{CallOffered, CallRequest, RingDeadline, RingThenAnswer, Service, Session, Settings};
+use ringworld_components::kernel::{TimerFired, Timers};
+use ringworld_components::wire::sip::Uri;
+use std::time::Duration;
+
+/// Decides about offered calls, or starts the deadline of whoever decides outside.
+pub(super) fn route_calls(
+    mut offered: MessageReader<CallOffered>,
+    sessions: Query<&Session>,
+    settings: Res<Settings>,
+    mut ringing: Timers<RingThenAnswer>,
+    mut deadlines: Timers<RingDeadline>,
+    mut requests: MessageWriter<CallRequest>,
+) {
+    for offered in offered.read() {
+        let session = offered.session;
+        let Ok(state) = sessions.get(session) else { continue };
+        if settings.services.ask_handler {
+            if settings.timers.deferral_s > 0 {
+                deadlines.start(session, Duration::from_secs(u64::from(settings.timers.deferral_s)));
+            }
+            continue;
+        }
+        let user = Uri::parse(state.to.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
+        let user = String::from_utf8_lossy(&user).into_owned();
+        let name = if Service::named(&user).is_some() { user } else { settings.services.default.clone() };
+        match Service::named(&name) {
+            Some(Service::RingThenEcho { seconds }) => {
+                requests.write(CallRequest::ring(session));
+                ringing.start(session, Duration::from_secs(u64::from(seconds)));
+            }
+            Some(Service::Reject(status)) => {
+                requests.write(CallRequest::reject(session, status));
+            }
+            Some(_) => {
+                requests.write(CallRequest::answer(session, name));
+            }
+            None => {
+                requests.write(CallRequest::reject(session, 404));
+            }
+        }
+    }
+}
+
+/// Answers calls that have rung for as long as they should (`ring-N`).
+pub(super) fn answer_after_ringing(
+    mut fired: MessageReader<TimerFired<RingThenAnswer>>,
+    mut requests: MessageWriter<CallRequest>,
+) {
+    requests.write_batch(fired.read().map(|fired| CallRequest::answer(fired.owner, "echo")));
+}

@@ -1,0 +1,173 @@
+//! Everybody hears the exact sum of all the others.
+
+use bevy_ecs::prelude::*;
+use ringworld_components::audio::mix::{EMPTY, Speaker, Sum, encode_sum, mix_room};
+use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Law, PopOutcome};
+use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
+use ringworld_components::kernel::{Elapsed, Now};
+use ringworld_components::media::{
+    Ear, Hearing, MediaCounters, MediaFlow, Mixing, Participant, Participants, Speaking, Stream, Wakeful, frame_of,
+    law_of,
+};
+
+/// Frames that a participant may miss and still be counted as a speaker whose loss is concealed.
+const SILENT_FRAMES_MAX: u32 = 5;
+
+/// The mixing desk: scratch space that is written anew for every room.
+#[derive(Resource)]
+pub(super) struct Desk {
+    sum: Sum,
+    speakers: Vec<Speaker>,
+    /// The streams of the speakers, then those of the mere listeners.
+    speaking: Vec<Entity>,
+    listening: Vec<Entity>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { sum: EMPTY, speakers: Vec::new(), speaking: Vec::new(), listening: Vec::new() }
+    }
+}
+
+/// Mixes the rooms in which somebody speaks and whose frame falls into this tick. All other rooms cost nothing.
+#[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
+pub(super) fn mix_rooms(
+    mut awake: ResMut<Wakeful<Mixing>>,
+    rooms: Query<&Participants, With<Mixing>>,
+    mut participants: Query<(&Participant, &mut Speaking)>,
+    mut streams: StreamQuery,
+    mut desk: ResMut<Desk>,
+    now: Res<Now>,
+    elapsed: Res<Elapsed>,
+    mut counters: ResMut<MediaCounters>,
+    mut pool: ResMut<PacketPool>,
+    mut outputs: ResMut<Outputs>,
+    mut commands: Commands,
+) {
+    for back in (0..u64::from(elapsed.0.min(8))).rev() {
+        let then = Now(now.0 - back.min(now.0));
+        let first_packet = outputs.rtp.len();
+        awake.visit((then.0 & 3) as u8, |&room| {
+            let Ok(members) = rooms.get(room) else { return false };
+            let is_awake = desk.collect(members, &mut participants, &mut streams);
+            if !is_awake {
+                commands.entity(room).remove::<Mixing>();
+                return false;
+            }
+            let mut sender = Sender { frame: frame_of(then), pool: &mut pool, outputs: &mut outputs };
+            counters.frames_mixed += desk.mix(&mut streams, &mut sender);
+            true
+        });
+        // Rooms and participants come in the order of their storage: what leaves is put into the order of ports.
+        let sent = outputs.rtp.get_mut(first_packet..).unwrap_or_default();
+        sent.sort_unstable_by_key(|RtpOut(packet)| packet.port);
+        counters.packets_out += sent.len() as u64;
+    }
+}
+
+type StreamQuery<'w, 's> = Query<'w, 's, (&'static Stream, &'static mut MediaFlow, &'static mut Hearing)>;
+
+impl Desk {
+    /// Takes from every member the frame that is due. Says whether anybody may still have something to say.
+    fn collect(
+        &mut self,
+        members: &Participants,
+        participants: &mut Query<(&Participant, &mut Speaking)>,
+        streams: &mut StreamQuery<'_, '_>,
+    ) -> bool {
+        self.speakers.clear();
+        self.speaking.clear();
+        self.listening.clear();
+        let mut is_awake = false;
+        for member in members.iter() {
+            let Ok((participant, mut speaking)) = participants.get_mut(member) else { continue };
+            let Ok((stream, _, mut hearing)) = streams.get_mut(participant.stream) else { continue };
+            let Some(agreed) = &stream.negotiated else { continue };
+            let ear = hearing.ear.as_mut().filter(|ear| ear.is_awake);
+            let law = law_of(agreed.codec);
+            match ear.map(|ear| listen(ear, &mut speaking, law)) {
+                Some(frame) => {
+                    is_awake = true;
+                    match frame {
+                        Some(payload) => {
+                            self.speakers.push(Speaker { speaks: law, hears: law, payload });
+                            self.speaking.push(participant.stream);
+                        }
+                        None => self.listening.push(participant.stream),
+                    }
+                }
+                None => self.listening.push(participant.stream),
+            }
+        }
+        is_awake
+    }
+
+    /// Sends everybody what he hears; says how many spoke. Mere listeners share one encoding for each law.
+    fn mix(&mut self, streams: &mut StreamQuery<'_, '_>, sender: &mut Sender<'_>) -> u64 {
+        if self.speakers.is_empty() {
+            return 0;
+        }
+        self.sum = EMPTY;
+        mix_room(&mut self.sum, &mut self.speakers);
+        let is_alone = self.speakers.len() == 1;
+        for (speaker, &entity) in self.speakers.iter().zip(&self.speaking).filter(|_| !is_alone) {
+            if let Ok((stream, mut flow, _)) = streams.get_mut(entity) {
+                sender.send(stream, &mut flow, &speaker.payload);
+            }
+        }
+        let mut shared: [Option<EncodedFrame>; 2] = [None, None];
+        for &entity in &self.listening {
+            let Ok((stream, mut flow, _)) = streams.get_mut(entity) else { continue };
+            let Some(agreed) = &stream.negotiated else { continue };
+            let payload = shared[agreed.codec as usize & 1].get_or_insert_with(|| {
+                let mut payload = [0; FRAME_SAMPLES];
+                encode_sum(&self.sum, law_of(agreed.codec), &mut payload);
+                payload
+            });
+            sender.send(stream, &mut flow, payload);
+        }
+        self.speakers.len() as u64
+    }
+}
+
+/// What a member says in this frame; `None` if nothing. An ear that has nothing more to give falls asleep.
+fn listen(ear: &mut Ear, speaking: &mut Speaking, law: Law) -> Option<EncodedFrame> {
+    let mut payload = [0; FRAME_SAMPLES];
+    let outcome = ear.jitter.pop(&mut payload, law.silence());
+    if ear.jitter.is_idle() {
+        ear.is_awake = false;
+    }
+    match outcome {
+        PopOutcome::Frame | PopOutcome::Partial => {
+            speaking.silent_frames = 0;
+            ear.concealer.heard(&payload);
+            Some(payload)
+        }
+        PopOutcome::Missing | PopOutcome::Underrun if speaking.silent_frames < SILENT_FRAMES_MAX => {
+            speaking.silent_frames += 1;
+            ear.concealer.conceal(law, &mut payload);
+            Some(payload)
+        }
+        _ => None,
+    }
+}
+
+struct Sender<'a> {
+    frame: u64,
+    pool: &'a mut PacketPool,
+    outputs: &'a mut Outputs,
+}
+
+impl Sender<'_> {
+    fn send(&mut self, stream: &Stream, flow: &mut MediaFlow, payload: &EncodedFrame) {
+        let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends()) else { return };
+        let Some(peer) = flow.peer(stream) else { return };
+        let header = flow.next_header(self.frame, agreed.payload_type, stream.ssrc);
+        let mut packet = self.pool.take();
+        if !packet.write_rtp(&header, payload) {
+            return self.pool.give(packet);
+        }
+        (packet.port, packet.is_rtcp, packet.peer) = (stream.port, false, peer);
+        self.outputs.rtp.push(RtpOut(packet));
+    }
+}

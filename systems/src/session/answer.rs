@@ -1,0 +1,82 @@
+//! Ringing, answering and refusing an incoming call.
+
+use super::state::{allow, change, error, leg_of};
+use super::{ending, media};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    CallError, CallErrorCause, Counters, DurationDeadline, EndCause, Leg, Queue, RingDeadline, Service,
+    SessionOperation, SessionState, Settings, Signal,
+};
+use ringworld_components::kernel::{Now, TimerWheel};
+use std::time::Duration;
+
+/// Sends 180.
+pub(super) fn ring(world: &mut World, session: Entity) -> Result<(), CallError> {
+    allow(world, session, SessionOperation::Ring)?;
+    respond(world, session, 180, None, false);
+    change(world, session, SessionState::Ringing)?;
+    start_deadline::<RingDeadline>(world, session, world.resource::<Settings>().timers.ringing_s);
+    Ok(())
+}
+
+/// Answers with 200 and connects the call to the service of that name. If that can't be, the call is refused with the
+/// status that says why, and nothing is left of it.
+pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Result<(), CallError> {
+    allow(world, session, SessionOperation::Answer)?;
+    let service = match Service::named(service) {
+        Some(Service::Reject(status)) => return reject(world, session, status),
+        Some(service) => service,
+        None => return Err(error(world, session, CallErrorCause::NoSuchService(service.to_owned()))),
+    };
+    let Some(leg) = leg_of(world, session) else { return Ok(()) };
+    let Some(mut state) = world.get_mut::<Leg>(leg) else { return Ok(()) };
+    state.service = service;
+    let offer = state.offer.take();
+    let described = match &offer {
+        Some(offer) => media::answer_offer(world, leg, offer),
+        None => media::make_offer(world, leg),
+    };
+    match described {
+        Ok(body) => {
+            respond(world, session, 200, Some(body), offer.is_none());
+            world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
+            world.resource_mut::<Counters>().calls_answered += 1;
+            start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
+            change(world, session, SessionState::Connected)
+        }
+        Err(cause) => {
+            let error = error(world, session, cause);
+            tracing::debug!(%error, "a call could not be answered");
+            refuse(world, session, EndCause::Rejected, error.status());
+            Err(error)
+        }
+    }
+}
+
+/// Refuses with a final response of 300 to 699.
+pub(super) fn reject(world: &mut World, session: Entity, status: u16) -> Result<(), CallError> {
+    allow(world, session, SessionOperation::Reject)?;
+    let status = if (300..700).contains(&status) { status } else { 500 };
+    refuse(world, session, EndCause::Rejected, status);
+    Ok(())
+}
+
+/// Sends a final response to the INVITE and ends the session.
+pub(super) fn refuse(world: &mut World, session: Entity, cause: EndCause, status: u16) {
+    respond(world, session, status, None, false);
+    ending::end(world, session, cause, status);
+}
+
+fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::Bytes>, expects_answer: bool) {
+    let Some(leg) = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg)) else { return };
+    let (Some(transaction), dialog) = (leg.invite, leg.dialog) else { return };
+    world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
+}
+
+/// Starts a deadline of the session; none if it is 0 seconds.
+pub(super) fn start_deadline<T: Send + Sync + 'static>(world: &mut World, session: Entity, seconds: u32) {
+    if seconds > 0 {
+        let deadline = world.resource::<Now>().after(Duration::from_secs(u64::from(seconds)));
+        world.resource_mut::<TimerWheel<T>>().start(session, deadline.0);
+    }
+}

@@ -1,0 +1,91 @@
+//! Holding a peer and taking it back, by re-INVITE (RFC 3264 section 8.4, RFC 3261 section 14).
+
+use super::ending::terminate;
+use super::media;
+use super::state::{allow, change, leg_of, session_of};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    CallError, EndCause, Glare, GlareWait, InviteAim, Leg, OutgoingInvite, Queue, Session, SessionOperation,
+    SessionState, Signal,
+};
+use ringworld_components::kernel::{Now, Purpose, Secret, StableId, TimerWheel};
+use std::time::Duration;
+
+/// Asks the peer to be held, or taken back.
+pub(super) fn ask(world: &mut World, session: Entity, aim: InviteAim) -> Result<(), CallError> {
+    let operation = if aim == InviteAim::Hold { SessionOperation::Hold } else { SessionOperation::Resume };
+    allow(world, session, operation)?;
+    if let Some(leg) = leg_of(world, session) {
+        send(world, leg, aim);
+    }
+    Ok(())
+}
+
+fn send(world: &mut World, leg: Entity, aim: InviteAim) {
+    let Some(mut state) = world.get_mut::<Leg>(leg) else { return };
+    if state.outgoing.is_some() || state.invite.is_some() {
+        // One INVITE at a time (section 14.1): the one under way decides first.
+        return wait(world, leg, aim);
+    }
+    state.we_hold = aim == InviteAim::Hold;
+    state.outgoing = Some(OutgoingInvite { aim, provisional: false, cancel: false, cseq: 0 });
+    match media::make_offer(world, leg) {
+        Ok(body) => world.resource_mut::<Queue<Signal>>().push(Signal::Invite { leg, body: Some(body) }),
+        Err(_) => {
+            if let Some(mut state) = world.get_mut::<Leg>(leg) {
+                state.outgoing = None;
+            }
+        }
+    }
+}
+
+/// The peer agreed.
+pub(super) fn agreed(world: &mut World, session: Entity, leg: Entity) {
+    settle(world, session, leg);
+}
+
+/// The session is on hold if either side holds the other.
+pub(super) fn settle(world: &mut World, session: Entity, leg: Entity) {
+    let holds = world.get::<Leg>(leg).is_some_and(|leg| leg.we_hold || leg.peer_holds);
+    let to = if holds { SessionState::OnHold } else { SessionState::Connected };
+    if world.get::<Session>(session).is_some_and(|session| session.state() != to) {
+        let _ = change(world, session, to);
+    }
+}
+
+/// The peer refused: 491 is tried again, a lost dialog ends the call, anything else leaves things as they were.
+pub(super) fn failed(world: &mut World, session: Entity, leg: Entity, aim: InviteAim, status: u16) {
+    if let Some(mut state) = world.get_mut::<Leg>(leg) {
+        state.we_hold = aim != InviteAim::Hold;
+    }
+    match status {
+        491 => wait(world, leg, aim),
+        408 | 481 | 503 => terminate(world, session, EndCause::DialogLost, status),
+        _ => {}
+    }
+}
+
+/// Section 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side 0 to 2 s, in steps of 10 ms.
+fn wait(world: &mut World, leg: Entity, aim: InviteAim) {
+    let now = *world.resource::<Now>();
+    let id = world.get::<StableId>(leg).copied().unwrap_or(StableId(0));
+    let random = world.resource::<Secret>().bits(id, now, Purpose::Glare, 0);
+    let owns_call_id = session_of(world, leg)
+        .and_then(|session| world.get::<Session>(session))
+        .is_some_and(|session| session.role == ringworld_components::call::Role::Outgoing);
+    let wait_ms = if owns_call_id { 2100 + (random % 191) * 10 } else { (random % 201) * 10 };
+    if let Ok(mut entity) = world.get_entity_mut(leg) {
+        entity.insert(Glare { aim });
+    }
+    let deadline = now.after(Duration::from_millis(wait_ms as u64));
+    world.resource_mut::<TimerWheel<GlareWait>>().start(leg, deadline.0);
+}
+
+/// The wait after a glare is over.
+pub(super) fn try_again(world: &mut World, leg: Entity) {
+    let Some(glare) = world.get_entity_mut(leg).ok().and_then(|mut leg| leg.take::<Glare>()) else { return };
+    let state = session_of(world, leg).and_then(|session| world.get::<Session>(session)).map(Session::state);
+    if matches!(state, Some(SessionState::Connected | SessionState::OnHold)) {
+        send(world, leg, glare.aim);
+    }
+}

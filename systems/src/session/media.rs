@@ -1,0 +1,183 @@
+//! Offer and answer (RFC 3264): what a leg's stream is set up by.
+
+use super::state::stream_of;
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::audio::ToneGenerator;
+use ringworld_components::call::{CallErrorCause, Leg, Service, Settings, StreamOf};
+use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
+use ringworld_components::media::{Hearing, MediaFlow, Playing, PortPool, Room, RtpSilence, Sink, Stream, Wakeful};
+use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
+use std::time::Duration;
+
+/// The level of generated tones, of 32,767.
+const TONE_LEVEL: i16 = 8_000;
+
+/// Answers the peer's offer and sets the leg's stream up by it. On an error nothing has changed.
+pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
+    let offer = SessionDescription::parse(offer).map_err(refused)?;
+    let stream = prepare_stream(world, leg)?;
+    let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
+    match result {
+        Some(Ok((body, negotiated))) => {
+            agree(world, leg, stream, negotiated);
+            Ok(body)
+        }
+        Some(Err(error)) => {
+            discard_unused(world, stream);
+            Err(refused(error))
+        }
+        None => Err(CallErrorCause::PortsExhausted),
+    }
+}
+
+/// Our offer for the leg, with a stream set up to receive what it will be answered with.
+pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallErrorCause> {
+    let stream = prepare_stream(world, leg)?;
+    with_local_media(world, leg, stream, sdp::offer).ok_or(CallErrorCause::PortsExhausted)
+}
+
+/// Takes the answer to our offer.
+pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
+    let answer = SessionDescription::parse(answer).map_err(refused)?;
+    let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
+    match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
+        Some(Ok(negotiated)) => {
+            agree(world, leg, stream, negotiated);
+            Ok(())
+        }
+        Some(Err(error)) => Err(refused(error)),
+        None => Err(CallErrorCause::PortsExhausted),
+    }
+}
+
+fn refused(error: SdpError) -> CallErrorCause {
+    CallErrorCause::Negotiation(error.to_string())
+}
+
+/// Calls `with` with our side of the leg's session description, and counts its version up.
+fn with_local_media<T>(
+    world: &mut World,
+    leg: Entity,
+    stream: Entity,
+    with: impl FnOnce(&LocalMedia<'_>) -> T,
+) -> Option<T> {
+    let port = world.get::<Stream>(stream)?.port;
+    let media = world.resource::<Settings>().media.clone();
+    let mut state = world.get_mut::<Leg>(leg)?;
+    let version = state.sdp_version;
+    state.sdp_version += 1;
+    let local = LocalMedia {
+        address: state.local_address.ip(),
+        port,
+        codecs: &media.codecs,
+        direction: if state.we_hold { Direction::SendOnly } else { Direction::SendRecv },
+        ptime_ms: media.ptime_ms,
+        session_id: state.sdp_session,
+        version,
+        telephone_event: true,
+    };
+    Some(with(&local))
+}
+
+/// The leg's stream; a new one takes a port pair.
+fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCause> {
+    if let Some(stream) = stream_of(world, leg) {
+        return Ok(stream);
+    }
+    let port = world.resource_mut::<PortPool>().take().ok_or(CallErrorCause::PortsExhausted)?;
+    let now = *world.resource::<Now>();
+    let id = world.resource_mut::<StableIds>().mint();
+    let random = |purpose| world.resource::<Secret>().bits(id, now, purpose, 0);
+    let ssrc = random(Purpose::Ssrc) as u32;
+    let flow = MediaFlow::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
+    let phase = world.resource::<Wakeful<Playing>>().calmest_phase();
+    let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
+    let stream = world.spawn((id, stream, flow, Hearing::default(), StreamOf(leg))).id();
+    if let Err(cause) = connect(world, leg, stream) {
+        world.despawn(stream);
+        return Err(cause);
+    }
+    Ok(stream)
+}
+
+/// Connects a new stream to the leg's service.
+fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErrorCause> {
+    let Some(service) = world.get::<Leg>(leg).map(|leg| leg.service.clone()) else { return Ok(()) };
+    let sink = match service {
+        Service::Echo | Service::RingThenEcho { .. } => Sink::Echo,
+        Service::Tone(hz) => {
+            let tone = Some(ToneGenerator::new(u32::from(hz), TONE_LEVEL));
+            play(world, stream, Playing { tone, is_steady: true, ..Playing::default() });
+            Sink::Player
+        }
+        Service::Silence => {
+            play(world, stream, Playing { is_steady: true, ..Playing::default() });
+            Sink::Player
+        }
+        Service::Conference(name) => {
+            let limits = world.resource::<Settings>().limits.clone();
+            let room = Room::enter(world, &name, stream, &limits).map_err(|_| CallErrorCause::RoomLimit)?;
+            Sink::Room(room)
+        }
+        Service::Reject(_) | Service::Foreign => Sink::Player,
+    };
+    if let Some(mut stream) = world.get_mut::<Stream>(stream) {
+        stream.sink = sink;
+    }
+    Ok(())
+}
+
+/// Gives a stream something to play, and has it visited from now on.
+pub(super) fn play(world: &mut World, stream: Entity, playing: Playing) {
+    let Ok(mut entity) = world.get_entity_mut(stream) else { return };
+    let was_awake = entity.contains::<Playing>();
+    entity.insert(playing);
+    let phase = entity.get::<Stream>().map_or(0, |stream| stream.phase);
+    if !was_awake {
+        world.resource_mut::<Wakeful<Playing>>().wake(stream, phase);
+    }
+}
+
+fn discard_unused(world: &mut World, stream: Entity) {
+    if world.get::<Stream>(stream).is_some_and(|stream| stream.negotiated.is_none()) {
+        world.despawn(stream);
+    }
+}
+
+/// What was agreed becomes the stream's.
+fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated) {
+    let now = *world.resource::<Now>();
+    // The peer holds us if it wants to send only, or nothing at all, and that was not our own wish.
+    let peer_holds = match negotiated.direction {
+        Direction::RecvOnly => true,
+        Direction::Inactive => world.get::<Leg>(leg).is_some_and(|leg| !leg.we_hold),
+        Direction::SendRecv | Direction::SendOnly => false,
+    };
+    if let Some(mut leg) = world.get_mut::<Leg>(leg) {
+        leg.peer_holds = peer_holds;
+    }
+    let Ok(mut entity) = world.get_entity_mut(stream) else { return };
+    let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.as_ref().map(|agreed| agreed.remote));
+    let moved = before.is_some_and(|before| before != negotiated.remote);
+    if let Some(mut flow) = entity.get_mut::<MediaFlow>().filter(|_| moved) {
+        flow.latch.reset(now);
+    }
+    let receives = negotiated.direction.receives();
+    if let Some(mut stream) = entity.get_mut::<Stream>() {
+        stream.negotiated = Some(negotiated);
+    }
+    let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
+    let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();
+    if receives && silence_s > 0 {
+        wheel.start(stream, now.after(Duration::from_secs(u64::from(silence_s))).0);
+    } else {
+        wheel.cancel(stream);
+    }
+}
+
+/// A random number for a leg's session description.
+pub(super) fn sdp_session(world: &World, id: StableId) -> u64 {
+    let now = *world.resource::<Now>();
+    (world.resource::<Secret>().bits(id, now, Purpose::SdpSession, 0) as u64) >> 16
+}

@@ -1,0 +1,18 @@
+//! Calls: they arrive, are placed, answered, held, resumed and ended; every change of state goes through one function.
+
+mod answer;
+mod arrive;
+mod commands;
+mod deadlines;
+mod ending;
+mod facts;
+mod hold;
+mod media;
+mod place;
+mod plugin;
+mod progress;
+mod reinvite;
+mod requests;
+mod state;
+
+pub use plugin::SessionPlugin;

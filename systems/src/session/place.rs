@@ -1,0 +1,65 @@
+//! Placing a call.
+
+use super::state::change;
+use super::{arrive, ending, media};
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::call::{
+    Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service, Session, SessionState, Settings,
+    Signal, mint_call_id, mint_tag,
+};
+use ringworld_components::edge::{ConnId, PlaceCall, Refusal, Target, Transport};
+use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
+use std::net::SocketAddr;
+
+/// Makes session and leg of a call and sends its INVITE.
+pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Refusal> {
+    if let Some(limit) = arrive::limit_reached(world) {
+        world.resource_mut::<Counters>().hit_limit(limit);
+        return Err(Refusal::Limit(limit.to_owned()));
+    }
+    let service = match (&call.sdp, Service::named(&call.service)) {
+        (Some(_), _) => Service::Foreign,
+        (None, Some(service)) => service,
+        (None, None) => return Err(Refusal::Invalid(format!("there is no service {:?}", call.service))),
+    };
+    for uri in [&call.from, &call.to] {
+        let is_legal = uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
+        if !is_legal {
+            return Err(Refusal::Invalid(format!("{uri:?} is not a SIP URI")));
+        }
+    }
+    let now = *world.resource::<Now>();
+    let advertised = world.resource::<Settings>().sip.advertised_address;
+    let local_address = SocketAddr::new(advertised.unwrap_or(call.local.ip()), call.local.port());
+    let mut ids = world.resource_mut::<StableIds>();
+    let (session_id, leg_id) = (ids.mint(), ids.mint());
+    let secret = world.resource::<Secret>();
+    let (tag, call_id) = (mint_tag(secret, leg_id, now), mint_call_id(secret, leg_id, now));
+    let transport = if call.over_tcp { Transport::Tcp } else { Transport::Udp };
+    let target = Target { transport, remote: call.remote, conn: ConnId::NONE };
+    let (from, to) = (Bytes::from(call.from.clone()), Bytes::from(call.to.clone()));
+    let session = world.spawn((session_id, Session::new(Role::Outgoing, from, to, now))).id();
+    let mut leg = Leg::new(call_id, tag, target, local_address, media::sdp_session(world, leg_id));
+    leg.service = service;
+    leg.outgoing = Some(OutgoingInvite { aim: InviteAim::Call, provisional: false, cancel: false, cseq: 1 });
+    let leg = world.spawn((leg_id, leg, LegOf(session))).id();
+    let body = match &call.sdp {
+        Some(sdp) => Ok(Bytes::from(sdp.clone())),
+        None => media::make_offer(world, leg),
+    };
+    world.resource_mut::<Counters>().calls_out += 1;
+    match body {
+        Ok(body) => {
+            world.resource_mut::<Queue<Signal>>().push(Signal::Invite { leg, body: Some(body) });
+            let _ = change(world, session, SessionState::Dialing);
+            let ringing_s = world.resource::<Settings>().timers.ringing_s;
+            super::answer::start_deadline::<ringworld_components::call::RingDeadline>(world, session, ringing_s);
+            Ok(session_id)
+        }
+        Err(cause) => {
+            ending::end(world, session, EndCause::NegotiationFailed, 0);
+            Err(Refusal::Limit(cause.to_string()))
+        }
+    }
+}

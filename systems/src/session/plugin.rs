@@ -1,0 +1,54 @@
+//! Assembles sessions.
+
+use super::{commands, deadlines, ending, facts, progress, requests};
+use bevy_app::{App, Plugin};
+use bevy_ecs::message::Messages;
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
+    Glare, GlareWait, Leg, LegOf, Legs, Living, Queue, RingDeadline, Session, StateChanged, StreamOf, Streams,
+};
+use ringworld_components::edge::Command;
+use ringworld_components::kernel::{Phase, RecordApp, Step, Tick, TimerApp};
+
+/// Sessions and legs, and what can be done to them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionPlugin;
+
+impl Plugin for SessionPlugin {
+    fn build(&self, app: &mut App) {
+        app.record::<Session>("call.session")
+            .record::<Leg>("call.leg")
+            .record::<LegOf>("call.leg_of")
+            .derived::<Legs>()
+            .record::<StreamOf>("call.stream_of")
+            .derived::<Streams>()
+            .record::<Glare>("call.glare")
+            .record_resource(Ended::default(), "call.ended")
+            .record_resource(Draining::default(), "call.draining")
+            .unrecorded_resource(Living::default())
+            .scratch::<Queue<Command>>(Queue::is_empty)
+            .record_message::<CallOffered>()
+            .record_message::<StateChanged>()
+            .record_message::<CallEnded>()
+            .record_message::<DigitHeard>()
+            .record_message::<CallRequest>()
+            .record_message::<Announce>();
+        // Any number of plugins may ask for something; the one reader sorts what they ask.
+        app.allow_ambiguous_resource::<Messages<CallRequest>>().allow_ambiguous_resource::<Messages<Announce>>();
+        app.add_timer::<RingDeadline>("call.ring_deadline")
+            .add_timer::<DurationDeadline>("call.duration_deadline")
+            .add_timer::<CancelDeadline>("call.cancel_deadline")
+            .add_timer::<GlareWait>("call.glare_wait");
+        app.add_systems(
+            Tick,
+            (
+                (facts::take_media_facts, progress::take_call_events, deadlines::run_deadlines)
+                    .chain()
+                    .in_set(Phase::Sessions),
+                (commands::carry_out_commands, requests::carry_out_requests).chain().in_set(Phase::Admission),
+                ending::reap_ended_sessions.in_set(Step::Reap),
+            ),
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Server transactions (RFC 3261 section 17.2): every message that arrives passes here first.
+
+use super::send::{count, linger, mint, seed, send, send_again};
+use super::{client, respond};
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::call::{
+    Leg, Queue, Settings, SipReceived, Transaction, TransactionEvent, TransactionKind, TransactionState,
+    TransactionTable,
+};
+use ringworld_components::edge::{Flow, Target};
+use ringworld_components::kernel::StableId;
+use ringworld_components::wire::sip::{
+    Malformed, Message, Method, Request, ResponseHead, cancelled_invite_key, merge_key, reason_phrase, response_target,
+    server_key,
+};
+
+pub(super) fn receive_messages(world: &mut World) {
+    for received in world.resource_mut::<Queue<SipReceived>>().take() {
+        match *received.message {
+            Ok(Message::Request(request)) => receive_request(world, received.flow, request),
+            Ok(Message::Response(response)) => client::receive_response(world, received.flow, response),
+            Err(malformed) => refuse_malformed(world, &received.flow, &malformed),
+        }
+    }
+}
+
+fn refuse_malformed(world: &mut World, flow: &Flow, malformed: &Malformed) {
+    count(world, |counters| counters.drop_message(malformed.reason.as_str()));
+    if let Some(refusal) = &malformed.response {
+        let id = mint(world);
+        let bytes = refusal.write(flow.remote, &format!("rw{:02x}{:x}", id.world(), id.0));
+        let remote = refusal.target(flow.remote, flow.transport.is_reliable());
+        count(world, |counters| *counters.responses_sent.entry(refusal.status).or_default() += 1);
+        send(world, Target { transport: flow.transport, remote, conn: flow.conn }, bytes, StableId(0));
+    }
+}
+
+fn receive_request(world: &mut World, flow: Flow, request: Request) {
+    count(world, |counters| {
+        let method = if let Method::Other(_) = request.method { "other" } else { request.method.as_str() };
+        match counters.requests_received.get_mut(method) {
+            Some(number) => *number += 1,
+            None => {
+                counters.requests_received.insert(method.to_owned(), 1);
+            }
+        }
+    });
+    match request.method {
+        Method::Ack => return receive_ack(world, flow, request),
+        Method::Cancel => return receive_cancel(world, &flow, &request),
+        _ => {}
+    }
+    let key = server_key(&request, seed(world));
+    if let Some(transaction) = world.resource::<TransactionTable>().find(key) {
+        count(world, |counters| counters.retransmissions_received += 1);
+        return send_again(world, transaction);
+    }
+    let is_initial = request.head.to.tag.is_none();
+    let merged = is_initial.then(|| merge_key(&request, seed(world)));
+    let is_merged = merged.is_some_and(|key| world.resource::<TransactionTable>().find_merged(key).is_some());
+    let merge_key = if is_merged { None } else { merged };
+    let Some(transaction) = begin(world, &flow, &request, key, merge_key) else { return };
+    if is_merged {
+        // Section 8.2.2.2: the same request came by another path; the first one is being handled.
+        return respond::respond(world, transaction, 482, &respond::Extras::default());
+    }
+    let event = TransactionEvent::Request { transaction, flow, request: Box::new(request) };
+    world.resource_mut::<Queue<TransactionEvent>>().push(event);
+}
+
+/// Section 17.2.1: an ACK for a final response other than 2xx ends here; one for a 2xx goes up.
+fn receive_ack(world: &mut World, flow: Flow, request: Request) {
+    let key = server_key(&request, seed(world));
+    let transaction = world.resource::<TransactionTable>().find(key);
+    if let Some(transaction) = transaction
+        && let Some(mut state) = world.get_mut::<Transaction>(transaction)
+    {
+        match state.state {
+            TransactionState::Completed => {
+                state.state = TransactionState::Confirmed;
+                state.last = Bytes::new();
+                let is_reliable = state.target.transport.is_reliable();
+                let t4_ms = world.resource::<Settings>().sip.t4_ms;
+                return linger(world, transaction, if is_reliable { 0 } else { u64::from(t4_ms) });
+            }
+            TransactionState::Accepted => {}
+            _ => return,
+        }
+    }
+    world.resource_mut::<Queue<TransactionEvent>>().push(TransactionEvent::Ack { flow, request: Box::new(request) });
+}
+
+/// Section 9.2.
+fn receive_cancel(world: &mut World, flow: &Flow, request: &Request) {
+    let key = server_key(request, seed(world));
+    if let Some(transaction) = world.resource::<TransactionTable>().find(key) {
+        count(world, |counters| counters.retransmissions_received += 1);
+        return send_again(world, transaction);
+    }
+    let invite_key = cancelled_invite_key(request, seed(world));
+    let invite = world.resource::<TransactionTable>().find(invite_key);
+    let Some(transaction) = begin(world, flow, request, key, None) else { return };
+    let Some(invite) = invite else {
+        return respond::respond(world, transaction, 481, &respond::Extras::default());
+    };
+    let state = world.get::<Transaction>(invite).map(|invite| (invite.state, invite.owner));
+    let tag = state.and_then(|(_, owner)| owner).and_then(|leg| world.get::<Leg>(leg)).map(|leg| leg.local_tag.clone());
+    let extras = respond::Extras { to_tag: tag, ..Default::default() };
+    respond::respond(world, transaction, 200, &extras);
+    if let Some((TransactionState::Proceeding, _)) = state {
+        world.resource_mut::<Queue<TransactionEvent>>().push(TransactionEvent::Cancelled { invite });
+    }
+}
+
+/// Begins a server transaction; past the limit the request is refused without one.
+fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key: Option<u128>) -> Option<Entity> {
+    let head = ResponseHead::of(request, flow.remote);
+    let remote = response_target(request, flow.remote, flow.transport.is_reliable());
+    let target = Target { transport: flow.transport, remote, conn: flow.conn };
+    let limits = &world.resource::<Settings>().limits;
+    if world.resource::<TransactionTable>().len() >= limits.transactions as usize {
+        let retry_after = limits.retry_after_s.to_string();
+        let bytes = head.write(503, reason_phrase(503), None, false, &[("Retry-After", &retry_after)], None);
+        count(world, |counters| {
+            counters.hit_limit("transactions");
+            *counters.responses_sent.entry(503).or_default() += 1;
+        });
+        send(world, target, bytes, StableId(0));
+        return None;
+    }
+    let is_invite = request.method == Method::Invite;
+    let transaction = Transaction {
+        kind: if is_invite { TransactionKind::InviteServer } else { TransactionKind::Server },
+        state: if is_invite { TransactionState::Proceeding } else { TransactionState::Trying },
+        key,
+        merge_key,
+        target,
+        interval_ms: 0,
+        last: Bytes::new(),
+        head: Some(head),
+        owner: None,
+        method: request.method.clone(),
+    };
+    let id = mint(world);
+    Some(world.spawn((id, transaction)).id())
+}

@@ -1,0 +1,229 @@
+//! What sessions want sent: responses and requests of calls.
+
+use super::client::{begin, parse_own, tagged};
+use super::respond::{ALLOW, Extras, refuse, respond};
+use super::send::{contact, mint, send, start_timer};
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::call::{
+    AckWait, AnswerRetransmit, Dialog, DialogOf, DialogState, Leg, LegOf, Queue, SentAck, Session, Settings, Signal,
+    Transaction, TransactionState, UnackedAnswer, mint_branch,
+};
+use ringworld_components::edge::{Target, Transport};
+use ringworld_components::kernel::{Now, Secret, StableId};
+use ringworld_components::wire::sip::{Method, RequestLine};
+
+/// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
+#[derive(Debug)]
+pub(super) struct FreshInvite(pub Entity);
+
+pub(super) fn carry_out_signals(world: &mut World) {
+    for signal in world.resource_mut::<Queue<Signal>>().take() {
+        match signal {
+            Signal::Respond { transaction, dialog, status, body, expects_answer } => {
+                send_response(world, transaction, dialog, status, body, expects_answer);
+            }
+            Signal::Invite { leg, body } => send_invite(world, leg, body),
+            Signal::Cancel { leg } => send_cancel(world, leg),
+            Signal::Bye { dialog } => send_bye(world, dialog),
+        }
+    }
+    for FreshInvite(transaction) in world.resource_mut::<Queue<FreshInvite>>().take() {
+        let is_silent = world
+            .get::<Transaction>(transaction)
+            .is_some_and(|invite| invite.state == TransactionState::Proceeding && invite.last.is_empty());
+        if is_silent {
+            respond(world, transaction, 100, &Extras::default());
+        }
+    }
+}
+
+fn send_response(
+    world: &mut World,
+    transaction: Entity,
+    dialog: Option<Entity>,
+    status: u16,
+    body: Option<Bytes>,
+    expects_answer: bool,
+) {
+    let Some(state) = dialog.and_then(|dialog| world.get::<Dialog>(dialog)) else {
+        return refuse(world, transaction, status);
+    };
+    let makes_dialog = (101..300).contains(&status);
+    let to_tag = Some(state.local_tag.clone());
+    let cseq = state.remote_cseq.unwrap_or(0);
+    let mut headers = Vec::new();
+    if makes_dialog {
+        headers.push(("Contact", contact(state.local_address, state.target.transport)));
+        headers.push(("Allow", ALLOW.to_owned()));
+    } else if status == 503 {
+        headers.push(("Retry-After", world.resource::<Settings>().limits.retry_after_s.to_string()));
+    }
+    let body = body.map(|body| ("application/sdp", body));
+    let target = world.get::<Transaction>(transaction).map(|transaction| transaction.target);
+    let before = world.resource::<Queue<ringworld_components::edge::Output>>().0.len();
+    respond(world, transaction, status, &Extras { to_tag, headers, makes_dialog, body });
+    let leg = dialog.and_then(|dialog| world.get::<DialogOf>(dialog)).map(|of| of.0);
+    if status >= 200
+        && let Some(mut leg) = leg.and_then(|leg| world.get_mut::<Leg>(leg))
+    {
+        leg.invite = None;
+    }
+    let sent =
+        world.resource::<Queue<ringworld_components::edge::Output>>().0.get(before).and_then(|output| match output {
+            ringworld_components::edge::Output::Sip { bytes, .. } => Some(bytes.clone()),
+            _ => None,
+        });
+    if let (200..300, Some(dialog), Some(target), Some(bytes)) = (status, dialog, target, sent) {
+        await_ack(world, dialog, target, bytes, cseq, expects_answer);
+    }
+}
+
+/// Section 13.3.1.4. The timers run from the very tick in which the 2xx leaves, so no ACK can come before them.
+fn await_ack(world: &mut World, dialog: Entity, target: Target, bytes: Bytes, cseq: u32, expects_answer: bool) {
+    let sip = &world.resource::<Settings>().sip;
+    let (t1_ms, transaction_ms) = (sip.t1_ms, sip.transaction_ms());
+    if let Ok(mut entity) = world.get_entity_mut(dialog) {
+        let answer = UnackedAnswer { bytes, cseq, target, interval_ms: t1_ms, expects_answer, then_bye: false };
+        entity.insert(answer);
+        if let Some(mut dialog) = entity.get_mut::<Dialog>() {
+            dialog.state = DialogState::Confirmed;
+        }
+    }
+    start_timer::<AnswerRetransmit>(world, dialog, u64::from(t1_ms));
+    start_timer::<AckWait>(world, dialog, transaction_ms);
+}
+
+/// A request within a dialog (section 12.2.1.1), ready to be sent, with its branch.
+fn write_in_dialog(
+    world: &mut World,
+    dialog: Entity,
+    method: &Method,
+    cseq: Option<u32>,
+    body: Option<Bytes>,
+) -> Option<(Bytes, String, Target, u32)> {
+    let id = mint(world);
+    let branch = mint_branch(world.resource::<Secret>(), id, *world.resource::<Now>());
+    let mut state = world.get_mut::<Dialog>(dialog)?;
+    let cseq = cseq.unwrap_or_else(|| state.next_cseq());
+    let state = world.get::<Dialog>(dialog)?;
+    let own_contact = contact(state.local_address, state.target.transport);
+    let bytes = RequestLine {
+        method,
+        uri: state.remote_target.as_bytes(),
+        via_transport: state.target.transport.as_str(),
+        via_sent_by: &state.local_address.to_string(),
+        branch: &branch,
+        from: &tagged(&state.local, &state.local_tag),
+        to: &tagged(&state.remote, &state.remote_tag),
+        call_id: &state.call_id,
+        cseq,
+        max_forwards: 70,
+        route: &state.route_set,
+        contact: (*method == Method::Invite).then_some(own_contact.as_str()),
+        extra: &[],
+        body: body.as_ref().map(|body| ("application/sdp", body.as_ref())),
+    }
+    .write();
+    Some((bytes, branch, state.target, cseq))
+}
+
+/// The ACK for a 2xx: a request of its own, outside any transaction (section 13.2.2.4).
+pub(super) fn send_ack(world: &mut World, dialog: Entity, cseq: u32) {
+    let Some((bytes, _, target, cseq)) = write_in_dialog(world, dialog, &Method::Ack, Some(cseq), None) else { return };
+    if let Ok(mut dialog) = world.get_entity_mut(dialog) {
+        dialog.insert(SentAck { bytes: bytes.clone(), cseq, target });
+    }
+    send(world, target, bytes, StableId(0));
+}
+
+/// Section 15.1.1. While our own 2xx is not acknowledged, the BYE waits for the ACK.
+pub(super) fn send_bye(world: &mut World, dialog: Entity) {
+    if let Some(mut answer) = world.get_mut::<UnackedAnswer>(dialog) {
+        answer.then_bye = true;
+        return;
+    }
+    if let Some((bytes, branch, target, _)) = write_in_dialog(world, dialog, &Method::Bye, None, None) {
+        begin(world, dialog, Method::Bye, &branch, target, bytes);
+    }
+}
+
+fn send_invite(world: &mut World, leg: Entity, body: Option<Bytes>) {
+    let written = match world.get::<Leg>(leg).and_then(|leg| leg.dialog) {
+        Some(dialog) => write_in_dialog(world, dialog, &Method::Invite, None, body),
+        None => write_first_invite(world, leg, body),
+    };
+    let Some((bytes, branch, target, cseq)) = written else { return };
+    let transaction = begin(world, leg, Method::Invite, &branch, target, bytes);
+    if let Some(mut leg) = world.get_mut::<Leg>(leg) {
+        leg.invite = Some(transaction);
+        if let Some(outgoing) = leg.outgoing.as_mut() {
+            outgoing.cseq = cseq;
+        }
+    }
+}
+
+fn write_first_invite(world: &mut World, leg: Entity, body: Option<Bytes>) -> Option<(Bytes, String, Target, u32)> {
+    let id = mint(world);
+    let branch = mint_branch(world.resource::<Secret>(), id, *world.resource::<Now>());
+    let state = world.get::<Leg>(leg)?;
+    let session = world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0))?;
+    let bytes = RequestLine {
+        method: &Method::Invite,
+        uri: &session.to,
+        via_transport: state.target.transport.as_str(),
+        via_sent_by: &state.local_address.to_string(),
+        branch: &branch,
+        from: &tagged(&bracketed(&session.from), &state.local_tag),
+        to: &bracketed(&session.to),
+        call_id: &state.call_id,
+        cseq: 1,
+        max_forwards: 70,
+        route: &[],
+        contact: Some(&contact(state.local_address, state.target.transport)),
+        extra: &[("Allow", ALLOW)],
+        body: body.as_ref().map(|body| ("application/sdp", body.as_ref())),
+    }
+    .write();
+    Some((bytes, branch, state.target, 1))
+}
+
+fn bracketed(uri: &[u8]) -> Vec<u8> {
+    [b"<", uri, b">"].concat()
+}
+
+/// Section 9.1: only after a provisional response, and with what the INVITE said, taken from the INVITE itself.
+pub(super) fn send_cancel(world: &mut World, leg: Entity) {
+    let Some(mut state) = world.get_mut::<Leg>(leg) else { return };
+    let Some(outgoing) = state.outgoing.as_mut() else { return };
+    outgoing.cancel = true;
+    if !outgoing.provisional {
+        return;
+    }
+    let Some(invite) = state.invite.and_then(|invite| world.get::<Transaction>(invite)) else { return };
+    let target = invite.target;
+    let Some(invite) = parse_own(&invite.last) else { return };
+    let head = &invite.head;
+    let branch = String::from_utf8_lossy(head.via.branch.as_deref().unwrap_or_default()).into_owned();
+    let transport = if target.transport == Transport::Tcp { "TCP" } else { "UDP" };
+    let host = String::from_utf8_lossy(&head.via.host);
+    let sent_by = head.via.port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
+    let bytes = RequestLine {
+        method: &Method::Cancel,
+        uri: invite.uri.as_bytes(),
+        via_transport: transport,
+        via_sent_by: &sent_by,
+        branch: &branch,
+        from: &super::client::with_tag(&head.from),
+        to: &super::client::with_tag(&head.to),
+        call_id: &head.call_id,
+        cseq: head.cseq,
+        max_forwards: 70,
+        route: &head.route(),
+        contact: None,
+        extra: &[],
+        body: None,
+    }
+    .write();
+    begin(world, leg, Method::Cancel, &branch, target, bytes);
+}

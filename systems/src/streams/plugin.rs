@@ -1,0 +1,48 @@
+//! Assembles streams.
+
+use super::{play, receive, silence};
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::Queue;
+use ringworld_components::edge::{PacketHandle, PacketPool};
+use ringworld_components::kernel::{RecordApp, Step, Tick, TimerApp};
+use ringworld_components::media::{
+    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Playing, PortPool, RtpSilence, Stream, StreamTable,
+    Wakeful,
+};
+
+/// Streams, their ports and their packets.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamsPlugin {
+    /// How many packet buffers the world keeps.
+    pub pool_share: usize,
+}
+
+impl Default for StreamsPlugin {
+    fn default() -> Self {
+        Self { pool_share: 4096 }
+    }
+}
+
+impl Plugin for StreamsPlugin {
+    fn build(&self, app: &mut App) {
+        app.record::<Stream>("media.stream")
+            .record_media::<MediaFlow>("media.flow")
+            .record_media::<Hearing>("media.hearing")
+            .record_media::<Playing>("media.playing")
+            .record_resource(PortPool::default(), "media.ports")
+            .record_resource(FactQueue::default(), "media.facts")
+            .record_media_resource(Wakeful::<Playing>::default(), "media.players")
+            .record_media_resource(MediaCounters::default(), "media.counters")
+            .unrecorded_resource(StreamTable::default())
+            .unrecorded_resource(PacketPool::new(self.pool_share))
+            .scratch::<Queue<PacketHandle>>(Queue::is_empty);
+        app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");
+        app.add_systems(
+            Tick,
+            (receive::receive_packets, receive::flush_digits, silence::watch_for_silence, play::play_streams)
+                .chain()
+                .in_set(Step::Receive),
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Packets meet their streams.
+
+use super::echo;
+use bevy_ecs::prelude::*;
+use ringworld_components::audio::PushOutcome;
+use ringworld_components::audio::telephone_event::Heard;
+use ringworld_components::call::Queue;
+use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
+use ringworld_components::kernel::{Now, TimerFired, Timers};
+use ringworld_components::media::{
+    DigitFlush, Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Stream, StreamTable,
+    Verdict, Wakeful,
+};
+use ringworld_components::wire::rtp::{self, RtpHeader};
+use ringworld_components::wire::telephone_event;
+use std::time::Duration;
+
+/// How long a digit without an end packet is waited for.
+const DIGIT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What becomes of a packet's buffer.
+enum Fate {
+    /// It goes back to the pool.
+    Read,
+    /// It is sent.
+    Send,
+}
+
+#[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
+pub(super) fn receive_packets(
+    mut packets: ResMut<Queue<PacketHandle>>,
+    table: Res<StreamTable>,
+    mut streams: Query<(&Stream, &mut MediaFlow, &mut Hearing)>,
+    now: Res<Now>,
+    mut counters: ResMut<MediaCounters>,
+    mut facts: ResMut<FactQueue>,
+    mut pool: ResMut<PacketPool>,
+    mut outputs: ResMut<Outputs>,
+    sleeping: Query<&Room, Without<Mixing>>,
+    mut awake: ResMut<Wakeful<Mixing>>,
+    mut flushes: Timers<DigitFlush>,
+    mut commands: Commands,
+) {
+    let mut rooms = Vec::new();
+    for mut packet in packets.0.drain(..) {
+        let fate = match table.find(packet.port) {
+            _ if packet.is_rtcp => {
+                counters.dropped_rtcp += 1;
+                Fate::Read
+            }
+            None => {
+                counters.dropped_no_stream += 1;
+                Fate::Read
+            }
+            Some(entity) => match streams.get_mut(entity) {
+                Ok((stream, mut flow, mut hearing)) => {
+                    let fate = receive(
+                        &mut packet,
+                        Receiver {
+                            entity,
+                            stream,
+                            flow: &mut flow,
+                            hearing: &mut hearing,
+                            rooms: &mut rooms,
+                            now: *now,
+                        },
+                        &mut counters,
+                        &mut facts,
+                    );
+                    if hearing.digits.is_pending() {
+                        flushes.start(entity, DIGIT_PATIENCE);
+                    }
+                    fate
+                }
+                Err(_) => Fate::Read,
+            },
+        };
+        match fate {
+            Fate::Read => pool.give(packet),
+            Fate::Send => {
+                counters.packets_out += 1;
+                outputs.rtp.push(RtpOut(packet));
+            }
+        }
+    }
+    // A room is visited from its first sound on.
+    for (index, &room) in rooms.iter().enumerate() {
+        if let Ok(sleeping) = sleeping.get(room)
+            && rooms.iter().take(index).all(|&other| other != room)
+        {
+            awake.wake(room, sleeping.phase);
+            commands.entity(room).insert(Mixing);
+        }
+    }
+}
+
+struct Receiver<'a> {
+    entity: Entity,
+    stream: &'a Stream,
+    flow: &'a mut MediaFlow,
+    hearing: &'a mut Hearing,
+    rooms: &'a mut Vec<Entity>,
+    now: Now,
+}
+
+fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, facts: &mut FactQueue) -> Fate {
+    let Ok((header, payload)) = rtp::parse(packet.bytes()) else {
+        counters.dropped_malformed += 1;
+        return Fate::Read;
+    };
+    let Some(agreed) = &to.stream.negotiated else {
+        counters.dropped_on_hold += 1;
+        return Fate::Read;
+    };
+    let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
+    match to.flow.latch.judge(packet.peer, agreed.remote, header.ssrc, header.sequence, to.now) {
+        Verdict::Foreign => {
+            counters.dropped_foreign += 1;
+            return Fate::Read;
+        }
+        Verdict::Latched => {
+            facts.0.push(MediaFact::Latched { stream: to.entity, source: packet.peer });
+        }
+        Verdict::Same => {}
+    }
+    if last_ssrc.is_some_and(|last| last != header.ssrc) {
+        begin_anew(to.hearing, to.entity, counters, facts);
+    }
+    if !agreed.direction.receives() {
+        counters.dropped_on_hold += 1;
+        return Fate::Read;
+    }
+    let is_event = agreed.dtmf_payload_type == Some(header.payload_type);
+    if !is_event && header.payload_type != agreed.receive_payload_type {
+        counters.dropped_payload_type += 1;
+        return Fate::Read;
+    }
+    counters.packets_in += 1;
+    to.flow.received = to.flow.received.wrapping_add(1);
+    let body = packet.bytes().get(payload).unwrap_or_default();
+    if is_event {
+        if let Some(ear) = &mut to.hearing.ear {
+            ear.jitter.pass_by(header.sequence);
+        }
+        hear_event(to.hearing, to.entity, &header, body, counters, facts);
+    }
+    match to.stream.sink {
+        Sink::Echo if to.stream.sends() => {
+            echo::turn_around(packet, &header, to.stream, agreed, to.flow, to.now);
+            return Fate::Send;
+        }
+        Sink::Room(room) if !is_event && hear(to.hearing, &header, body, counters) => to.rooms.push(room),
+        _ => {}
+    }
+    Fate::Read
+}
+
+/// Another source speaks: what is known of the numbers of the last one does not hold any more.
+fn begin_anew(hearing: &mut Hearing, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
+    if let Some(heard) = hearing.digits.flush() {
+        report(heard, stream, counters, facts);
+    }
+    hearing.digits.reset();
+    if let Some(ear) = &mut hearing.ear {
+        ear.jitter.reset();
+    }
+}
+
+/// Audio goes to the jitter buffer of the room's ear.
+/// Says whether the ear was asleep before.
+fn hear(hearing: &mut Hearing, header: &RtpHeader, body: &[u8], counters: &mut MediaCounters) -> bool {
+    let ear = hearing.ear.get_or_insert_with(|| Box::new(Ear::default()));
+    match ear.jitter.push(header.sequence, header.timestamp, header.marker, body) {
+        PushOutcome::Stored | PushOutcome::Reset => {}
+        _ => counters.dropped_jitter += 1,
+    }
+    !std::mem::replace(&mut ear.is_awake, true)
+}
+
+fn hear_event(
+    hearing: &mut Hearing,
+    stream: Entity,
+    header: &RtpHeader,
+    body: &[u8],
+    counters: &mut MediaCounters,
+    facts: &mut FactQueue,
+) {
+    let Ok(event) = telephone_event::parse(body) else {
+        counters.dropped_malformed += 1;
+        return;
+    };
+    let heard = hearing.digits.push(header.timestamp, event.event, event.end, event.duration, header.marker);
+    if let Some(heard) = heard {
+        report(heard, stream, counters, facts);
+    }
+}
+
+/// A digit whose end packets were all lost is reported once nothing more has come for it.
+pub(super) fn flush_digits(
+    mut fired: MessageReader<TimerFired<DigitFlush>>,
+    mut streams: Query<&mut Hearing>,
+    mut counters: ResMut<MediaCounters>,
+    mut facts: ResMut<FactQueue>,
+) {
+    for fired in fired.read() {
+        if let Ok(mut hearing) = streams.get_mut(fired.owner)
+            && let Some(heard) = hearing.digits.flush()
+        {
+            report(heard, fired.owner, &mut counters, &mut facts);
+        }
+    }
+}
+
+fn report(heard: Heard, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
+    if let Some(digit) = telephone_event::digit_of(heard.event) {
+        counters.digits_in += 1;
+        facts.0.push(MediaFact::Digit { stream, digit, duration_ms: heard.duration / 8 });
+    }
+}

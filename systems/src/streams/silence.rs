@@ -1,0 +1,31 @@
+//! A peer whose RTP stopped.
+
+use bevy_ecs::prelude::*;
+use ringworld_components::call::Settings;
+use ringworld_components::kernel::{Now, TimerFired, Timers};
+use ringworld_components::media::{FactQueue, MediaFact, MediaFlow, RtpSilence, Stream};
+use std::time::Duration;
+
+/// Looks, when a stream's timer fires, how long it has been silent: nothing is done per packet.
+pub(super) fn watch_for_silence(
+    mut fired: MessageReader<TimerFired<RtpSilence>>,
+    streams: Query<(&Stream, &MediaFlow)>,
+    settings: Res<Settings>,
+    now: Res<Now>,
+    mut timers: Timers<RtpSilence>,
+    mut facts: ResMut<FactQueue>,
+) {
+    let patience = Duration::from_secs(u64::from(settings.timers.rtp_silence_s));
+    for fired in fired.read() {
+        let Ok((stream, flow)) = streams.get(fired.owner) else { continue };
+        if !stream.receives() || patience.is_zero() {
+            continue;
+        }
+        let silent = now.since(flow.latch.heard());
+        if silent >= patience {
+            facts.0.push(MediaFact::TimedOut { stream: fired.owner });
+        } else {
+            timers.start(fired.owner, patience - silent);
+        }
+    }
+}
