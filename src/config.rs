@@ -1,0 +1,219 @@
+//! The configuration of a switch: what stands in its file and what a recording repeats.
+
+use ringworld_components::call::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
+use ringworld_components::edge::Transport;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Everything that can be set. `ringworld config` prints it with every default written out.
+///
+/// ```
+/// use ringworld::config::Config;
+/// let config: Config = toml::from_str("[network]\nrtp_ports = \"20000-21000\"").unwrap();
+/// assert_eq!(config.network.rtp_ports.first, 20_000);
+/// assert!(toml::from_str::<Config>("[network]\nrtp_prots = \"1-2\"").is_err());
+/// ```
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Sockets and threads.
+    pub network: NetworkSettings,
+    /// The recording.
+    pub record: RecordSettings,
+    /// Signalling.
+    pub sip: SipSettings,
+    /// How much of everything there may be.
+    pub limits: LimitSettings,
+    /// How long anything may take.
+    pub timers: TimerSettings,
+    /// Audio.
+    pub media: MediaSettings,
+    /// What calls are connected to.
+    pub services: ServiceSettings,
+}
+
+impl Config {
+    /// The part that is a world's own.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            sip: self.sip.clone(),
+            limits: self.limits.clone(),
+            timers: self.timers.clone(),
+            media: self.media.clone(),
+            services: self.services.clone(),
+        }
+    }
+}
+
+/// Sockets and threads.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSettings {
+    /// Where SIP is spoken: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+    pub sip: Vec<SipListen>,
+    /// The RTP ports, first and last. A call takes an even one and the odd one above it.
+    pub rtp_ports: PortRange,
+    /// How many open port pairs are kept in stock.
+    pub rtp_port_stock: u32,
+    /// How many worlds there are, each with its own thread and recording.
+    pub worlds: u8,
+    /// How many threads carry RTP.
+    pub rtp_threads: u8,
+    /// How many TCP connections there may be.
+    pub tcp_connections_max: u32,
+    /// After how many seconds without a byte a TCP connection is closed.
+    pub tcp_idle_s: u32,
+    /// How many packet buffers each RTP thread and each world holds.
+    pub packet_buffers: u32,
+}
+
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        let everywhere = |transport| SipListen { transport, address: SocketAddr::from(([0, 0, 0, 0], 5060)) };
+        Self {
+            sip: vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)],
+            rtp_ports: PortRange { first: 10_000, last: 20_000 },
+            rtp_port_stock: 512,
+            worlds: 1,
+            rtp_threads: 1,
+            tcp_connections_max: 1_024,
+            tcp_idle_s: 600,
+            packet_buffers: 4_096,
+        }
+    }
+}
+
+/// The recording.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordSettings {
+    /// The file to record into; empty: none. With several worlds each has its own, with its index appended.
+    pub file: PathBuf,
+    /// How large it may become, in MiB; past it the recording ends, and the switch goes on.
+    pub mib_max: u32,
+    /// How much of RTP is kept: `off`, `headers` or `full`.
+    pub media: RecordMedia,
+}
+
+impl Default for RecordSettings {
+    fn default() -> Self {
+        Self { file: PathBuf::new(), mib_max: 1_024, media: RecordMedia::Full }
+    }
+}
+
+/// How much of RTP a recording keeps. Without payloads a replay claims the control digest only.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordMedia {
+    /// Nothing.
+    Off,
+    /// The first twelve bytes and the length.
+    Headers,
+    /// Everything.
+    Full,
+}
+
+impl FromStr for RecordMedia {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "headers" => Ok(Self::Headers),
+            "full" => Ok(Self::Full),
+            _ => Err(format!("{text:?} is none of off, headers, full")),
+        }
+    }
+}
+
+/// A place where SIP is spoken, as text `udp:127.0.0.1:5060` or `tcp:[::1]:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipListen {
+    /// The transport.
+    pub transport: Transport,
+    /// The address; port 0 lets the system choose.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for SipListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.as_str().to_ascii_lowercase(), self.address)
+    }
+}
+
+impl FromStr for SipListen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT");
+        let (transport, address) = text.split_once(':').ok_or_else(expected)?;
+        let transport = match transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            _ => return Err(expected()),
+        };
+        Ok(Self { transport, address: address.parse().map_err(|_| expected())? })
+    }
+}
+
+/// A range of ports, as text `10000-20000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first port.
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('-').and_then(|(first, last)| {
+            let range = Self { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? };
+            (range.first >= 1024 && range.last > range.first).then_some(range)
+        });
+        parsed.ok_or_else(|| format!("{text:?} is not FIRST-LAST with 1024 <= FIRST < LAST <= 65535"))
+    }
+}
+
+macro_rules! as_text {
+    ($($ty:ty),*) => {$(
+        impl Serialize for $ty {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> { to.collect_str(self) }
+        }
+        impl<'de> Deserialize<'de> for $ty {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+as_text!(SipListen, PortRange);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_survive_a_round_trip_through_the_file() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_error_names_the_line_the_key_and_what_is_allowed() {
+        let error = toml::from_str::<Config>("[network]\n\nrtp_prots = \"1-2\"").unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("rtp_prots") && error.contains("rtp_ports"), "{error}");
+        let error = toml::from_str::<Config>("[record]\nmedia = \"some\"").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("some") && error.contains("headers"), "{error}");
+        let error = toml::from_str::<Config>("[network]\nrtp_ports = \"9-8\"").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("FIRST-LAST"), "{error}");
+    }
+}

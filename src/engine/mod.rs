@@ -1,0 +1,17 @@
+//! A world and what runs it.
+//!
+//! [`Engine`] is the world alone: it advances by inputs and gives outputs, and knows neither a socket nor a clock.
+//! [`Switch`] puts worlds between sockets and a paced clock.
+
+mod chain;
+mod route;
+mod runner;
+mod summary;
+mod switch;
+mod world;
+
+pub use chain::{Chain, ChainDigest};
+pub use route::world_of_message;
+pub use summary::{Summary, TickPercentiles};
+pub use switch::{Extend, StartError, Switch};
+pub use world::{Census, Engine, WorldConfig};

@@ -1,0 +1,168 @@
+//! The thread of a world: waits for the next tick, drains the rings, advances the world, hands over what it puts out.
+
+use super::Engine;
+use super::summary::{Summary, TickTimes};
+use crate::net::{Pacer, WorldEdge};
+use crate::replay::Recorder;
+use crossbeam::channel::{Sender, TrySendError};
+use ringworld_components::call::{Draining, Living};
+use ringworld_components::edge::{Event, Input, Output, Reply};
+use ringworld_components::kernel::TICK;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Inputs of one kind that a tick takes in at most; what is more waits in its ring.
+const INPUTS_PER_TICK_MAX: usize = 8192;
+
+/// Ticks between two updates of the published status: a fifth of a second.
+const STATUS_TICKS: u64 = 40;
+
+/// What the thread of a world shares with those who hold the switch.
+#[derive(Default)]
+pub(super) struct Shared {
+    stopping: AtomicBool,
+    drained: AtomicBool,
+    sessions: AtomicU64,
+    status: Mutex<Summary>,
+    replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
+    subscribers: Mutex<Vec<Sender<Event>>>,
+}
+
+impl Shared {
+    pub fn expect(&self, number: u64, tell: Sender<Reply>) {
+        lock(&self.replies).insert(number, tell);
+    }
+
+    pub fn forget(&self, number: u64) {
+        lock(&self.replies).remove(&number);
+    }
+
+    pub fn subscribe(&self, tell: Sender<Event>) {
+        lock(&self.subscribers).push(tell);
+    }
+
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Acquire)
+    }
+
+    pub fn has_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
+    pub fn status(&self) -> Summary {
+        lock(&self.status).clone()
+    }
+}
+
+/// A panic of another holder does not make what it held useless: all are plain values.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A world and everything its thread needs.
+pub(super) struct Runner {
+    engine: Engine,
+    edge: WorldEdge,
+    recorder: Option<Recorder>,
+    shared: Arc<Shared>,
+    pool_share: usize,
+    times: TickTimes,
+    summary: Summary,
+}
+
+impl Runner {
+    pub fn new(
+        engine: Engine,
+        edge: WorldEdge,
+        recorder: Option<Recorder>,
+        shared: Arc<Shared>,
+        pool_share: usize,
+    ) -> Self {
+        let (times, summary) = (TickTimes::default(), Summary::default());
+        Self { engine, edge, recorder, shared, pool_share, times, summary }
+    }
+
+    /// Runs until it is told to stop, and tells what was.
+    pub fn run(mut self) -> Summary {
+        let mut pacer = Pacer::new(TICK);
+        let mut inputs = Vec::new();
+        self.summary.start = self.engine.census();
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            self.edge.publish_deadline(pacer.next_deadline_ns());
+            let due = pacer.wait();
+            self.edge.publish_deadline(pacer.next_deadline_ns());
+            let began = Instant::now();
+            self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
+            let elapsed = u32::try_from(u64::from(due.ticks) + due.skipped).unwrap_or(u32::MAX);
+            self.tick(elapsed, std::mem::take(&mut inputs));
+            self.times.add(began.elapsed());
+            if self.times.ticks().is_multiple_of(STATUS_TICKS) {
+                self.publish(&pacer);
+            }
+        }
+        self.publish(&pacer);
+        if let Some(recorder) = self.recorder.take() {
+            self.summary.recording = Some(recorder.finish(&self.engine));
+        }
+        self.summary
+    }
+
+    fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.inputs(elapsed, &inputs);
+        }
+        let mut outputs = self.engine.tick(elapsed, inputs);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.end_of_tick(&self.engine);
+        }
+        for output in &outputs.control {
+            match output {
+                Output::Event(event) => self.tell(event),
+                Output::Reply(reply) => self.reply(reply),
+                _ => {}
+            }
+        }
+        self.edge.send(outputs.control.drain(..), outputs.rtp.drain(..));
+        self.edge.balance(&mut self.engine.pool(), self.pool_share);
+        let sessions = self.engine.world().resource::<Living>().sessions;
+        self.shared.sessions.store(u64::from(sessions), Ordering::Release);
+        if self.engine.world().resource::<Draining>().0 {
+            self.shared.drained.store(true, Ordering::Release);
+        }
+    }
+
+    /// A slow subscriber loses events, and one that is gone is forgotten.
+    fn tell(&mut self, event: &Event) {
+        let lost = &mut self.summary.events_lost;
+        lock(&self.shared.subscribers).retain(|subscriber| match subscriber.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                *lost += 1;
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        });
+    }
+
+    fn reply(&self, reply: &Reply) {
+        if let Some(tell) = lock(&self.shared.replies).remove(&reply.number) {
+            let _ = tell.try_send(reply.clone());
+        }
+    }
+
+    fn publish(&mut self, pacer: &Pacer) {
+        let census = self.engine.census();
+        self.summary.observe(census, self.engine.counters(), self.engine.media_counters(), &self.times);
+        self.summary.ticks_late = pacer.late();
+        self.summary.ticks_skipped = pacer.skipped();
+        let pool = self.engine.pool();
+        (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
+        *lock(&self.shared.status) = self.summary.clone();
+    }
+}

@@ -1,0 +1,233 @@
+//! Worlds between sockets and a paced clock.
+
+use super::runner::{Runner, Shared};
+use super::summary::Summary;
+use super::{Engine, WorldConfig, world_of_message};
+use crate::config::Config;
+use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
+use crate::replay::{RecordError, Recorder};
+use bevy_app::App;
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
+use ringworld_components::kernel::StableId;
+use ringworld_components::wire::sip::Limits;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long [`Switch::command`] waits for a world's answer.
+const REPLY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running switch: its sockets, and a thread for every world.
+pub struct Switch {
+    net: Net,
+    worlds: Vec<Running>,
+    numbers: AtomicU64,
+}
+
+struct Running {
+    commands: Sender<Command>,
+    shared: Arc<Shared>,
+    thread: JoinHandle<Summary>,
+}
+
+/// Why a switch can't start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The network side: an address in use, too few file descriptors ...
+    Net(NetError),
+    /// The recording can't be written.
+    Record(RecordError),
+    /// The system gave no randomness or no thread.
+    System(std::io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net(error) => error.fmt(f),
+            Self::Record(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<NetError> for StartError {
+    fn from(error: NetError) -> Self {
+        Self::Net(error)
+    }
+}
+
+/// Adds a user's plugins to a world.
+pub type Extend = Arc<dyn Fn(&mut App) + Send + Sync>;
+
+impl Switch {
+    /// Starts a switch with the stock plugins.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_with(config, Arc::new(|_| {}))
+    }
+
+    /// Starts a switch whose worlds have the plugins that `extend` adds.
+    pub fn start_with(config: &Config, extend: Extend) -> Result<Self, StartError> {
+        let count = usize::from(config.network.worlds.max(1));
+        let epoch = Epoch::now();
+        let router = Arc::new(move |message: &_| world_of_message(message, count));
+        let (net, edges) = Net::start(net_config(config), epoch, router)?;
+        let mut worlds = Vec::new();
+        for (index, edge) in edges.into_iter().enumerate() {
+            let world = WorldConfig {
+                settings: config.settings(),
+                secret: random_secret()?,
+                world: index as u8,
+                epoch: 0,
+                pool_share: config.network.packet_buffers as usize,
+            };
+            let recorder = match recording_path(config, index, count) {
+                Some(path) => Some(Recorder::create(&path, &world, &config.record).map_err(StartError::Record)?),
+                None => None,
+            };
+            let shared = Arc::new(Shared::default());
+            let commands = edge.commands();
+            let (extend, of_thread) = (extend.clone(), shared.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("world-{index}"))
+                .spawn(move || {
+                    let engine = Engine::with_plugins(&world, |app| extend(app));
+                    Runner::new(engine, edge, recorder, of_thread, world.pool_share).run()
+                })
+                .map_err(StartError::System)?;
+            worlds.push(Running { commands, shared, thread });
+        }
+        Ok(Self { net, worlds, numbers: AtomicU64::new(1) })
+    }
+
+    /// Where SIP is spoken, with the ports that the system chose.
+    pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
+        self.net.sip_addresses()
+    }
+
+    /// Our address towards a peer.
+    pub fn local_towards(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
+        self.net.local_towards(transport, remote)
+    }
+
+    /// How many worlds there are.
+    pub fn worlds(&self) -> usize {
+        self.worlds.len()
+    }
+
+    /// Asks a world to do something and waits for its answer, some milliseconds usually.
+    pub fn command(&self, world: usize, operation: Operation) -> Result<StableId, Refusal> {
+        let running = self.worlds.get(world).ok_or(Refusal::NoSuchSession)?;
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (tell, told) = bounded(1);
+        running.shared.expect(number, tell);
+        if let Err(error) = running.commands.try_send(Command { number, operation }) {
+            running.shared.forget(number);
+            let what = if matches!(error, TrySendError::Full(_)) { "waiting commands" } else { "worlds" };
+            return Err(Refusal::Limit(what.to_owned()));
+        }
+        let reply: Result<Reply, _> = told.recv_timeout(REPLY_PATIENCE);
+        running.shared.forget(number);
+        reply.map_err(|_| Refusal::Limit("the time to answer a command".to_owned()))?.result
+    }
+
+    /// Asks the world that a session lives in.
+    pub fn command_session(&self, session: StableId, operation: Operation) -> Result<StableId, Refusal> {
+        self.command(usize::from(session.world()), operation)
+    }
+
+    /// All events from now on. A reader that falls `capacity` events behind loses events; each world counts them.
+    pub fn subscribe(&self, capacity: usize) -> Receiver<Event> {
+        let (tell, told) = bounded(capacity.max(1));
+        for running in &self.worlds {
+            running.shared.subscribe(tell.clone());
+        }
+        told
+    }
+
+    /// What each world holds and has counted, as of some milliseconds ago.
+    pub fn status(&self) -> Vec<Summary> {
+        self.worlds.iter().map(|running| running.shared.status()).collect()
+    }
+
+    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and stops.
+    pub fn drain(self, patience: Duration) -> Summary {
+        for running in &self.worlds {
+            // A world whose queue is full of commands drains when it has worked through them.
+            let _ = running.commands.send_timeout(Command { number: 0, operation: Operation::Drain }, patience);
+        }
+        let deadline = Instant::now() + patience;
+        let is_busy =
+            || self.worlds.iter().any(|running| running.shared.sessions() > 0 || !running.shared.has_drained());
+        while is_busy() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.stop()
+    }
+
+    /// Stops at once and tells what was.
+    pub fn stop(self) -> Summary {
+        let mut total = Summary::default();
+        for running in &self.worlds {
+            running.shared.stop();
+        }
+        for running in self.worlds {
+            if let Ok(summary) = running.thread.join() {
+                total.add(&summary);
+            }
+        }
+        total.network = self.net.counters().snapshot();
+        self.net.stop();
+        total
+    }
+}
+
+fn net_config(config: &Config) -> NetConfig {
+    let network = &config.network;
+    NetConfig {
+        sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
+        rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
+        advertised: config.sip.advertised_address,
+        worlds: usize::from(network.worlds.max(1)),
+        rtp_threads: usize::from(network.rtp_threads.max(1)),
+        port_stock: network.rtp_port_stock as usize,
+        limits: Limits {
+            max_message_bytes: config.sip.message_bytes_max as usize,
+            max_headers: config.sip.headers_max as usize,
+            ..Limits::default()
+        },
+        tcp: TcpLimits {
+            connections_max: network.tcp_connections_max as usize,
+            idle: Duration::from_secs(u64::from(network.tcp_idle_s)),
+            ..TcpLimits::default()
+        },
+        rings: RingSizes { pool: network.packet_buffers as usize, ..RingSizes::default() },
+        ..NetConfig::default()
+    }
+}
+
+/// With several worlds each records into a file of its own.
+fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::path::PathBuf> {
+    let file = &config.record.file;
+    if file.as_os_str().is_empty() {
+        return None;
+    }
+    if count == 1 {
+        return Some(file.clone());
+    }
+    let mut name = file.clone().into_os_string();
+    name.push(format!(".{index}"));
+    Some(name.into())
+}
+
+fn random_secret() -> Result<[u8; 32], StartError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| StartError::System(std::io::Error::other(error)))?;
+    Ok(secret)
+}

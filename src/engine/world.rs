@@ -1,0 +1,223 @@
+//! A world without sockets: inputs in, outputs out.
+
+use super::{Chain, ChainDigest};
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{Counters, DialogTable, Living, Settings, TransactionTable};
+use ringworld_components::edge::{Input, Inputs, Outputs, PacketPool};
+use ringworld_components::kernel::{
+    self, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, TimerCounts, Unregistered,
+};
+use ringworld_components::media::{MediaCounters, PortPool, RoomTable, StreamTable};
+use ringworld_systems::callengine::CallEnginePlugin;
+use ringworld_systems::conference::ConferencePlugin;
+use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::session::SessionPlugin;
+use ringworld_systems::signalling::SignallingPlugin;
+use ringworld_systems::streams::StreamsPlugin;
+use serde::{Deserialize, Serialize};
+
+/// What a world is made from. Two worlds with the same one, fed the same inputs, stay the same for ever.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// The settings.
+    pub settings: Settings,
+    /// The secret seed of all randomness.
+    pub secret: [u8; 32],
+    /// The index of the world among those of the process.
+    pub world: u8,
+    /// How often its state directory was started before.
+    pub epoch: u16,
+    /// How many packet buffers it keeps.
+    pub pool_share: usize,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self { settings: Settings::default(), secret: [0; 32], world: 0, epoch: 0, pool_share: 4096 }
+    }
+}
+
+/// A world with all stock plugins.
+///
+/// ```
+/// use ringworld::engine::{Engine, WorldConfig};
+///
+/// let mut engine = Engine::new(&WorldConfig::default());
+/// let outputs = engine.tick(1, Vec::new());
+/// assert!(outputs.control.is_empty());
+/// assert_eq!(engine.now().0, 1);
+/// ```
+pub struct Engine {
+    app: App,
+    chain: Chain,
+}
+
+/// What is in a world, for summaries and for tests that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// Entities with a stable id.
+    pub entities: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Transactions.
+    pub transactions: u64,
+    /// Dialogs.
+    pub dialogs: u64,
+    /// Media streams.
+    pub streams: u64,
+    /// Rooms.
+    pub rooms: u64,
+    /// Running timers.
+    pub timers: u64,
+    /// RTP port pairs in use.
+    pub ports: u64,
+}
+
+impl Census {
+    fn zip(&self, other: &Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            entities: with(self.entities, other.entities),
+            sessions: with(self.sessions, other.sessions),
+            transactions: with(self.transactions, other.transactions),
+            dialogs: with(self.dialogs, other.dialogs),
+            streams: with(self.streams, other.streams),
+            rooms: with(self.rooms, other.rooms),
+            timers: with(self.timers, other.timers),
+            ports: with(self.ports, other.ports),
+        }
+    }
+
+    /// The larger of each.
+    pub fn max(&self, other: &Self) -> Self {
+        self.zip(other, u64::max)
+    }
+
+    /// Both together.
+    pub fn sum(&self, other: &Self) -> Self {
+        self.zip(other, |mine, theirs| mine + theirs)
+    }
+}
+
+impl Engine {
+    /// A world with the stock plugins alone.
+    pub fn new(config: &WorldConfig) -> Self {
+        Self::with_plugins(config, |_| {})
+    }
+
+    /// A world with the stock plugins and those that `extend` adds.
+    pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut App)) -> Self {
+        let mut app = App::empty();
+        let secret = Secret(config.secret);
+        app.add_plugins((
+            KernelPlugin { secret, world: config.world, epoch: config.epoch },
+            EdgePlugin,
+            SignallingPlugin { settings: config.settings.clone() },
+            SessionPlugin,
+            StreamsPlugin { pool_share: config.pool_share },
+            ConferencePlugin,
+            CallEnginePlugin,
+        ));
+        extend(&mut app);
+        app.finish();
+        app.cleanup();
+        Self { app, chain: Chain::default() }
+    }
+
+    /// Adds a plugin. All plugins must be there before the first tick.
+    pub fn add_plugin(&mut self, plugin: impl Plugin) {
+        self.app.add_plugins(plugin);
+    }
+
+    /// Advances the world by `elapsed` ticks with these inputs, and takes what it puts out.
+    pub fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) -> Outputs {
+        self.chain.add_inputs(elapsed, &inputs);
+        let world = self.app.world_mut();
+        world.resource_mut::<Elapsed>().0 = elapsed.max(1);
+        world.resource_mut::<Inputs>().0 = inputs;
+        self.app.update();
+        let outputs = std::mem::take(&mut *self.app.world_mut().resource_mut::<Outputs>());
+        self.chain.add_outputs(&outputs);
+        outputs
+    }
+
+    /// The digests of everything that went in and came out so far. Cheap; see [`Engine::digest`] for the world itself.
+    pub fn chain(&self) -> ChainDigest {
+        self.chain.digest()
+    }
+
+    /// The digests of the whole world as it is.
+    pub fn digest(&self) -> Digest {
+        kernel::digest(self.world())
+    }
+
+    /// The whole world as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        kernel::encode_world(self.world())
+    }
+
+    /// Restores a snapshot into this world, which must be fresh. `order` permutes the order of spawning, for tests.
+    pub fn restore(
+        &mut self,
+        snapshot: &[u8],
+        order: Option<&dyn Fn(usize) -> Vec<usize>>,
+    ) -> Result<(), RestoreError> {
+        kernel::restore_world(self.app.world_mut(), snapshot, order)
+    }
+
+    /// What is in the world that is neither recorded nor declared not to be.
+    pub fn unregistered(&self) -> Vec<Unregistered> {
+        let registry = self.world().resource::<Registry>();
+        registry.unregistered(self.world())
+    }
+
+    /// A hash of the names and shapes of everything recorded.
+    pub fn schema(&self) -> u64 {
+        self.world().resource::<Registry>().schema()
+    }
+
+    /// The tick that the world is at.
+    pub fn now(&self) -> Now {
+        *self.world().resource::<Now>()
+    }
+
+    /// What is in the world.
+    pub fn census(&self) -> Census {
+        let world = self.world();
+        Census {
+            entities: world.resource::<kernel::StableIds>().living() as u64,
+            sessions: u64::from(world.resource::<Living>().sessions),
+            transactions: world.resource::<TransactionTable>().len() as u64,
+            dialogs: world.resource::<DialogTable>().len() as u64,
+            streams: world.resource::<StreamTable>().len() as u64,
+            rooms: world.resource::<RoomTable>().len() as u64,
+            timers: TimerCounts::running(world) as u64,
+            ports: u64::from(world.resource::<PortPool>().in_use()),
+        }
+    }
+
+    /// The counters of signalling.
+    pub fn counters(&self) -> &Counters {
+        self.world().resource::<Counters>()
+    }
+
+    /// The counters of media.
+    pub fn media_counters(&self) -> &MediaCounters {
+        self.world().resource::<MediaCounters>()
+    }
+
+    /// The pool of packet buffers, to give back what was sent.
+    pub fn pool(&mut self) -> Mut<'_, PacketPool> {
+        self.app.world_mut().resource_mut::<PacketPool>()
+    }
+
+    /// The world, to read.
+    pub fn world(&self) -> &World {
+        self.app.world()
+    }
+
+    /// The application, to build upon and to test.
+    pub fn app_mut(&mut self) -> &mut App {
+        &mut self.app
+    }
+}

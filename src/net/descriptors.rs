@@ -1,0 +1,33 @@
+//! The limit of file descriptors.
+
+use super::{NetError, error::system};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Raises the soft limit of RLIMIT_NOFILE to `needed` if it is lower, or says that the hard limit is too low.
+pub(super) fn ensure_descriptors(needed: u64) -> Result<(), NetError> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("reading RLIMIT_NOFILE"))?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard < needed {
+        return Err(NetError::Descriptors { needed, granted: hard });
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(system("raising RLIMIT_NOFILE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_is_raised_and_what_is_missing_is_said() {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let wanted = (soft + 1).min(hard);
+        ensure_descriptors(wanted).unwrap();
+        assert!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0 >= wanted);
+        if let Some(beyond) = hard.checked_add(5) {
+            let error = ensure_descriptors(beyond).unwrap_err();
+            assert!(error.to_string().contains("5 are missing"), "{error}");
+        }
+    }
+}

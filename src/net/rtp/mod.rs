@@ -1,0 +1,12 @@
+//! RTP and RTCP: port pairs, and packets between their sockets and the worlds.
+
+mod gather;
+mod link;
+mod pool;
+mod ports;
+mod send;
+mod thread;
+
+pub(super) use link::{RtpEdge, link};
+pub(super) use ports::Ports;
+pub(super) use thread::{RtpShared, RtpThread};

@@ -1,0 +1,97 @@
+//! Sending, and what else the worlds want from an RTP thread.
+
+use super::link::PortReport;
+use super::ports::Pair;
+use super::thread::RtpThread;
+use crate::net::address::to_system;
+use crate::net::counters::Count;
+use crate::net::sockets;
+use nix::errno::Errno;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::socket::{MsgFlags, sendto};
+use ringworld_components::edge::Packet;
+use std::os::fd::AsRawFd;
+
+/// Packets handed over at once.
+const CHUNK: usize = 64;
+
+impl RtpThread {
+    /// Reads what the worlds say about their ports. Released pairs are noted and given back later, after the last
+    /// packets from them were sent.
+    pub(super) fn read_reports(&mut self) {
+        for (world, link) in self.links.iter_mut().enumerate() {
+            while let Ok(report) = link.reports.pop() {
+                match report {
+                    PortReport::Taken(port) => self.ports.taken(world, port),
+                    PortReport::Released(port) => self.released.push((world, port)),
+                }
+            }
+        }
+    }
+
+    /// Does all that the worlds have asked for.
+    pub(super) fn serve(&mut self) {
+        self.read_reports();
+        let mut links = std::mem::take(&mut self.links);
+        for (world, link) in links.iter_mut().enumerate() {
+            // As many as there are now: what a world pushes meanwhile comes with its own call.
+            let mut waiting = link.to_send.slots();
+            while waiting > 0 {
+                let count = waiting.min(CHUNK);
+                waiting -= count;
+                let Ok(chunk) = link.to_send.read_chunk(count) else { break };
+                for packet in chunk {
+                    self.send(world, &packet);
+                    self.pool.give(packet, &mut link.empty_out);
+                }
+            }
+            self.pool.collect(link);
+        }
+        self.links = links;
+        self.give_ports_back();
+        self.fill_stock();
+    }
+
+    fn send(&self, world: usize, packet: &Packet) {
+        let counters = &self.counters;
+        let Some((pair, Some(holder))) = self.ports.pair(packet.port) else { return counters.rtp_foreign_port.one() };
+        if holder != world {
+            return counters.rtp_foreign_port.one();
+        }
+        let socket = if packet.is_rtcp { &pair.rtcp } else { &pair.rtp };
+        let Some(peer) = to_system(packet.peer, pair.v6) else { return counters.rtp_send_errors.one() };
+        match sendto(socket.as_raw_fd(), packet.bytes(), peer.as_dyn(), MsgFlags::MSG_DONTWAIT) {
+            Ok(_) => counters.rtp_out.one(),
+            Err(Errno::EAGAIN | Errno::ENOBUFS) => counters.rtp_no_buffer.one(),
+            Err(_) => counters.rtp_send_errors.one(),
+        }
+    }
+
+    fn give_ports_back(&mut self) {
+        for (world, port) in std::mem::take(&mut self.released) {
+            self.discard_stragglers(port);
+            self.ports.released(world, port);
+        }
+    }
+
+    /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
+    pub(super) fn fill_stock(&mut self) -> Option<std::io::Error> {
+        let Self { ports, links, epoll, rtp_bind, .. } = self;
+        if !ports.is_short() {
+            return None;
+        }
+        let open = |port: u16| {
+            let (rtp, rtcp) = sockets::rtp_pair(*rtp_bind, port)?;
+            epoll.add(&rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
+            epoll.add(&rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))?;
+            let v6 = rtp.local_addr()?.is_ipv6();
+            Ok(Pair { rtp, rtcp, v6 })
+        };
+        ports.fill_up(open, |world, port| {
+            if let Some(link) = links.get_mut(world) {
+                // Has a place for every pair there is.
+                let _ = link.offers.push(port);
+            }
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! One RTP thread: its state and its rounds.
+
+use super::gather::EVENTS_MAX;
+use super::link::RtpLink;
+use super::pool::Pool;
+use super::ports::Ports;
+use crate::net::clock::{Epoch, monotonic_ns};
+use crate::net::counters::NetCounters;
+use crate::net::wake::{Deadlines, Waker};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use ringworld_components::edge::Packet;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The epoll datum of the waker; ports are below.
+const WAKER: u64 = u64::MAX;
+/// How long after the last packet the rounds go on at the worlds' pace, in nanoseconds.
+const BUSY_NS: u64 = 60_000_000;
+/// How early before a deadline a round begins at least, in nanoseconds.
+const LEAD_NS: u64 = 150_000;
+/// How early at most.
+const LEAD_NS_MAX: u64 = 2_000_000;
+/// How long a quiet thread blocks at most, in milliseconds.
+const QUIET_MS: u16 = 1_000;
+/// How long ports that somebody else held are left alone, in nanoseconds.
+const RETRY_NS: u64 = 1_000_000_000;
+
+/// Carries packets between the sockets of its port pairs and all worlds.
+pub(in crate::net) struct RtpThread {
+    pub(super) epoll: Epoll,
+    pub(super) events: Vec<EpollEvent>,
+    pub(super) ports: Ports,
+    pub(super) links: Vec<RtpLink>,
+    pub(super) released: Vec<(usize, u16)>,
+    pub(super) pool: Pool,
+    /// Receives what will be dropped.
+    pub(super) scratch: Option<Box<Packet>>,
+    pub(super) rtp_bind: IpAddr,
+    pub(super) epoch: Epoch,
+    pub(super) counters: Arc<NetCounters>,
+    waker: Waker,
+    deadlines: Arc<Deadlines>,
+    stop: Arc<AtomicBool>,
+    /// What a round costs of late, in nanoseconds.
+    cost_ns: u64,
+}
+
+/// What an RTP thread shares with the others.
+pub(in crate::net) struct RtpShared {
+    pub waker: Waker,
+    pub deadlines: Arc<Deadlines>,
+    pub stop: Arc<AtomicBool>,
+    pub counters: Arc<NetCounters>,
+    pub epoch: Epoch,
+    pub rtp_bind: IpAddr,
+    pub pool: usize,
+}
+
+impl RtpThread {
+    /// Prepares the thread and opens its first ports; the error is that of the last pair that could not be opened.
+    pub fn new(shared: RtpShared, ports: Ports, links: Vec<RtpLink>) -> io::Result<(Self, Option<io::Error>)> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&shared.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
+        let mut thread = Self {
+            epoll,
+            events: vec![EpollEvent::empty(); EVENTS_MAX],
+            ports,
+            links,
+            released: Vec::new(),
+            pool: Pool::new(shared.pool, shared.counters.clone()),
+            scratch: None,
+            rtp_bind: shared.rtp_bind,
+            epoch: shared.epoch,
+            counters: shared.counters,
+            waker: shared.waker,
+            deadlines: shared.deadlines,
+            stop: shared.stop,
+            cost_ns: 0,
+        };
+        let mut refused = None;
+        // One call gives up after some busy pairs; at the start the whole range is searched.
+        while let Some(error) = thread.fill_stock() {
+            refused = Some(error);
+        }
+        Ok((thread, refused))
+    }
+
+    /// Runs until told to stop. What the worlds have handed over by then is still sent.
+    pub fn run(mut self) {
+        let (mut busy_until_ns, mut gather_ns, mut previous_ns, mut retry_ns) = (0, 0, 0, 0);
+        while !self.stop.load(Ordering::Acquire) {
+            let quiet = monotonic_ns() >= busy_until_ns;
+            if quiet {
+                // Interrupted or not: the round that follows looks at everything.
+                let _ = self.epoll.wait(&mut self.events, EpollTimeout::from(QUIET_MS));
+            } else {
+                self.waker.sleep_until(gather_ns);
+            }
+            self.waker.clear();
+            let now_ns = monotonic_ns();
+            if now_ns >= retry_ns {
+                self.ports.retry_busy();
+                retry_ns = now_ns + RETRY_NS;
+            }
+            self.serve();
+            let now_ns = monotonic_ns();
+            if quiet || now_ns >= gather_ns {
+                if self.gather(previous_ns) > 0 {
+                    busy_until_ns = now_ns + BUSY_NS;
+                }
+                previous_ns = now_ns;
+                let done_ns = monotonic_ns();
+                self.cost_ns = (self.cost_ns - self.cost_ns / 8).max(done_ns.saturating_sub(now_ns));
+                let lead_ns = (LEAD_NS + self.cost_ns + self.cost_ns / 4).min(LEAD_NS_MAX);
+                gather_ns = self.deadlines.next_gather_ns(done_ns, lead_ns);
+            }
+            self.pool.tell();
+        }
+        self.serve();
+    }
+}

@@ -1,0 +1,238 @@
+//! Starting and stopping.
+
+use super::address::local_towards;
+use super::clock::Epoch;
+use super::config::NetConfig;
+use super::counters::NetCounters;
+use super::descriptors::ensure_descriptors;
+use super::edge::{WorldEdge, owner};
+use super::error::{NetError, system};
+use super::inlet::{Inlet, Router};
+use super::rtp::{Ports, RtpEdge, RtpShared, RtpThread, link};
+use super::sockets;
+use super::tcp::{TcpOutlet, TcpStart, spawn_tcp};
+use super::udp::{UdpOutlet, UdpSocketSet, UdpThread};
+use super::wake::{Deadlines, Waker};
+use crossbeam::channel;
+use ringworld_components::edge::{Input, Transport};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, mpsc};
+
+/// The running network threads. Dropping it stops them.
+pub struct Net {
+    config: NetConfig,
+    sip_addresses: Vec<(Transport, SocketAddr)>,
+    counters: Arc<NetCounters>,
+    threads: Vec<JoinHandle<()>>,
+    wakers: Vec<Waker>,
+    stop: Arc<AtomicBool>,
+    stop_tcp: Arc<Notify>,
+}
+
+/// The bound SIP sockets.
+#[derive(Default)]
+struct Bound {
+    udp: UdpSocketSet,
+    tcp: Vec<TcpListener>,
+    addresses: Vec<(Transport, SocketAddr)>,
+}
+
+impl Bound {
+    fn of(config: &NetConfig) -> Result<Self, NetError> {
+        let mut bound = Self::default();
+        for &(transport, address) in &config.sip {
+            // "udp:[::]:5060" and "udp:0.0.0.0:5060" together are one address of each family.
+            let v4_twin = (transport, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
+            let apart = address.port() != 0 && config.sip.contains(&v4_twin);
+            let family = if apart { sockets::Family::Own } else { sockets::Family::Both };
+            let failed = |source| NetError::Bind { transport, address, source };
+            let actual = match transport {
+                Transport::Udp => {
+                    let socket = sockets::sip_udp(address, family).map_err(failed)?;
+                    let actual = socket.local_addr();
+                    bound.udp.push(socket);
+                    actual
+                }
+                Transport::Tcp => {
+                    let listener = sockets::sip_tcp(address, family).map_err(failed)?;
+                    let actual = listener.local_addr();
+                    bound.tcp.push(listener);
+                    actual
+                }
+            };
+            bound.addresses.push((transport, sockets::bound(actual, address)));
+        }
+        Ok(bound)
+    }
+}
+
+impl Net {
+    /// Binds everything, then starts the threads. The worlds' time begins at `epoch`; `router` places what comes in.
+    ///
+    /// Returns an end for each world, in their order. An error leaves nothing open.
+    pub fn start(config: NetConfig, epoch: Epoch, router: Router) -> Result<(Net, Vec<WorldEdge>), NetError> {
+        config.check()?;
+        ensure_descriptors(config.descriptors())?;
+        let bound = Bound::of(&config)?;
+        let counters = Arc::new(NetCounters::default());
+        let deadlines = Arc::new(Deadlines::new(config.worlds, config.tick));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (rings, worlds) = (&config.rings, config.worlds);
+
+        let (to_worlds, from_net): (Vec<_>, Vec<_>) =
+            (0..worlds).map(|_| channel::bounded::<Input>(rings.control_in)).unzip();
+        let inlet = Inlet { limits: config.limits.clone(), router, worlds: to_worlds, counters: counters.clone() };
+        let udp_waker = Waker::new().map_err(system("making an event descriptor"))?;
+        let (to_udp, udp_orders) = channel::bounded(rings.control_out);
+        let udp = UdpOutlet::new(to_udp, udp_waker.clone(), counters.clone());
+        let (to_tcp, tcp_orders) = mpsc::channel(rings.control_out);
+        let tcp = TcpOutlet { ring: to_tcp, inlet: inlet.clone() };
+
+        let udp_thread =
+            UdpThread::new(bound.udp, udp_orders, inlet.clone(), udp_waker.clone(), deadlines.clone(), stop.clone())
+                .map_err(system("preparing the UDP sockets"))?;
+        let (rtp_threads, rtp_edges, rtp_wakers) = rtp(&config, epoch, &counters, &deadlines, &stop)?;
+
+        let edges = from_net.into_iter().zip(rtp_edges).enumerate().map(|(world, (control, rtp))| WorldEdge {
+            world,
+            control,
+            commands: channel::bounded(rings.commands),
+            rtp,
+            udp: udp.clone(),
+            tcp: tcp.clone(),
+            deadlines: deadlines.clone(),
+            counters: counters.clone(),
+            turn: 0,
+            released: Vec::new(),
+        });
+        let edges = edges.collect();
+
+        // From here on threads run; an error drops `net`, which stops them.
+        let mut net = Net {
+            sip_addresses: bound.addresses,
+            counters,
+            threads: Vec::new(),
+            wakers: rtp_wakers,
+            stop,
+            stop_tcp: Arc::new(Notify::new()),
+            config,
+        };
+        net.wakers.push(udp_waker);
+        net.spawn("ringworld-udp", || udp_thread.run())?;
+        for thread in rtp_threads {
+            net.spawn("ringworld-rtp", || thread.run())?;
+        }
+        let tcp = TcpStart {
+            listeners: bound.tcp,
+            orders: tcp_orders,
+            limits: net.config.tcp.clone(),
+            inlet,
+            udp,
+            conn_base: net.config.conn_base,
+            stop: net.stop_tcp.clone(),
+        };
+        net.threads.push(spawn_tcp(tcp).map_err(system("starting the TCP thread"))?);
+        Ok((net, edges))
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), NetError> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+        self.threads.push(thread.map_err(system("starting a thread"))?);
+        Ok(())
+    }
+
+    /// Where SIP is spoken in fact, in the order of the settings: with the ports that the system chose.
+    pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.sip_addresses
+    }
+
+    /// The settings that the threads run with.
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> &Arc<NetCounters> {
+        &self.counters
+    }
+
+    /// The SIP address of ours that a peer reaches over a transport; None if we do not speak it with peers like that.
+    ///
+    /// Asks the routing table when SIP is spoken on all addresses, so it is for the beginning of calls, not for packets.
+    pub fn local_towards(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
+        let ours = || self.sip_addresses.iter().filter(|(ours, _)| *ours == transport).map(|(_, address)| *address);
+        let route = local_towards(remote).ok()?;
+        let exact = ours().find(|address| address.ip() == route);
+        let any = || ours().find(|address| address.ip().is_unspecified() && (address.is_ipv6() || remote.is_ipv4()));
+        exact
+            .or_else(any)
+            .map(|address| SocketAddr::new(route, address.port()))
+            .or_else(|| ours().find(|address| address.is_ipv4() == remote.is_ipv4() && !address.ip().is_unspecified()))
+    }
+
+    /// Sends what the worlds have handed over, closes all sockets and waits for the threads to end.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.wakers.iter().for_each(Waker::wake);
+        self.stop_tcp.notify_one();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has ended too, and has said why on its way.
+            let _ = thread.join();
+        }
+    }
+}
+
+type RtpParts = (Vec<RtpThread>, Vec<Vec<RtpEdge>>, Vec<Waker>);
+
+/// Prepares the RTP threads with their first ports, and each world's ends of their rings.
+fn rtp(
+    config: &NetConfig,
+    epoch: Epoch,
+    counters: &Arc<NetCounters>,
+    deadlines: &Arc<Deadlines>,
+    stop: &Arc<AtomicBool>,
+) -> Result<RtpParts, NetError> {
+    let (worlds, count) = (config.worlds, config.rtp_threads);
+    let share = config.port_stock.div_ceil(worlds * count);
+    let mut edges: Vec<Vec<RtpEdge>> = (0..worlds).map(|_| Vec::new()).collect();
+    let (mut threads, mut wakers, mut refused) = (Vec::new(), Vec::new(), None);
+    for index in 0..count {
+        let waker = Waker::new().map_err(system("making an event descriptor"))?;
+        let mut links = Vec::with_capacity(worlds);
+        for edge in &mut edges {
+            let (near, far) = link(config.rings.rtp, config.pairs().len(), waker.clone(), counters.clone());
+            links.push(near);
+            edge.push(far);
+        }
+        let own = config.pairs().filter(|port| owner(*port, count) == index);
+        let ports = Ports::new(own, worlds, share, counters.clone());
+        let shared = RtpShared {
+            waker: waker.clone(),
+            deadlines: deadlines.clone(),
+            stop: stop.clone(),
+            counters: counters.clone(),
+            epoch,
+            rtp_bind: config.rtp_bind,
+            pool: config.rings.pool,
+        };
+        let (thread, error) = RtpThread::new(shared, ports, links).map_err(system("preparing an RTP thread"))?;
+        refused = refused.or(error);
+        threads.push(thread);
+        wakers.push(waker);
+    }
+    if counters.ports_open.load(Ordering::Relaxed) == 0 {
+        let source: Option<io::Error> = refused;
+        return Err(NetError::NoPorts { range: config.rtp_ports, address: config.rtp_bind, source });
+    }
+    Ok((threads, edges, wakers))
+}

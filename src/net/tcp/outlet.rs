@@ -1,0 +1,45 @@
+//! The way of orders from the worlds to the TCP thread.
+
+use crate::net::counters::Count;
+use crate::net::inlet::Inlet;
+use bytes::Bytes;
+use ringworld_components::edge::{ConnId, SendFailure, Target};
+use ringworld_components::kernel::StableId;
+use tokio::sync::mpsc;
+
+/// What a world wants from the TCP thread.
+#[derive(Debug)]
+pub(in crate::net) enum TcpOrder {
+    /// Send a message.
+    Send {
+        target: Target,
+        bytes: Bytes,
+        /// Who wants to know if it fails; 0 for nobody.
+        transaction: StableId,
+        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer can't
+        /// be reached over TCP.
+        or_udp: bool,
+    },
+    /// Close a connection.
+    Close(ConnId),
+}
+
+/// A world's end.
+#[derive(Clone)]
+pub(in crate::net) struct TcpOutlet {
+    pub ring: mpsc::Sender<TcpOrder>,
+    pub inlet: Inlet,
+}
+
+impl TcpOutlet {
+    /// Queues an order; the thread wakes by itself. A message without a place is counted, and its transaction told: TCP
+    /// does not repeat what never entered it.
+    pub fn push(&self, order: TcpOrder) {
+        if let Err(mpsc::error::TrySendError::Full(order)) = self.ring.try_send(order) {
+            self.inlet.counters.sip_out_ring_full.one();
+            if let TcpOrder::Send { transaction, .. } = order {
+                self.inlet.send_failed(transaction, SendFailure::Full);
+            }
+        }
+    }
+}

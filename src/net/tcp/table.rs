@@ -1,0 +1,148 @@
+//! The table of connections.
+
+use bytes::Bytes;
+use ringworld_components::edge::ConnId;
+use ringworld_components::kernel::StableId;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// A message on its way out.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub bytes: Bytes,
+    pub transaction: StableId,
+    pub or_udp: bool,
+}
+
+/// Messages that wait for the writer, and how many bytes they are. The bytes are bounded by whoever pushes.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    pub messages: mpsc::UnboundedSender<Outgoing>,
+    pub bytes: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// Queues a message unless that makes more than `bytes_max` wait; false if it does, or if the writer is gone.
+    pub fn push(&self, outgoing: Outgoing, bytes_max: usize) -> bool {
+        let len = outgoing.bytes.len();
+        if self.bytes.load(Ordering::Relaxed) + len > bytes_max {
+            return false;
+        }
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        self.messages.send(outgoing).is_ok()
+    }
+}
+
+/// How far a connection is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Being opened by us; what waits for it, and how many bytes that is.
+    Opening(Vec<Outgoing>, usize),
+    /// Open.
+    Open(Queue),
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub remote: SocketAddr,
+    pub stage: Stage,
+    pub task: AbortHandle,
+}
+
+/// All connections, by number and by peer.
+#[derive(Debug)]
+pub(super) struct Table {
+    last: u64,
+    connections: BTreeMap<ConnId, Connection>,
+    by_remote: BTreeMap<SocketAddr, ConnId>,
+}
+
+impl Table {
+    pub fn new(conn_base: u64) -> Self {
+        Self { last: conn_base, connections: BTreeMap::new(), by_remote: BTreeMap::new() }
+    }
+
+    pub fn mint(&mut self) -> ConnId {
+        self.last += 1;
+        ConnId(self.last)
+    }
+
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn insert(&mut self, conn: ConnId, connection: Connection) {
+        // The youngest connection to a peer is the one that most likely still works.
+        self.by_remote.insert(connection.remote, conn);
+        self.connections.insert(conn, connection);
+    }
+
+    pub fn remove(&mut self, conn: ConnId) -> Option<Connection> {
+        let gone = self.connections.remove(&conn)?;
+        if self.by_remote.get(&gone.remote) == Some(&conn) {
+            self.by_remote.remove(&gone.remote);
+        }
+        Some(gone)
+    }
+
+    pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.connections.get_mut(&conn)
+    }
+
+    /// The connection to use: the preferred one if it is still there, else another one to the same peer.
+    pub fn find(&self, preferred: ConnId, remote: SocketAddr) -> Option<ConnId> {
+        if self.connections.contains_key(&preferred) {
+            return Some(preferred);
+        }
+        self.by_remote.get(&remote).copied()
+    }
+
+    /// Whether something still waits to be written.
+    pub fn is_waiting(&self) -> bool {
+        self.connections.values().any(|connection| match &connection.stage {
+            Stage::Open(queue) => queue.bytes.load(Ordering::Relaxed) > 0,
+            Stage::Opening(..) => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(remote: SocketAddr, runtime: &tokio::runtime::Runtime) -> Connection {
+        let task = runtime.spawn(std::future::pending::<()>()).abort_handle();
+        Connection { remote, stage: Stage::Opening(Vec::new(), 0), task }
+    }
+
+    #[test]
+    fn a_connection_is_found_by_number_and_then_by_peer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let remote = "192.0.2.1:5060".parse().unwrap();
+        let mut table = Table::new(100);
+        let (first, second) = (table.mint(), table.mint());
+        assert_eq!(first, ConnId(101));
+        table.insert(first, opening(remote, &runtime));
+        table.insert(second, opening(remote, &runtime));
+        assert_eq!(table.find(first, remote), Some(first));
+        assert_eq!(table.find(ConnId::NONE, remote), Some(second));
+        table.remove(first);
+        assert_eq!(table.find(first, remote), Some(second), "a lost one is replaced");
+        table.remove(second);
+        assert_eq!(table.find(first, remote), None);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_queue_is_bounded_in_bytes() {
+        let (messages, _kept) = mpsc::unbounded_channel();
+        let queue = Queue { messages, bytes: Arc::default() };
+        let message = Outgoing { bytes: Bytes::from_static(&[0; 60]), transaction: StableId(0), or_udp: false };
+        assert!(queue.push(message.clone(), 100));
+        assert!(!queue.push(message, 100));
+    }
+}

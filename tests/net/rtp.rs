@@ -1,0 +1,193 @@
+//! RTP and its ports.
+
+use super::*;
+use ringworld::net::monotonic_ns;
+use ringworld_components::edge::{PACKET_BYTES_MAX, Packet};
+use std::net::{Ipv4Addr, UdpSocket};
+
+fn rtp(input: Input) -> Option<Box<Packet>> {
+    if let Input::Rtp(packet) = input { Some(packet) } else { None }
+}
+
+fn offered(input: Input) -> Option<u16> {
+    if let Input::PortOpened(port) = input { Some(port) } else { None }
+}
+
+fn peer() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+fn ours(port: u16) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
+}
+
+#[test]
+fn packets_go_both_ways_on_both_ports_of_a_pair() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (port, peer) = (fixture.port(), peer());
+    for is_rtcp in [false, true] {
+        let address = ours(port + u16::from(is_rtcp));
+        peer.send_to(b"there", address).unwrap();
+        let mut packet = fixture.wait(0, rtp);
+        assert_eq!((packet.port, packet.is_rtcp, packet.bytes()), (port, is_rtcp, &b"there"[..]));
+        assert_eq!(packet.peer, peer.local_addr().unwrap());
+        assert!(packet.fill(b"and back"));
+        fixture.send_rtp(packet);
+        let mut bytes = [0; 64];
+        assert_eq!(peer.recv_from(&mut bytes).unwrap(), (8, address));
+        assert_eq!(&bytes[..8], b"and back");
+    }
+    fixture.until("both are counted", |counted| (counted.rtp_in, counted.rtp_out) == (2, 2));
+}
+
+#[test]
+fn ipv6_peers_are_served_on_the_same_pair() {
+    let mut fixture = Fixture::start(config(&[]));
+    let port = fixture.port();
+    let peer = UdpSocket::bind("[::1]:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    peer.send_to(b"six", ("::1", port)).unwrap();
+    let packet = fixture.wait(0, rtp);
+    assert_eq!(packet.peer, peer.local_addr().unwrap());
+    fixture.send_rtp(packet);
+    assert_eq!(peer.recv_from(&mut [0; 64]).unwrap().0, 3);
+}
+
+#[test]
+fn an_arrival_is_stamped_when_it_arrives_and_not_when_it_is_gathered() {
+    let (began_ns, mut fixture) = (monotonic_ns(), Fixture::start(config(&[])));
+    let (port, peer) = (fixture.port(), peer());
+    let mut bounds_us = Vec::new();
+    for _ in 0..20 {
+        let before_us = (monotonic_ns() - began_ns) / 1_000;
+        peer.send_to(b"now", ours(port)).unwrap();
+        bounds_us.push((before_us, (monotonic_ns() - began_ns) / 1_000));
+    }
+    // The epoch began between `began_ns` and the end of `start`; the first packet tells the difference within its bounds.
+    let stamps: Vec<u64> = bounds_us.iter().map(|_| fixture.wait(0, rtp).arrived_us).collect();
+    assert!(stamps.is_sorted(), "{stamps:?}");
+    assert!(stamps.first() < stamps.last(), "one gathering, many stamps: {stamps:?}");
+    assert!(stamps.iter().zip(&bounds_us).all(|(stamp, (_, after))| stamp <= after), "{stamps:?} {bounds_us:?}");
+}
+
+#[test]
+fn the_stock_is_kept_filled_until_the_range_is_exhausted() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (first, _) = fixture.net.config().rtp_ports;
+    let taken: Vec<u16> = (0..4).map(|_| fixture.port()).collect();
+    assert_eq!(taken, [first, first + 2, first + 4, first + 6]);
+    fixture.until("all are taken", |counted| (counted.ports_taken, counted.ports_offered) == (4, 0));
+    fixture.edges[0].send([Output::PortReleased(first + 4)], []);
+    assert_eq!(fixture.wait(0, offered), first + 4, "what comes back is offered again");
+    let counted = fixture.counted();
+    assert_eq!((counted.ports_open, counted.ports_taken, counted.ports_offered), (4, 3, 1));
+}
+
+#[test]
+fn a_port_that_somebody_holds_is_skipped() {
+    let mut config = config(&[]);
+    let first = config.rtp_ports.0;
+    config.port_stock = 4;
+    let other = UdpSocket::bind(("0.0.0.0", first + 3)).unwrap();
+    let mut fixture = Fixture::start(config);
+    let taken: Vec<u16> = (0..3).map(|_| fixture.port()).collect();
+    assert_eq!(taken, [first, first + 4, first + 6]);
+    drop(other);
+    assert_eq!(fixture.port(), first + 2, "once it is free it is used after all");
+}
+
+#[test]
+fn worlds_share_the_stock() {
+    let mut config = config(&[]);
+    (config.worlds, config.port_stock) = (2, 4);
+    let mut fixture = Fixture::start(config);
+    let (first, _) = fixture.net.config().rtp_ports;
+    for world in [0, 1] {
+        let ports = [fixture.wait(world, offered), fixture.wait(world, offered)];
+        assert_eq!(ports, [first + 2 * world as u16, first + 4 + 2 * world as u16]);
+    }
+}
+
+#[test]
+fn a_packet_of_the_last_call_never_reaches_the_next() {
+    let mut fixture = Fixture::start(config(&[]));
+    let peer = peer();
+    let ports: Vec<u16> = (0..4).map(|_| fixture.port()).collect();
+    fixture.edges[0].send([Output::PortReleased(ports[0])], []);
+    fixture.until("it is in stock", |counted| counted.ports_offered == 1);
+    peer.send_to(b"late", ours(ports[0])).unwrap();
+    fixture.until("it is dropped", |counted| counted.rtp_unclaimed == 1);
+    assert_eq!(fixture.port(), ports[0]);
+    peer.send_to(b"new", ours(ports[0])).unwrap();
+    assert_eq!(fixture.wait(0, rtp).bytes(), b"new");
+}
+
+#[test]
+fn what_is_sent_with_the_release_still_leaves() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (port, peer) = (fixture.port(), peer());
+    let mut packet = Box::<Packet>::default();
+    (packet.port, packet.peer) = (port, peer.local_addr().unwrap());
+    assert!(packet.fill(b"farewell"));
+    fixture.edges[0].send([Output::PortReleased(port)], [RtpOut(packet.clone())]);
+    assert_eq!(peer.recv_from(&mut [0; 64]).unwrap().0, 8);
+    fixture.until("the pair is back", |counted| counted.ports_taken == 0);
+    fixture.send_rtp(packet);
+    fixture.until("afterwards it is not ours", |counted| counted.rtp_foreign_port == 1);
+}
+
+#[test]
+fn an_oversize_packet_is_dropped_and_the_largest_is_not() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (port, peer) = (fixture.port(), peer());
+    peer.send_to(&[1; PACKET_BYTES_MAX + 1], ours(port)).unwrap();
+    peer.send_to(&[2; PACKET_BYTES_MAX], ours(port)).unwrap();
+    assert_eq!(fixture.wait(0, rtp).bytes(), [2; PACKET_BYTES_MAX]);
+    assert_eq!(fixture.counted().rtp_oversize, 1);
+}
+
+#[test]
+fn a_full_ring_and_an_empty_pool_drop_and_count() {
+    let mut config = config(&[]);
+    (config.rings.rtp, config.rings.pool) = (8, 12);
+    let mut fixture = Fixture::start(config);
+    let (port, peer) = (fixture.port(), peer());
+    (0..20).for_each(|_| assert!(peer.send_to(b"packet", ours(port)).is_ok()));
+    fixture.until("all are seen", |counted| {
+        counted.rtp_in + counted.rtp_in_ring_full + counted.rtp_pool_empty == 20 && counted.rtp_in == 8
+    });
+    let mut inputs = Vec::new();
+    fixture.edges[0].drain(&mut inputs, 100);
+    let held: Vec<Box<Packet>> = inputs.into_iter().filter_map(rtp).collect();
+    assert_eq!(held.len(), 8);
+    // Eight buffers are with the world, four are left.
+    (0..20).for_each(|_| assert!(peer.send_to(b"packet", ours(port)).is_ok()));
+    fixture.until("four buffers receive", |counted| counted.rtp_in == 12);
+    fixture.until("the rest is counted", |counted| {
+        counted.rtp_in + counted.rtp_in_ring_full + counted.rtp_pool_empty == 40 && counted.rtp_pool_empty > 0
+    });
+    // What is sent gives its buffer back.
+    held.into_iter().for_each(|packet| fixture.send_rtp(packet));
+    fixture.until("buffers return", |counted| (counted.rtp_out, counted.rtp_buffers_free) == (8, 8));
+}
+
+#[test]
+fn several_threads_share_the_range() {
+    let mut config = config(&[]);
+    (config.rtp_threads, config.port_stock) = (2, 4);
+    let mut fixture = Fixture::start(config);
+    let peer = peer();
+    let mut ports: Vec<u16> = (0..4).map(|_| fixture.port()).collect();
+    ports.sort_unstable();
+    let (first, _) = fixture.net.config().rtp_ports;
+    assert_eq!(ports, [first, first + 2, first + 4, first + 6]);
+    for port in ports {
+        peer.send_to(b"there", ours(port)).unwrap();
+        let packet = fixture.wait(0, rtp);
+        assert_eq!(packet.port, port);
+        fixture.send_rtp(packet);
+        assert_eq!(peer.recv_from(&mut [0; 64]).unwrap(), (5, ours(port)));
+    }
+}
