@@ -154,21 +154,18 @@ impl Head {
         value_of(header, &self.whole)
     }
 
-    /// The headers that a response takes over.
-    pub(crate) fn echoed(&self) -> impl Iterator<Item = (Field, Cow<'_, [u8]>)> {
-        self.headers.iter().filter_map(|header| {
-            let field = match header.name() {
-                HeaderName::Via => Field::Via,
-                HeaderName::From => Field::From,
-                HeaderName::To => Field::To,
-                HeaderName::CallId => Field::CallId,
-                HeaderName::CSeq => Field::CSeq,
-                HeaderName::RecordRoute => Field::RecordRoute,
-                HeaderName::Timestamp => Field::Timestamp,
-                _ => return None,
-            };
-            Some((field, header.value()))
-        })
+    /// The values of a header that a response takes over.
+    pub(crate) fn echoed(&self, field: Field) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let wanted = match field {
+            Field::Via => HeaderName::Via,
+            Field::From => HeaderName::From,
+            Field::To => HeaderName::To,
+            Field::CallId => HeaderName::CallId,
+            Field::CSeq => HeaderName::CSeq,
+            Field::RecordRoute => HeaderName::RecordRoute,
+            Field::Timestamp => HeaderName::Timestamp,
+        };
+        self.headers.iter().filter(move |header| *header.name() == wanted).map(Header::value)
     }
 
     fn named(&self, name: &str) -> impl Iterator<Item = &Header> {

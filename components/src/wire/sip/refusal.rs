@@ -53,8 +53,11 @@ impl Refusal {
 
     /// What the response is written from; `source` is where the request came from.
     pub fn head(&self, source: SocketAddr) -> ResponseHead {
-        let fields = || self.fields.iter().map(|(field, value)| (*field, Cow::Borrowed(value.as_ref())));
-        ResponseHead::compose(&self.via, fields, source)
+        let values = |field: Field| {
+            let same = self.fields.iter().filter(move |(other, _)| *other == field);
+            same.map(|(_, value)| Cow::Borrowed(value.as_ref()))
+        };
+        ResponseHead::compose(&self.via, values, source)
     }
 
     /// Where the response goes (RFC 3261 section 18.2.2).

@@ -69,21 +69,21 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// What responses to `request`, received from `source`, are written from.
     pub fn of(request: &Request, source: SocketAddr) -> Self {
-        Self::compose(&request.head.via, || request.head.echoed(), source)
+        Self::compose(&request.head.via, |field| request.head.echoed(field), source)
     }
 
-    pub(crate) fn compose<'a, I>(top: &Via, fields: impl Fn() -> I, source: SocketAddr) -> Self
+    /// `values` yields what the request has of a header, in order.
+    pub(crate) fn compose<'a, I>(top: &Via, values: impl Fn(Field) -> I, source: SocketAddr) -> Self
     where
-        I: Iterator<Item = (Field, Cow<'a, [u8]>)>,
+        I: Iterator<Item = Cow<'a, [u8]>>,
     {
         let mut out = Vec::with_capacity(1024);
-        let all = |field: Field| fields().filter(move |(other, _)| *other == field).map(|(_, value)| value);
         let line = |out: &mut Vec<u8>, field: Field, value: &[u8]| {
             out.extend_from_slice(field.name());
             out.extend_from_slice(value);
             out.extend_from_slice(b"\r\n");
         };
-        for (index, value) in all(Field::Via).enumerate() {
+        for (index, value) in values(Field::Via).enumerate() {
             if index > 0 {
                 line(&mut out, Field::Via, &value);
                 continue;
@@ -97,19 +97,19 @@ impl ResponseHead {
             out.extend_from_slice(b"\r\n");
         }
         for field in [Field::From, Field::CallId, Field::CSeq, Field::Timestamp] {
-            for value in all(field).take(1) {
+            for value in values(field).take(1) {
                 line(&mut out, field, &value);
             }
         }
         let (mut has_to, mut to_has_tag) = (false, false);
-        for value in all(Field::To).take(1) {
+        for value in values(Field::To).take(1) {
             out.extend_from_slice(Field::To.name());
             out.extend_from_slice(&value);
             has_to = true;
             to_has_tag = NameAddr::parse(Bytes::copy_from_slice(&value)).is_ok_and(|to| to.tag.is_some());
         }
         let to_end = out.len() as u32;
-        for value in all(Field::RecordRoute) {
+        for value in values(Field::RecordRoute) {
             line(&mut out, Field::RecordRoute, &value);
         }
         Self { text: Bytes::copy_from_slice(&out), to_end, has_to, to_has_tag }
