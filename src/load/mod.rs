@@ -6,6 +6,7 @@
 //! sides of a call.
 //!
 //! - [`run`] drives a fleet of callers by a [`Plan`] and says in a [`Report`] what they went through and heard.
+//! - [`softphone::call`] places one call.
 //! - [`Answerer`] is the other side: it answers calls, and echoes or stays silent.
 //!
 //! ```no_run
@@ -31,6 +32,7 @@ mod plan;
 mod report;
 mod rtp;
 mod sdp;
+pub mod softphone;
 mod tone;
 mod worker;
 mod write;
