@@ -42,3 +42,34 @@ pub use fleet::{LoadError, run};
 pub use g711::Law;
 pub use plan::{Hears, Plan, Service};
 pub use report::{HeardCount, Progress, Quantiles, Report};
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Calls `each` with every line of the sources in the folder.
+    fn lines(folder: &Path, each: &mut impl FnMut(&Path, &str)) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                lines(&path, each);
+            } else {
+                std::fs::read_to_string(&path).unwrap().lines().for_each(|line| each(&path, line));
+            }
+        }
+    }
+
+    #[test]
+    fn callers_share_nothing_with_the_switch() {
+        let root = concat!("crate", "::");
+        let strangers = ["components", "systems"].map(|name| format!("ringworld_{name}"));
+        let mut seen = 0;
+        lines(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/load"), &mut |path, line| {
+            let leaves = line.split(root).skip(1).any(|rest| !rest.starts_with("load::"));
+            let shares = strangers.iter().any(|name| line.contains(name));
+            assert!(!leaves && !shares, "{}: {line}", path.display());
+            seen += 1;
+        });
+        assert!(seen > 1_000);
+    }
+}
