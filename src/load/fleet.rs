@@ -13,9 +13,11 @@ use super::report::{Measured, Progress, Report};
 use super::tone::FREQUENCIES;
 use super::worker::{Account, Shared, Worker};
 
-/// Files that a process needs besides one for each caller.
-const OTHER_FILES: u64 = 64;
+/// Files that the callers need besides one for each.
+const OTHER_FILES: u64 = 16;
 
+/// Calls of one run.
+const MOST_CALLS: usize = 10_000_000;
 /// A full second must be heard, after jitter buffers have filled.
 const SHORTEST_LISTENING: Duration = Duration::from_millis(1_500);
 
@@ -47,7 +49,7 @@ impl fmt::Display for LoadError {
                 write!(f, "a room of {members} callers: at most {most} can be told apart by their tones")
             }
             LoadError::Files { needed, allowed } => {
-                write!(f, "{needed} open files needed, {allowed} allowed: raise the limit (ulimit -Hn)")
+                write!(f, "{needed} more open files needed, {allowed} allowed: raise the limit (ulimit -Hn)")
             }
             LoadError::Io(error) => write!(f, "the callers' sockets failed: {error}"),
             LoadError::Panicked => f.write_str("a thread of the callers broke down"),
@@ -73,6 +75,9 @@ impl From<io::Error> for LoadError {
 fn check(plan: &Plan) -> Result<(), LoadError> {
     if plan.calls() == 0 {
         return Err(LoadError::Plan("has no call"));
+    }
+    if plan.calls() > MOST_CALLS {
+        return Err(LoadError::Plan("has more than ten million calls"));
     }
     if plan.laws.is_empty() {
         return Err(LoadError::Plan("offers no codec"));

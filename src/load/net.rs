@@ -128,16 +128,15 @@ fn socket_addr(address: SockaddrStorage) -> Option<SocketAddr> {
     address.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port())))
 }
 
-/// Makes room for that many open files. The error is the number allowed at most.
+/// Makes room for that many open files beside those that are open now, by raising the soft limit to the hard one.
+/// The error is how many there is room for.
 pub(crate) fn allow_files(needed: u64) -> Result<(), u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|_| 0u64)?;
-    if soft >= needed {
-        return Ok(());
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(|_| soft.saturating_sub(open))?;
     }
-    if hard < needed {
-        return Err(hard);
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(|_| soft)
+    if hard < open + needed { Err(hard.saturating_sub(open)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -162,6 +161,12 @@ mod tests {
             assert!(arrived + clock::MS >= before && arrived <= clock::now() + clock::MS);
             assert!(matches!(reader.read(&b, 0).unwrap(), Read::Empty));
         }
+    }
+
+    #[test]
+    fn more_files_than_allowed_are_refused() {
+        assert_eq!(allow_files(16), Ok(()));
+        assert!(allow_files(u64::MAX / 2).is_err());
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub struct Service {
 }
 
 impl Service {
+    fn calls(&self) -> usize {
+        self.groups.saturating_mul(self.members)
+    }
+
     /// Callers that hear themselves at `echo`.
     pub fn echo(calls: usize) -> Service {
         Service { user: "echo".into(), groups: calls, members: 1, hears: Hears::Itself, media: true }
@@ -103,11 +107,16 @@ impl Plan {
 
     /// All calls of all services.
     pub fn calls(&self) -> usize {
-        self.services.iter().map(|service| service.groups * service.members).sum()
+        self.services.iter().fold(0, |sum: usize, service| sum.saturating_add(service.calls()))
     }
 
-    /// Calls that open a socket of their own.
+    /// Sockets that are open at the same time, at most, if calls are answered within two seconds.
     pub(crate) fn sockets(&self) -> usize {
-        self.services.iter().filter(|service| service.media).map(|service| service.groups * service.members).sum()
+        let media = || self.services.iter().filter(|service| service.media);
+        let all: usize = media().fold(0, |sum: usize, service| sum.saturating_add(service.calls()));
+        let largest = media().map(|service| service.members).max().unwrap_or_default();
+        let seconds = self.hold.as_secs() as usize + 3;
+        // A room waits for its last member and leaves one by one, at the same rate.
+        all.min((self.rate_per_s as usize).saturating_mul(seconds).saturating_add(largest.saturating_mul(2)))
     }
 }

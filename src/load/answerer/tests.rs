@@ -27,8 +27,8 @@ fn echo_callers_hear_themselves_and_all_packets_return() {
         assert_eq!((report.echo.expected, report.echo.exact), (20, 20), "{report:#?}");
         assert!(report.all_right());
         assert_eq!((report.echo_not_returned, report.packets_foreign), (0, 0), "{report:#?}");
-        assert!(report.echo_matched > 20 * 60);
-        assert_eq!(report.echo_round_trip.count, report.echo_matched);
+        assert!(report.echo_matched > 0);
+        assert_eq!((report.packets_sent, report.echo_round_trip.count), (report.echo_matched, report.echo_matched));
         assert_eq!(answerer.seen().byes, 20);
     }
 }
@@ -103,16 +103,13 @@ fn a_run_can_be_stopped_early() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut plan = Plan { hold: Duration::from_secs(600), ..Plan::new(answerer.address()) };
     plan.stop = Some(Arc::clone(&stop));
-    let report = run(&plan.with(Service::echo(100_000)), |progress| {
+    let report = run(&plan.with(Service::signalling("x", 100_000)), |progress| {
         if progress.connected >= 5 {
             stop.store(true, Ordering::Relaxed);
         }
     });
-    // 100,000 sockets may be more than this machine allows; then the plan is refused with the reason.
-    match report {
-        Ok(report) => assert!(report.completed >= 5 && report.completed == report.calls, "{report:?}"),
-        Err(error) => assert!(error.to_string().contains("open files"), "{error}"),
-    }
+    let report = report.unwrap();
+    assert!(report.completed >= 5 && report.completed == report.calls && report.calls < 100_000, "{report:?}");
 }
 
 #[test]
@@ -129,6 +126,7 @@ fn plans_that_cannot_work_are_refused_with_the_reason() {
     let plan = || Plan::new("127.0.0.1:9".parse().unwrap());
     assert!(refused(plan()).contains("no call"));
     assert!(refused(plan().with(Service::rooms("a", 1, 5_000))).contains("5000"));
+    assert!(refused(plan().with(Service::signalling("x", usize::MAX)).with(Service::echo(1))).contains("ten million"));
     assert!(refused(Plan { rate_per_s: 0, ..plan() }.with(Service::echo(1))).contains("rate"));
     assert!(refused(Plan { hold: Duration::ZERO, ..plan() }.with(Service::echo(1))).contains("briefly"));
     assert!(refused(Plan { bind: "::1".parse().unwrap(), ..plan() }.with(Service::echo(1))).contains("IPv6"));

@@ -53,10 +53,10 @@ impl Worker {
         true
     }
 
-    /// Drops an ended call; its packets are counted now.
-    pub(super) fn forget(&mut self, index: usize) {
-        let Some(caller) = self.callers.get_mut(index).and_then(Option::take) else { return };
-        let Some(media) = caller.media else { return };
+    /// Counts the packets of a call that has ended, and closes its socket.
+    pub(super) fn close_stream(&mut self, index: usize) {
+        let Some(caller) = self.callers.get_mut(index).and_then(Option::as_deref_mut) else { return };
+        let Some(media) = caller.media.take() else { return };
         self.report.packets_lost += media.arrivals.lost();
         self.report.packets_duplicate += media.arrivals.duplicates;
         let Some(group) = self.groups.get(caller.group) else { return };
@@ -67,6 +67,13 @@ impl Worker {
         if !caller.listened {
             let why = caller.call.end.as_ref().map_or_else(|| "still in a call".into(), ToString::to_string);
             group.count_unheard(caller.member, &why, &mut self.report);
+        }
+    }
+
+    /// Drops an ended call.
+    pub(super) fn forget(&mut self, index: usize) {
+        if let Some(place) = self.callers.get_mut(index) {
+            *place = None;
         }
     }
 }

@@ -246,7 +246,6 @@ impl Worker {
 
     fn account(mut self, start: u64) -> Account {
         let seconds = (clock::now() - start) as f64 / SECOND as f64;
-        (0..self.next_call).for_each(|index| self.forget(index));
         while self.judge_any() {}
         let mut report = self.report;
         report.calls = self.next_call as u64;

@@ -182,10 +182,8 @@ impl Worker {
     }
 
     fn on_ended(&mut self, now: u64, index: usize) {
+        self.close_stream(index);
         let Some(caller) = self.callers.get_mut(index).and_then(Option::as_deref_mut) else { return };
-        if let Some(media) = &mut caller.media {
-            media.stop();
-        }
         let connected = std::mem::replace(&mut caller.connected, false);
         if connected {
             self.shared.connected.fetch_sub(1, Ordering::Relaxed);
