@@ -35,16 +35,30 @@ impl Recorder {
             self.next_timestamp = None;
             return self.place(timestamp, payload);
         }
+        let payload = payload.get(..payload.len().min(CAPACITY)).unwrap_or_default();
         if ahead < 0 {
-            let Some(start) = self.end.checked_sub(ahead.unsigned_abs() as usize) else { return };
-            let room = ahead.unsigned_abs() as usize;
-            return self.write(start, payload.iter().copied().take(room));
+            let behind = ahead.unsigned_abs() as usize;
+            let Some(start) = self.end.checked_sub(behind) else { return };
+            return self.write(start, payload.get(..behind).unwrap_or(payload));
         }
-        let gap = ahead as usize;
-        self.write(self.end, std::iter::repeat_n(self.law.silence(), gap));
-        self.write(self.end + gap, payload.iter().copied());
-        self.end += gap + payload.len();
+        for missing in self.end..self.end + ahead as usize {
+            self.write(missing, &[self.law.silence()]);
+        }
+        self.end += ahead as usize;
+        self.write(self.end, payload);
+        self.end += payload.len();
         self.next_timestamp = Some(timestamp.wrapping_add(payload.len() as u32));
+    }
+
+    /// Writes bytes at a place counted from the start, round the end of the ring if need be.
+    fn write(&mut self, start: usize, bytes: &[u8]) {
+        let (before, after) = self.ring.split_at_mut(start % CAPACITY);
+        let (first, wrapped) = bytes.split_at(bytes.len().min(after.len()));
+        for (place, part) in [(after, first), (before, wrapped)] {
+            if let Some(place) = place.get_mut(..part.len()) {
+                place.copy_from_slice(part);
+            }
+        }
     }
 
     /// Compares the last seconds with one tone at whatever level it may have.
@@ -54,14 +68,6 @@ impl Recorder {
         let audible = amplitude > 300;
         let tones = [Sent { hz, amplitude: if audible { amplitude } else { 1_000 } }];
         compare(self, Expected { tones: &tones, absent: None })
-    }
-
-    fn write(&mut self, start: usize, bytes: impl Iterator<Item = u8>) {
-        for (offset, byte) in bytes.enumerate() {
-            if let Some(place) = self.ring.get_mut((start + offset) % CAPACITY) {
-                *place = byte;
-            }
-        }
     }
 
     /// The `age`-th last second, decoded; `None` when not that much was heard.

@@ -85,6 +85,12 @@ impl Report {
         self.completed == self.calls && heard && self.packets_lost == 0
     }
 
+    /// Whether the callers' machine sent their packets in time. Where it did not, what they heard says little about the
+    /// switch.
+    pub fn kept_pace(&self) -> bool {
+        self.packets_skipped == 0 && self.packets_late * 100 <= self.packets_sent
+    }
+
     /// Adds the account of another thread. Quantiles are filled in at the end, from [`Measured`].
     pub(crate) fn add(&mut self, other: Report) {
         self.calls += other.calls;
@@ -198,6 +204,8 @@ mod tests {
         assert_eq!((report.calls, report.completed, report.late_max_us), (3, 1, 3));
         assert_eq!(report.calls_by_outcome.get("486 Busy Here"), Some(&1));
         assert!(!report.all_right());
+        assert!(Report { packets_sent: 100, packets_late: 1, ..report.clone() }.kept_pace());
+        assert!(!Report { packets_sent: 100, packets_late: 2, ..report }.kept_pace());
     }
 
     #[test]
