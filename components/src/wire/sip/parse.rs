@@ -294,12 +294,12 @@ mod tests {
         fn a_mutated_message_parses_or_fails(edits in prop::collection::vec((0..INVITE.len(), 0..4u8, prop::sample::select(b"\r\n \t:;,<>\"@%=/\0\xff\\*09azZ".to_vec())), 1..6)) {
             let mut bytes = INVITE.as_bytes().to_vec();
             for (at, kind, octet) in edits {
-                let at = at.min(bytes.len().saturating_sub(1));
+                let at = at.min(bytes.len());
                 match kind {
-                    0 => bytes[at] = octet,
+                    0 => bytes.iter_mut().skip(at).take(1).for_each(|old| *old = octet),
                     1 => bytes.insert(at, octet),
-                    2 => drop(bytes.remove(at)),
-                    _ => bytes.truncate(at.max(1)),
+                    2 => drop(bytes.drain(at..bytes.len().min(at + 1))),
+                    _ => bytes.truncate(at),
                 }
             }
             use_all(bytes);
