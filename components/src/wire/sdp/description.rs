@@ -53,9 +53,10 @@ impl<'a> Stream<'a> {
     /// The payload types and what they stand for, in the sender's order of preference. Formats that are no payload type
     /// or not described are left out.
     fn formats(self) -> impl Iterator<Item = (u8, &'a str, u32)> {
+        let maps = self.rtpmaps();
         self.media.formats.iter().filter_map(move |format| {
-            let payload_type: u8 = format.parse().ok().filter(|number| *number < 128)?;
-            match self.media.rtpmap(format) {
+            let payload_type: u8 = format.parse().ok()?;
+            match *maps.get(usize::from(payload_type))? {
                 Some(map) => Rtpmap::parse(map.trim())
                     .ok()
                     .filter(|map| map.channels() == 1)
@@ -66,6 +67,21 @@ impl<'a> Stream<'a> {
                     .map(|codec| (payload_type, codec.name(), codec.clock_rate())),
             }
         })
+    }
+
+    /// What `a=rtpmap` says of each payload type: gathered in one pass, because a hostile offer may hold thousands of
+    /// formats and thousands of attributes.
+    fn rtpmaps(self) -> [Option<&'a str>; 128] {
+        let mut maps = [None; 128];
+        for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == "rtpmap") {
+            let Some((format, map)) = attribute.value.as_deref().and_then(|value| value.trim().split_once(' ')) else {
+                continue;
+            };
+            if let Some(slot) = format.parse().ok().and_then(|payload_type: usize| maps.get_mut(payload_type)) {
+                slot.get_or_insert(map);
+            }
+        }
+        maps
     }
 
     /// The first codec, in the sender's order, that is allowed.

@@ -48,6 +48,12 @@ fn codecs_and_payload_types() {
         ("m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/48000\r\n", Codec::Pcmu, 0, None),
         ("m=audio 4000 RTP/AVP 0 8\r\na=rtpmap:0 G726-32/8000\r\n", Codec::Pcma, 8, None),
         ("m=audio 4000 RTP/AVPF 300 x 8\r\n", Codec::Pcma, 8, None),
+        (
+            "m=audio 4000 RTP/AVP 128 97\r\na=rtpmap:128 PCMU/8000\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:97 PCMU/8000\r\n",
+            Codec::Pcma,
+            97,
+            None,
+        ),
     ];
     for (media, codec, payload_type, dtmf) in table {
         let negotiated = agreed(media);
