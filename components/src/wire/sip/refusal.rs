@@ -2,7 +2,7 @@
 
 use super::grammar::{is_token, list_items, share, trim};
 use super::response::{Field, target};
-use super::{MalformedReason, ResponseHead, Via};
+use super::{MalformedReason, NameAddr, ResponseHead, Via};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -57,7 +57,9 @@ impl Refusal {
             let same = self.fields.iter().filter(move |(other, _)| *other == field);
             same.map(|(_, value)| Cow::Borrowed(value.as_ref()))
         };
-        ResponseHead::compose(&self.via, values, source)
+        let to = self.fields.iter().find(|(field, _)| *field == Field::To);
+        let to_has_tag = to.is_some_and(|(_, value)| NameAddr::parse(value.clone()).is_ok_and(|to| to.tag.is_some()));
+        ResponseHead::compose(&self.via, values, to_has_tag, source)
     }
 
     /// Where the response goes (RFC 3261 section 18.2.2).

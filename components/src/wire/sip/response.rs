@@ -1,7 +1,7 @@
 //! Responses: what of a request must be kept to write them, and where they go.
 
 use super::grammar::{list_items, share};
-use super::{NameAddr, Request, Via};
+use super::{Request, Via};
 use crate::record::Record;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -69,11 +69,12 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// What responses to `request`, received from `source`, are written from.
     pub fn of(request: &Request, source: SocketAddr) -> Self {
-        Self::compose(&request.head.via, |field| request.head.echoed(field), source)
+        let to_has_tag = request.head.to.tag.is_some();
+        Self::compose(&request.head.via, |field| request.head.echoed(field), to_has_tag, source)
     }
 
     /// `values` yields what the request has of a header, in order.
-    pub(crate) fn compose<'a, I>(top: &Via, values: impl Fn(Field) -> I, source: SocketAddr) -> Self
+    pub(crate) fn compose<'a, I>(top: &Via, values: impl Fn(Field) -> I, to_has_tag: bool, source: SocketAddr) -> Self
     where
         I: Iterator<Item = Cow<'a, [u8]>>,
     {
@@ -101,12 +102,11 @@ impl ResponseHead {
                 line(&mut out, field, &value);
             }
         }
-        let (mut has_to, mut to_has_tag) = (false, false);
+        let mut has_to = false;
         for value in values(Field::To).take(1) {
             out.extend_from_slice(Field::To.name());
             out.extend_from_slice(&value);
             has_to = true;
-            to_has_tag = NameAddr::parse(Bytes::copy_from_slice(&value)).is_ok_and(|to| to.tag.is_some());
         }
         let to_end = out.len() as u32;
         for value in values(Field::RecordRoute) {
