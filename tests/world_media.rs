@@ -1,0 +1,215 @@
+//! Media in virtual time: echo, rooms, digits, hijack; every packet counted.
+
+mod common;
+
+use common::{Bench, Caller, status};
+use ringworld::components::audio::{AudioCodec, Law};
+use ringworld::components::edge::{Event, Input, Output, Packet};
+use ringworld::components::wire::rtp::{self, RtpHeader};
+
+/// A caller with a call, its port at the switch, and its RTP numbers.
+struct Party {
+    caller: Caller,
+    port: u16,
+    sequence: u16,
+    timestamp: u32,
+    payload_type: u8,
+}
+
+impl Party {
+    fn join(bench: &mut Bench, call: u32, user: &str, payload_type: u8) -> Self {
+        let mut caller = Caller::new(call, user);
+        let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0 8 101", &format!("RTP/AVP {payload_type} 101"));
+        let answer = bench.exchange(&caller.request("INVITE", &sdp)).remove(0);
+        assert_eq!(status(&answer), 200, "{answer}");
+        caller.learn(&answer);
+        bench.exchange(&caller.ack());
+        let media = answer.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an m line");
+        let port = media.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+        Self { caller, port, sequence: 60_000, timestamp: u32::MAX - 500, payload_type }
+    }
+
+    fn address(&self) -> String {
+        format!("10.0.0.2:{}", self.caller.rtp_port)
+    }
+
+    fn send(&mut self, bench: &mut Bench, payload: &[u8]) {
+        let from = self.address();
+        self.send_from(bench, payload, &from, self.payload_type, false, self.timestamp);
+        self.timestamp = self.timestamp.wrapping_add(160);
+    }
+
+    fn send_from(&mut self, bench: &mut Bench, payload: &[u8], from: &str, kind: u8, marker: bool, timestamp: u32) {
+        let header =
+            RtpHeader { marker, payload_type: kind, sequence: self.sequence, timestamp, ssrc: self.caller.call };
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut packet = Packet::default();
+        (packet.port, packet.peer) = (self.port, from.parse().expect("an address"));
+        assert!(packet.write_rtp(&header, payload));
+        bench.pending.push(Input::Rtp(Box::new(packet)));
+    }
+
+    /// The payloads that came to this party.
+    fn heard(&self, bench: &Bench) -> Vec<Vec<u8>> {
+        let mine = bench.rtp.iter().filter(|packet| packet.port == self.port);
+        mine.map(|packet| {
+            assert_eq!(packet.peer.to_string(), self.address());
+            let (_, payload) = rtp::parse(packet.bytes()).expect("RTP");
+            packet.bytes()[payload].to_vec()
+        })
+        .collect()
+    }
+}
+
+fn constant(law: Law, level: i16) -> [u8; 160] {
+    let mut payload = [0; 160];
+    AudioCodec::encode(&law, &[level; 160], &mut payload);
+    payload
+}
+
+fn level(law: Law, payload: &[u8]) -> i32 {
+    let mut pcm = [0i16; 160];
+    AudioCodec::decode(&law, payload, &mut pcm);
+    i32::from(pcm[80])
+}
+
+#[test]
+fn echo_returns_every_packet_in_its_own_numbers_and_to_its_source_alone() {
+    let mut bench = Bench::new();
+    let mut party = Party::join(&mut bench, 1, "echo", 0);
+    for index in 0..50u8 {
+        party.send(&mut bench, &[index; 160]);
+        for _ in 0..4 {
+            bench.tick();
+        }
+    }
+    let heard = party.heard(&bench);
+    assert_eq!(heard.len(), 50);
+    assert!(heard.iter().enumerate().all(|(index, payload)| payload == &[index as u8; 160]));
+    let headers: Vec<RtpHeader> =
+        bench.rtp.iter().filter_map(|packet| rtp::parse(packet.bytes()).ok()).map(|it| it.0).collect();
+    assert!(headers.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
+    assert!(headers.windows(2).all(|pair| pair[1].timestamp == pair[0].timestamp.wrapping_add(160)));
+    assert!(headers.iter().all(|header| header.ssrc == headers[0].ssrc && header.ssrc != 1));
+    // A stranger is not heard, and nothing is sent to him.
+    bench.rtp.clear();
+    party.send_from(&mut bench, &[9; 160], "10.6.6.6:666", 0, false, 0);
+    bench.tick();
+    assert!(bench.rtp.is_empty());
+    assert_eq!(bench.engine.media_counters().dropped_foreign, 1);
+}
+
+#[test]
+fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
+    let mut bench = Bench::new();
+    let laws = [Law::Pcmu, Law::Pcma, Law::Pcmu, Law::Pcma];
+    let levels = [1000i16, 2000, -4000, 500];
+    let mut parties: Vec<Party> = laws
+        .iter()
+        .enumerate()
+        .map(|(index, law)| {
+            Party::join(&mut bench, index as u32 + 1, "conf-lobby", if *law == Law::Pcmu { 0 } else { 8 })
+        })
+        .collect();
+    let listener = Party::join(&mut bench, 9, "conf-lobby", 0);
+    let other_room = Party::join(&mut bench, 10, "conf-other", 0);
+    assert_eq!(bench.engine.census().rooms, 2);
+    for _ in 0..50 {
+        for (party, (law, level)) in parties.iter_mut().zip(laws.iter().zip(levels)) {
+            party.send(&mut bench, &constant(*law, level));
+        }
+        for _ in 0..4 {
+            bench.tick();
+        }
+    }
+    let linear: Vec<i32> = laws.iter().zip(levels).map(|(law, value)| level(*law, &constant(*law, value))).collect();
+    let total: i32 = linear.iter().sum();
+    for (index, party) in parties.iter().enumerate() {
+        let heard = party.heard(&bench);
+        assert!(heard.len() >= 40, "party {index} heard {} frames", heard.len());
+        let expected = constant(laws[index], (total - linear[index]) as i16);
+        assert_eq!(heard[30], expected, "party {index}");
+    }
+    assert_eq!(listener.heard(&bench)[30], constant(Law::Pcmu, total as i16), "a listener hears all");
+    assert!(other_room.heard(&bench).is_empty(), "nothing crosses into another room");
+    // Silence: the room falls asleep and nothing is sent any more.
+    bench.run_ms(1000);
+    bench.rtp.clear();
+    bench.run_ms(500);
+    assert!(bench.rtp.is_empty());
+    for party in &mut parties {
+        let bye = party.caller.bye();
+        bench.exchange(&bye);
+    }
+    for mut party in [listener, other_room] {
+        let bye = party.caller.bye();
+        bench.exchange(&bye);
+    }
+    assert_eq!(bench.engine.census().rooms, 0, "the last participant closes the room");
+    bench.run_ms(33_000);
+    bench.assert_baseline();
+}
+
+#[test]
+fn a_full_room_is_busy() {
+    let mut config = ringworld::engine::WorldConfig::default();
+    config.settings.limits.participants = 2;
+    let mut bench = Bench::with(config);
+    Party::join(&mut bench, 1, "conf-small", 0);
+    Party::join(&mut bench, 2, "conf-small", 0);
+    assert_eq!(status(&bench.exchange(&Caller::new(3, "conf-small").invite())[0]), 486);
+    assert_eq!(bench.engine.census().ports, 2);
+}
+
+#[test]
+fn digits_are_heard_once_each_and_in_order_whatever_is_lost_or_doubled() {
+    let mut bench = Bench::new();
+    let mut party = Party::join(&mut bench, 1, "silence", 0);
+    for (index, digit) in [1u8, 1, 10, 11].into_iter().enumerate() {
+        let began = 100_000 + index as u32 * 2_000;
+        let from = party.address();
+        for step in 1..=5u8 {
+            // The first packet of the second digit is lost, marker and all.
+            if index != 1 || step > 1 {
+                let [high, low] = (u16::from(step) * 160).to_be_bytes();
+                party.send_from(&mut bench, &[digit, 10, high, low], &from, 101, step == 1, began);
+            }
+            bench.run_ms(20);
+        }
+        // Of the third digit all end packets are lost, of the others one comes twice.
+        for _ in 0..if index == 2 { 0 } else { 2 } {
+            party.send_from(&mut bench, &[digit, 0x8a, 0x03, 0x20], &from, 101, false, began);
+            bench.run_ms(20);
+        }
+        bench.run_ms(100);
+    }
+    bench.run_ms(500);
+    let digits: String = bench
+        .outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Event(Event::Digit { digit, .. }) => Some(*digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, "11*#");
+}
+
+#[test]
+fn a_tone_is_sent_every_20_ms_in_even_numbers() {
+    let mut bench = Bench::new();
+    let party = Party::join(&mut bench, 1, "tone", 8);
+    bench.run_ms(1000);
+    let heard = party.heard(&bench);
+    assert!((48..=51).contains(&heard.len()), "{}", heard.len());
+    let mut pcm = Vec::new();
+    for payload in &heard {
+        let mut frame = [0i16; 160];
+        AudioCodec::decode(&Law::Pcma, payload, &mut frame);
+        pcm.extend(frame);
+    }
+    let crossings = pcm.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+    let seconds = pcm.len() as f64 / 8000.0;
+    let hz = crossings as f64 / seconds;
+    assert!((hz - 440.0).abs() < 3.0, "{hz} Hz");
+}
