@@ -37,6 +37,10 @@ fn cpu() -> Duration {
 
 fn serve(calls: usize, seconds: u64) {
     let config = NetConfig { rtp_ports: (30_000, 39_999), port_stock: calls, ..NetConfig::default() };
+    let config = match std::env::var("RTP_BIND") {
+        Ok(address) => NetConfig { rtp_bind: address.parse().expect("an address"), ..config },
+        Err(_) => config,
+    };
     let (net, mut edges) = Net::start(config, Epoch::now(), Arc::new(|_| 0)).expect("the network starts");
     let mut edge = edges.remove(0);
     let (mut inputs, mut ports) = (Vec::new(), Vec::new());

@@ -50,9 +50,10 @@ impl Inlet {
 
     /// Offers an input to a world without waiting.
     pub fn offer(&self, world: usize, input: Input) -> Delivery {
-        match self.worlds.get(world).map(|ring| ring.try_send(input)) {
-            Some(Err(TrySendError::Full(input))) => Delivery::Full(input),
-            _ => Delivery::Done,
+        let Some(ring) = self.worlds.get(world) else { return Delivery::Done };
+        match ring.try_send(input) {
+            Err(TrySendError::Full(input)) => Delivery::Full(input),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Delivery::Done,
         }
     }
 

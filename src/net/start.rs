@@ -85,7 +85,7 @@ impl Net {
 
         let (to_worlds, from_net): (Vec<_>, Vec<_>) =
             (0..worlds).map(|_| channel::bounded::<Input>(rings.control_in)).unzip();
-        let inlet = Inlet { limits: config.limits.clone(), router, worlds: to_worlds, counters: counters.clone() };
+        let inlet = Inlet { limits: config.limits, router, worlds: to_worlds, counters: counters.clone() };
         let udp_waker = Waker::new().map_err(system("making an event descriptor"))?;
         let (to_udp, udp_orders) = channel::bounded(rings.control_out);
         let udp = UdpOutlet::new(to_udp, udp_waker.clone(), counters.clone());

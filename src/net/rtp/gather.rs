@@ -1,5 +1,6 @@
 //! Receiving: from the ready sockets straight into buffers of the pool.
 
+use super::pool::Buffer;
 use super::thread::RtpThread;
 use crate::net::address::from_system;
 use crate::net::clock::{monotonic_ns, realtime_ns};
@@ -73,7 +74,7 @@ impl RtpThread {
         let taken = world.and_then(|_| self.pool.take());
         let has_buffer = taken.is_some();
         let mut packet = taken.or_else(|| self.scratch.take()).unwrap_or_default();
-        let received = receive_into(socket, &mut packet, clock);
+        let received = receive_into(socket, &mut packet, &mut self.control, clock);
         let whole = match received {
             Ok(Received::Whole { arrived_ns }) => {
                 packet.port = port & !1;
@@ -103,7 +104,7 @@ impl RtpThread {
         self.put_aside(packet, has_buffer, true)
     }
 
-    fn put_aside(&mut self, packet: Box<Packet>, has_buffer: bool, result: bool) -> bool {
+    fn put_aside(&mut self, packet: Buffer, has_buffer: bool, result: bool) -> bool {
         if has_buffer {
             self.pool.give_back(packet);
         } else {
@@ -140,11 +141,19 @@ enum Received {
     Oversize,
 }
 
-fn receive_into(socket: &UdpSocket, packet: &mut Packet, clock: RoundClock) -> nix::Result<Received> {
-    let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+/// Room for what the kernel tells beside a packet: its time of arrival.
+pub(super) fn control_room() -> Vec<u8> {
+    nix::cmsg_space!(nix::sys::time::TimeSpec)
+}
+
+fn receive_into(
+    socket: &UdpSocket,
+    packet: &mut Packet,
+    control: &mut [u8],
+    clock: RoundClock,
+) -> nix::Result<Received> {
     let mut slices = [IoSliceMut::new(packet.buffer())];
-    let message =
-        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT)?;
     if message.flags.contains(MsgFlags::MSG_TRUNC) {
         return Ok(Received::Oversize);
     }

@@ -1,8 +1,9 @@
 //! The rings between one RTP thread and one world. Only handles of buffers move through them.
 
+use super::pool::Buffer;
 use crate::net::counters::{Count, NetCounters};
 use crate::net::wake::Waker;
-use ringworld_components::edge::{Input, Packet, PacketPool};
+use ringworld_components::edge::{Input, PacketPool};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
@@ -15,24 +16,24 @@ pub(super) enum PortReport {
 
 /// The network's end.
 pub(in crate::net) struct RtpLink {
-    pub(super) received: Producer<Box<Packet>>,
-    pub(super) to_send: Consumer<Box<Packet>>,
+    pub(super) received: Producer<Buffer>,
+    pub(super) to_send: Consumer<Buffer>,
     pub(super) offers: Producer<u16>,
     pub(super) reports: Consumer<PortReport>,
-    pub(super) empty_in: Consumer<Box<Packet>>,
-    pub(super) empty_out: Producer<Box<Packet>>,
+    pub(super) empty_in: Consumer<Buffer>,
+    pub(super) empty_out: Producer<Buffer>,
     /// Received in this round, pushed together.
-    pub(super) staged: Vec<Box<Packet>>,
+    pub(super) staged: Vec<Buffer>,
 }
 
 /// The world's end.
 pub(in crate::net) struct RtpEdge {
-    received: Consumer<Box<Packet>>,
-    to_send: Producer<Box<Packet>>,
+    received: Consumer<Buffer>,
+    to_send: Producer<Buffer>,
     offers: Consumer<u16>,
     reports: Producer<PortReport>,
-    empty_in: Consumer<Box<Packet>>,
-    empty_out: Producer<Box<Packet>>,
+    empty_in: Consumer<Buffer>,
+    empty_out: Producer<Buffer>,
     waker: Waker,
     counters: Arc<NetCounters>,
     has_news: bool,
@@ -77,7 +78,7 @@ pub(in crate::net) fn link(
 
 impl RtpLink {
     /// Pushes what was staged; returns what the ring had no room for.
-    pub(super) fn push_staged(&mut self) -> (usize, std::vec::Drain<'_, Box<Packet>>) {
+    pub(super) fn push_staged(&mut self) -> (usize, std::vec::Drain<'_, Buffer>) {
         let room = self.received.slots().min(self.staged.len());
         // The oldest go first: of a burst that does not fit, the end is lost.
         if let Ok(chunk) = self.received.write_chunk_uninit(room) {
@@ -123,7 +124,7 @@ impl RtpEdge {
     }
 
     /// Hands a packet over for sending, or drops and counts it.
-    pub fn push(&mut self, packet: Box<Packet>) {
+    pub fn push(&mut self, packet: Buffer) {
         self.has_news = true;
         if self.to_send.push(packet).is_err() {
             self.counters.rtp_out_ring_full.one();
@@ -168,7 +169,7 @@ mod tests {
     fn a_full_ring_keeps_the_oldest_and_gives_the_rest_back() {
         let (mut link, mut edge, _) = small();
         for port in 1..=6 {
-            let mut packet = Box::<Packet>::default();
+            let mut packet = Buffer::default();
             packet.port = port;
             link.staged.push(packet);
         }

@@ -6,9 +6,12 @@ use ringworld_components::edge::Packet;
 use rtrb::Producer;
 use std::sync::Arc;
 
+/// A buffer, by its handle: it is moved about, its content never is.
+pub(super) type Buffer = Box<Packet>;
+
 /// Buffers to receive into. All are allocated at the start; their number can fall, never rise beyond that.
 pub(super) struct Pool {
-    free: Vec<Box<Packet>>,
+    free: Vec<Buffer>,
     size: usize,
     /// What the gauge was last told.
     told: u64,
@@ -22,12 +25,12 @@ impl Pool {
         pool
     }
 
-    pub fn take(&mut self) -> Option<Box<Packet>> {
+    pub fn take(&mut self) -> Option<Buffer> {
         self.free.pop()
     }
 
     /// Takes a buffer back that a packet was sent from. One too many goes to the world that sent it: it is short of them.
-    pub fn give(&mut self, packet: Box<Packet>, to_sender: &mut Producer<Box<Packet>>) {
+    pub fn give(&mut self, packet: Buffer, to_sender: &mut Producer<Buffer>) {
         if self.free.len() < self.size {
             self.free.push(packet);
         } else if to_sender.push(packet).is_err() {
@@ -36,7 +39,7 @@ impl Pool {
     }
 
     /// Takes a buffer back that nothing came of.
-    pub fn give_back(&mut self, packet: Box<Packet>) {
+    pub fn give_back(&mut self, packet: Buffer) {
         if self.free.len() < self.size {
             self.free.push(packet);
         } else {

@@ -1,14 +1,13 @@
 //! One RTP thread: its state and its rounds.
 
-use super::gather::EVENTS_MAX;
+use super::gather::{EVENTS_MAX, control_room};
 use super::link::RtpLink;
-use super::pool::Pool;
+use super::pool::{Buffer, Pool};
 use super::ports::Ports;
 use crate::net::clock::{Epoch, monotonic_ns};
 use crate::net::counters::NetCounters;
 use crate::net::wake::{Deadlines, Waker};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use ringworld_components::edge::Packet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +35,8 @@ pub(in crate::net) struct RtpThread {
     pub(super) released: Vec<(usize, u16)>,
     pub(super) pool: Pool,
     /// Receives what will be dropped.
-    pub(super) scratch: Option<Box<Packet>>,
+    pub(super) scratch: Option<Buffer>,
+    pub(super) control: Vec<u8>,
     pub(super) rtp_bind: IpAddr,
     pub(super) epoch: Epoch,
     pub(super) counters: Arc<NetCounters>,
@@ -71,6 +71,7 @@ impl RtpThread {
             released: Vec::new(),
             pool: Pool::new(shared.pool, shared.counters.clone()),
             scratch: None,
+            control: control_room(),
             rtp_bind: shared.rtp_bind,
             epoch: shared.epoch,
             counters: shared.counters,

@@ -149,7 +149,7 @@ async fn read(parts: &Parts, mut reader: OwnedReadHalf, queue: &Queue, active_ns
         };
         active_ns.store(monotonic_ns(), Ordering::Relaxed);
         framer.push(bytes.get(..count).unwrap_or_default());
-        while let Some(framed) = framer.next() {
+        for framed in framer.by_ref() {
             let message = match framed {
                 Ok(message) => message,
                 Err(error) => return End::Framing(Box::new(error)),
