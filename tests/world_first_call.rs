@@ -102,3 +102,34 @@ fn invite_and_cancel_in_one_tick_end_with_487() {
     bench.run_ms(40_000);
     bench.assert_baseline();
 }
+
+#[test]
+fn ticks_in_which_nothing_can_happen_may_be_skipped() {
+    let run = |skip: bool| {
+        let mut bench = Bench::new();
+        let mut caller = Caller::new(1, "ring-3");
+        bench.deliver(&caller.invite());
+        bench.tick();
+        let mut runs = 0;
+        while bench.engine.now().0 < 8_000 {
+            let (now, due) = (bench.engine.now().0, bench.engine.next_due().0);
+            if now == 700 {
+                let answer = bench.sent.iter().find(|(_, text)| status(text) == 200).expect("an answer").1.clone();
+                caller.learn(&answer);
+                bench.deliver(&caller.ack());
+            }
+            if now == 1_000 {
+                let bye = caller.bye();
+                bench.deliver(&bye);
+            }
+            let stop = [700, 1_000].into_iter().find(|&stop| stop > now).unwrap_or(8_000);
+            bench.skip(if skip && bench.pending.is_empty() { (due.min(stop).max(now + 1) - now) as u32 } else { 1 });
+            runs += 1;
+        }
+        (runs, bench.engine.digest(), bench.sent)
+    };
+    let (every, digest, sent) = run(false);
+    let (few, skipping_digest, skipping_sent) = run(true);
+    assert_eq!((skipping_digest, skipping_sent), (digest, sent));
+    assert!(few * 20 < every, "{few} of {every} ticks ran");
+}

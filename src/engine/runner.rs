@@ -7,7 +7,7 @@ use crate::replay::Recorder;
 use crossbeam::channel::{Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
 use ringworld_components::edge::{Event, Input, Output, Reply};
-use ringworld_components::kernel::TICK;
+use ringworld_components::kernel::{Now, TICK};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,9 @@ use std::time::Instant;
 
 /// Inputs of one kind that a tick takes in at most; what is more waits in its ring.
 const INPUTS_PER_TICK_MAX: usize = 8192;
+
+/// Ticks that are skipped at most when nothing happens: a fifth of a second, so that the status stays fresh.
+const QUIET_TICKS_MAX: u64 = 40;
 
 /// Ticks between two updates of the published status: a fifth of a second.
 const STATUS_TICKS: u64 = 40;
@@ -92,6 +95,7 @@ impl Runner {
     pub fn run(mut self) -> Summary {
         let mut pacer = Pacer::new(TICK);
         let mut inputs = Vec::new();
+        let (mut owed, mut published, mut next_due) = (0u64, 0u64, Now(0));
         self.summary.start = self.engine.census();
         while !self.shared.stopping.load(Ordering::Acquire) {
             self.edge.publish_deadline(pacer.next_deadline_ns());
@@ -99,10 +103,17 @@ impl Runner {
             self.edge.publish_deadline(pacer.next_deadline_ns());
             let began = Instant::now();
             self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
-            let elapsed = u32::try_from(u64::from(due.ticks) + due.skipped).unwrap_or(u32::MAX);
+            owed += u64::from(due.ticks) + due.skipped;
+            // A tick in which nothing can happen is not run; the next one makes up for it.
+            if inputs.is_empty() && self.engine.now().0 + owed < next_due.0 && owed < QUIET_TICKS_MAX {
+                continue;
+            }
+            let elapsed = u32::try_from(std::mem::take(&mut owed)).unwrap_or(u32::MAX);
             self.tick(elapsed, std::mem::take(&mut inputs));
+            next_due = self.engine.next_due();
             self.times.add(began.elapsed());
-            if self.times.ticks().is_multiple_of(STATUS_TICKS) {
+            if self.engine.now().0 >= published + STATUS_TICKS {
+                published = self.engine.now().0;
                 self.publish(&pacer);
             }
         }

@@ -102,10 +102,6 @@ impl TickTimes {
         self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub fn ticks(&self) -> u64 {
-        self.0.len()
-    }
-
     fn percentiles(&self) -> TickPercentiles {
         TickPercentiles {
             ticks: self.0.len(),

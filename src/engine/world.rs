@@ -176,6 +176,11 @@ impl Engine {
         self.world().resource::<Registry>().schema()
     }
 
+    /// The tick that must run next if no input comes. Those before it may be skipped and counted in its `elapsed`.
+    pub fn next_due(&self) -> Now {
+        kernel::next_due(self.world())
+    }
+
     /// The tick that the world is at.
     pub fn now(&self) -> Now {
         *self.world().resource::<Now>()

@@ -98,12 +98,12 @@ impl Dialog {
             call_id: copy(&head.call_id),
             local_tag,
             remote_tag: copy(&remote_tag),
-            local: head.to.to_text(),
-            remote: head.from.to_text(),
+            local: copy(&head.to.to_text()),
+            remote: copy(&head.from.to_text()),
             local_cseq: 0,
             remote_cseq: Some(head.cseq),
             remote_target: contact_of(head).unwrap_or_else(|| head.from.uri.detached()),
-            route_set: head.record_route(),
+            route_set: head.record_route().iter().map(copy).collect(),
             local_address,
             target: flow.back(),
             is_caller: false,
@@ -117,16 +117,15 @@ impl Dialog {
         let head = &response.head;
         let local_tag = head.from.tag.clone().unwrap_or_default();
         let remote_tag = head.to.tag.clone().unwrap_or_default();
-        let mut route_set = head.record_route();
-        route_set.reverse();
+        let route_set = head.record_route().iter().rev().map(copy).collect();
         let mut dialog = Self {
             state: if response.status >= 200 { DialogState::Confirmed } else { DialogState::Early },
             key: dialog_key(&head.call_id, &local_tag, &remote_tag, seed),
             call_id: copy(&head.call_id),
             local_tag: copy(&local_tag),
             remote_tag: copy(&remote_tag),
-            local: head.from.to_text(),
-            remote: head.to.to_text(),
+            local: copy(&head.from.to_text()),
+            remote: copy(&head.to.to_text()),
             local_cseq: head.cseq,
             remote_cseq: None,
             remote_target: contact_of(head).unwrap_or_else(|| head.to.uri.detached()),

@@ -4,6 +4,7 @@
 mod id;
 mod phase;
 mod plugin;
+mod quiet;
 mod random;
 mod registry;
 mod snapshot;
@@ -15,6 +16,7 @@ mod wheel;
 pub use id::{StableId, StableIds};
 pub use phase::{Phase, Step, Tick};
 pub use plugin::KernelPlugin;
+pub use quiet::{QuietApp, next_due};
 pub use random::{Purpose, Secret};
 pub use registry::{Channel, RecordApp, Registry, Unregistered};
 pub use snapshot::{Difference, Digest, RestoreError, difference, digest, encode_world, restore_world};

@@ -80,14 +80,24 @@ impl TimerApp for App {
 
 fn add_kind<T: Send + Sync + 'static>(app: &mut App) -> &mut App {
     app.record_message::<TimerFired<T>>();
-    app.world_mut().resource_mut::<TimerKinds>().0.push(Kind { cancel: cancel::<T>, count: count::<T> });
+    app.world_mut().resource_mut::<TimerKinds>().0.push(Kind {
+        cancel: cancel::<T>,
+        count: count::<T>,
+        quiet_until: quiet_until::<T>,
+    });
     app.add_systems(Tick, fire::<T>.in_set(Phase::Timers))
 }
 
-/// How many timers are running.
+/// Looks at the timers of all kinds.
 pub struct TimerCounts;
 
 impl TimerCounts {
+    /// A tick before which no timer of any kind fires; `None` if none runs.
+    pub(super) fn quiet_until(world: &World) -> Option<u64> {
+        let kinds = world.get_resource::<TimerKinds>()?;
+        kinds.0.iter().filter_map(|kind| (kind.quiet_until)(world)).min()
+    }
+
     /// All running timers of all kinds.
     pub fn running(world: &World) -> usize {
         world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.iter().map(|kind| (kind.count)(world)).sum())
@@ -97,6 +107,7 @@ impl TimerCounts {
 struct Kind {
     cancel: fn(&mut DeferredWorld, Entity),
     count: fn(&World) -> usize,
+    quiet_until: fn(&World) -> Option<u64>,
 }
 
 #[derive(Resource, Default)]
@@ -121,6 +132,10 @@ fn cancel<T: Send + Sync + 'static>(world: &mut DeferredWorld, owner: Entity) {
 
 fn count<T: Send + Sync + 'static>(world: &World) -> usize {
     world.get_resource::<TimerWheel<T>>().map_or(0, TimerWheel::len)
+}
+
+fn quiet_until<T: Send + Sync + 'static>(world: &World) -> Option<u64> {
+    world.get_resource::<TimerWheel<T>>().and_then(TimerWheel::quiet_until)
 }
 
 fn fire<T: Send + Sync + 'static>(

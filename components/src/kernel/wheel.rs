@@ -88,6 +88,17 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
         true
     }
 
+    /// A tick before which no timer fires: the next deadline if it is near, else an earlier one. `None` if none runs.
+    pub fn quiet_until(&self) -> Option<u64> {
+        if self.by_owner.is_empty() {
+            return None;
+        }
+        let next = self.now + 1;
+        let window_end = (next | (SLOTS as u64 - 1)) + 1;
+        let is_due = |tick: &u64| self.heads.get(*tick as usize & (SLOTS - 1)).is_some_and(|&head| head != NONE);
+        Some((next..window_end).find(is_due).unwrap_or(window_end))
+    }
+
     /// Moves on to the tick `to` and appends the owners of all timers due by then, in order.
     pub fn advance(&mut self, to: u64, due: &mut Vec<Entity>) {
         if self.by_owner.is_empty() {
@@ -253,6 +264,9 @@ mod tests {
                 }
                 now += step;
                 let mut due = Vec::new();
+                let first = model.keys().next().map(|&(deadline, _)| deadline);
+                prop_assert_eq!(wheel.quiet_until().is_some(), first.is_some());
+                prop_assert!(wheel.quiet_until() <= first, "a timer would be slept through");
                 wheel.advance(now, &mut due);
                 let later = model.split_off(&(now + 1, 0));
                 let expected: Vec<Entity> = model.values().map(|&owner| entity(owner)).collect();

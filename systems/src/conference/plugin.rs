@@ -3,7 +3,7 @@
 use super::{membership, mix};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use ringworld_components::kernel::{RecordApp, Step, Tick};
+use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick};
 use ringworld_components::media::{
     Mixing, Participant, ParticipantOf, Participants, Room, RoomTable, Speaking, Vacated, Voice, VoiceOf, Wakeful,
 };
@@ -26,6 +26,7 @@ impl Plugin for ConferencePlugin {
             .unrecorded_resource(RoomTable::default())
             .unrecorded_resource(mix::Desk::default())
             .scratch::<Vacated>(|vacated| vacated.0.is_empty());
+        app.awake_while(|world| !world.resource::<Wakeful<Mixing>>().is_empty());
         app.add_systems(Tick, (mix::mix_rooms.in_set(Step::Mix), membership::close_empty_rooms.in_set(Step::Close)));
     }
 }

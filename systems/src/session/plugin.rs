@@ -9,7 +9,7 @@ use ringworld_components::call::{
     Glare, GlareWait, Leg, LegOf, Legs, Living, Queue, RingDeadline, Session, StateChanged, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
-use ringworld_components::kernel::{Phase, RecordApp, Step, Tick, TimerApp};
+use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
 
 /// Sessions and legs, and what can be done to them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +36,10 @@ impl Plugin for SessionPlugin {
             .record_message::<Announce>();
         // Any number of plugins may ask for something; the one reader sorts what they ask.
         app.allow_ambiguous_resource::<Messages<CallRequest>>().allow_ambiguous_resource::<Messages<Announce>>();
+        app.awake_while(|world| {
+            let ended = world.resource::<Ended>();
+            !ended.fresh.is_empty() || !ended.stale.is_empty()
+        });
         app.add_timer::<RingDeadline>("call.ring_deadline")
             .add_timer::<DurationDeadline>("call.duration_deadline")
             .add_timer::<CancelDeadline>("call.cancel_deadline")

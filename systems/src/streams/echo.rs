@@ -25,10 +25,10 @@ pub(super) fn turn_around(
         },
     };
     flow.echo = Some(shift);
-    let is_event = agreed.dtmf_payload_type == Some(header.payload_type);
+    let is_event = agreed.receive_dtmf_payload_type == Some(header.payload_type);
     let echoed = RtpHeader {
         marker: header.marker,
-        payload_type: if is_event { header.payload_type } else { agreed.payload_type },
+        payload_type: agreed.dtmf_payload_type.filter(|_| is_event).unwrap_or(agreed.payload_type),
         sequence: header.sequence.wrapping_add(shift.sequence),
         timestamp: header.timestamp.wrapping_add(shift.timestamp),
         ssrc: stream.ssrc,

@@ -5,7 +5,7 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
-use ringworld_components::kernel::{RecordApp, Step, Tick, TimerApp};
+use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
     DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Playing, PortPool, RtpSilence, Stream, StreamTable,
     Wakeful,
@@ -37,6 +37,9 @@ impl Plugin for StreamsPlugin {
             .unrecorded_resource(StreamTable::default())
             .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);
+        app.awake_while(|world| {
+            !world.resource::<Wakeful<Playing>>().is_empty() || !world.resource::<FactQueue>().0.is_empty()
+        });
         app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");
         app.add_systems(
             Tick,

@@ -130,7 +130,7 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
         counters.dropped_on_hold += 1;
         return Fate::Read;
     }
-    let is_event = agreed.dtmf_payload_type == Some(header.payload_type);
+    let is_event = agreed.receive_dtmf_payload_type == Some(header.payload_type);
     if !is_event && header.payload_type != agreed.receive_payload_type {
         counters.dropped_payload_type += 1;
         return Fate::Read;
