@@ -115,3 +115,16 @@ fn sipx_stays_behind_the_wire() {
         }
     }
 }
+
+#[test]
+fn the_documented_states_are_those_of_the_matrix() {
+    use ringworld::components::call::{SessionOperation, diagram};
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/session-states.md")).expect("the page");
+    assert!(page.contains(&diagram()), "docs/session-states.md is out of date:\n{}", diagram());
+    for operation in SessionOperation::ALL {
+        let states: Vec<String> = operation.legal_in().iter().map(ToString::to_string).collect();
+        let row = format!("| {operation} | {} |", states.join(", "));
+        assert!(page.contains(&row), "docs/session-states.md lacks {row}");
+    }
+}
