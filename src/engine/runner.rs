@@ -118,6 +118,7 @@ impl Runner {
             }
         }
         self.publish(&pacer);
+        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
         if let Some(recorder) = self.recorder.take() {
             self.summary.recording = Some(recorder.finish(&self.engine));
         }

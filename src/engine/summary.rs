@@ -36,6 +36,8 @@ pub struct Summary {
     pub ticks_skipped: u64,
     /// Events that slow subscribers lost.
     pub events_lost: u64,
+    /// Components and resources that broke the rule of the registry; a defect if there are any.
+    pub unregistered: Vec<String>,
     /// What was recorded.
     pub recording: Option<RecordingSummary>,
 }
@@ -75,6 +77,7 @@ impl Summary {
         self.ticks_late += other.ticks_late;
         self.ticks_skipped += other.ticks_skipped;
         self.events_lost += other.events_lost;
+        self.unregistered.extend_from_slice(&other.unregistered);
         let (mine, theirs) = (&mut self.tick_time, &other.tick_time);
         mine.ticks = mine.ticks.max(theirs.ticks);
         mine.p50_us = mine.p50_us.max(theirs.p50_us);
