@@ -2,6 +2,8 @@
 
 use ringworld_components::call::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
 use ringworld_components::edge::Transport;
+use ringworld_components::record::Record;
+use ringworld_components::wire::sip::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,6 +47,15 @@ impl Config {
             media: self.media.clone(),
             services: self.services.clone(),
         }
+    }
+}
+
+/// The bounds of SIP messages, for the network threads and for a replay that parses again.
+pub fn sip_limits(sip: &SipSettings) -> Limits {
+    Limits {
+        max_message_bytes: sip.message_bytes_max as usize,
+        max_headers: sip.headers_max as usize,
+        ..Limits::default()
     }
 }
 
@@ -105,7 +116,7 @@ impl Default for RecordSettings {
 }
 
 /// How much of RTP a recording keeps. Without payloads a replay claims the control digest only.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Record, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordMedia {
     /// Nothing.

@@ -3,14 +3,13 @@
 use super::runner::{Runner, Shared};
 use super::summary::Summary;
 use super::{Engine, WorldConfig, world_of_message};
-use crate::config::Config;
+use crate::config::{Config, sip_limits};
 use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
 use crate::replay::{RecordError, Recorder};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
 use ringworld_components::kernel::StableId;
-use ringworld_components::wire::sip::Limits;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -197,11 +196,7 @@ fn net_config(config: &Config) -> NetConfig {
         worlds: usize::from(network.worlds.max(1)),
         rtp_threads: usize::from(network.rtp_threads.max(1)),
         port_stock: network.rtp_port_stock as usize,
-        limits: Limits {
-            max_message_bytes: config.sip.message_bytes_max as usize,
-            max_headers: config.sip.headers_max as usize,
-            ..Limits::default()
-        },
+        limits: sip_limits(&config.sip),
         tcp: TcpLimits {
             connections_max: network.tcp_connections_max as usize,
             idle: Duration::from_secs(u64::from(network.tcp_idle_s)),

@@ -146,6 +146,11 @@ impl Engine {
         self.chain.digest()
     }
 
+    /// Goes on from these digests, after [`Engine::restore`].
+    pub fn resume_chain(&mut self, chain: ChainDigest) {
+        self.chain = Chain::resume(chain);
+    }
+
     /// The digests of the whole world as it is.
     pub fn digest(&self) -> Digest {
         kernel::digest(self.world())

@@ -1,26 +1,24 @@
-//! stub while the real one is written
-use crate::config::RecordSettings;
-use crate::engine::{Engine, WorldConfig};
-use ringworld_components::edge::Input;
-use serde::Serialize;
-use std::path::Path;
-pub struct Recorder;
-#[derive(Clone, Debug, Serialize)]
-pub struct RecordingSummary;
-#[derive(Debug)]
-pub struct RecordError;
-impl std::fmt::Display for RecordError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stub")
-    }
-}
-impl Recorder {
-    pub fn create(_: &Path, _: &WorldConfig, _: &RecordSettings) -> Result<Self, RecordError> {
-        Err(RecordError)
-    }
-    pub fn inputs(&mut self, _: u32, _: &[Input]) {}
-    pub fn end_of_tick(&mut self, _: &Engine) {}
-    pub fn finish(self, _: &Engine) -> RecordingSummary {
-        RecordingSummary
-    }
-}
+//! Recording what a world takes in, and living it again.
+//!
+//! A world advances only by its inputs, so a recording of the inputs is a recording of everything. [`Recorder`] writes
+//! one while the world runs; [`Player`] runs a fresh world by it and compares what comes out, tick for tick; [`compare`]
+//! finds where two recordings part.
+//!
+//! The file is a header and then chunks, each compressed and checked by itself, so that what was written before a crash
+//! can be read; see ARCHITECTURE.md for its layout. It holds the world's secret: it is created for its owner's eyes only.
+
+mod compare;
+mod entry;
+mod error;
+mod file;
+mod header;
+mod player;
+mod reader;
+mod recorder;
+mod writer;
+
+pub use compare::{Comparison, Parting, compare};
+pub use error::{Damage, Divergence, RecordError, ReplayError, Unlike};
+pub use header::{Ending, Footer, Header, Start};
+pub use player::{Claims, Executor, Player, ReplayOptions, TickReport};
+pub use recorder::{RecordingSummary, Recorder};

@@ -19,7 +19,7 @@ pub use plugin::KernelPlugin;
 pub use quiet::{QuietApp, next_due};
 pub use random::{Purpose, Secret};
 pub use registry::{Channel, RecordApp, Registry, Unregistered};
-pub use snapshot::{Difference, Digest, RestoreError, difference, digest, encode_world, restore_world};
+pub use snapshot::{Difference, Digest, RestoreError, difference, differences, digest, encode_world, restore_world};
 pub use table::Table;
 pub use time::{Elapsed, Now, TICK};
 pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};

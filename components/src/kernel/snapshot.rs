@@ -4,7 +4,7 @@ use super::registry::ScratchChecks;
 use super::{Channel, Registry, StableId, StableIds, Table};
 use crate::record::{DecodeError, Decoder, Encoder, Record};
 use bevy_ecs::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -181,16 +181,24 @@ pub fn restore_world(
 
 /// Where two worlds of the same build differ first; `None` if they hold the same.
 pub fn difference(a: &World, b: &World) -> Option<Difference> {
-    let (Some(of_a), Some(of_b)) = (a.get_resource::<Registry>(), b.get_resource::<Registry>()) else { return None };
+    differences(a, b).into_iter().next()
+}
+
+/// Everything in which two worlds of the same build differ, in the order of stable ids; resources come first.
+pub fn differences(a: &World, b: &World) -> Vec<Difference> {
+    let (Some(of_a), Some(of_b)) = (a.get_resource::<Registry>(), b.get_resource::<Registry>()) else {
+        return Vec::new();
+    };
     let (a, b) = (of_a.parts(a), of_b.parts(b));
-    let differs = |key: &&Key| a.0.get(*key) != b.0.get(*key);
-    let (id, name) = a.0.keys().chain(b.0.keys()).filter(differs).min()?;
-    let key = (*id, *name);
-    Some(Difference {
-        entity: (*id != 0).then_some(StableId(*id)),
-        name: (*name).to_owned(),
-        only_in_one: !(a.0.contains_key(&key) && b.0.contains_key(&key)),
-    })
+    let keys: BTreeSet<&Key> = a.0.keys().chain(b.0.keys()).collect();
+    keys.into_iter()
+        .filter(|key| a.0.get(*key) != b.0.get(*key))
+        .map(|key| Difference {
+            entity: (key.0 != 0).then_some(StableId(key.0)),
+            name: key.1.to_owned(),
+            only_in_one: !(a.0.contains_key(key) && b.0.contains_key(key)),
+        })
+        .collect()
 }
 
 /// Whether every scratch resource is empty.

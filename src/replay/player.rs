@@ -1,0 +1,356 @@
+//! Lives a recording again, and compares.
+
+use super::entry::{Entry, Inlet, TickEntry};
+use super::error::{Damage, Divergence, ReplayError};
+use super::header::{Footer, Header};
+use super::reader::Reader;
+use super::recorder::encode_facts;
+use crate::config::{RecordMedia, sip_limits};
+use crate::engine::{Chain, ChainDigest, Engine, Extend, WorldConfig};
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{MultiThreadedExecutor, Schedule};
+use ringworld_components::edge::{Input, Output, Outputs};
+use ringworld_components::kernel::{Digest, Phase, StableId, StableIds, Tick};
+use ringworld_components::media::FactQueue;
+use ringworld_components::record::{Decoder, Record};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a recording is played.
+#[derive(Clone)]
+pub struct ReplayOptions {
+    /// Adds the plugins that the recorded world had beside the stock ones.
+    pub extend: Extend,
+    /// Which executor runs the systems.
+    pub executor: Executor,
+    /// Changes the schedule before the first tick: tests shuffle it.
+    pub edit_schedule: Arc<dyn Fn(&mut Schedule) + Send + Sync>,
+    /// Whether what comes out is compared with what was recorded.
+    pub verify: bool,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            extend: Arc::new(|_| {}),
+            executor: Executor::SingleThreaded,
+            edit_schedule: Arc::new(|_| {}),
+            verify: true,
+        }
+    }
+}
+
+/// Which executor runs the systems of a tick; a world must not care.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Executor {
+    /// As live.
+    #[default]
+    SingleThreaded,
+    /// Systems that don't touch the same data run at the same time.
+    MultiThreaded,
+}
+
+/// What a replay can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// Signalling and packets.
+    ControlAndMedia,
+    /// Signalling only: the recording holds no payloads, and its facts stand in for the media.
+    Control,
+}
+
+/// One tick, as it was lived again.
+#[derive(Debug)]
+pub struct TickReport {
+    /// The tick that the world is at now.
+    pub tick: u64,
+    /// How far it advanced; more than 1 if ticks had been skipped.
+    pub elapsed: u32,
+    /// How many inputs it took in.
+    pub inputs: u32,
+    /// How many of them were packets.
+    pub packets_in: u32,
+    /// How many packets it put out.
+    pub packets_out: u32,
+    /// What else it put out.
+    pub control: Vec<Output>,
+    /// A digest of its inputs, where nothing is verified: to compare one recording with another.
+    pub(super) taken: ChainDigest,
+}
+
+/// A recording and the world that lives by it.
+///
+/// ```no_run
+/// use ringworld::replay::Player;
+///
+/// let mut player = Player::open("monday.rwlog".as_ref())?;
+/// while let Some(report) = player.step()? {
+///     println!("tick {}: {} inputs", report.tick, report.inputs);
+/// }
+/// # Ok::<(), ringworld::replay::ReplayError>(())
+/// ```
+pub struct Player {
+    reader: Reader,
+    header: Header,
+    config: WorldConfig,
+    inlet: Inlet,
+    options: ReplayOptions,
+    engine: Engine,
+    /// The chain as it was recorded.
+    recorded: Chain,
+    /// Idle ticks still to be run.
+    idle: u64,
+    ticks: u64,
+    /// The last tick at which the whole world was seen to be as recorded.
+    same_at: u64,
+    facts: Vec<u8>,
+}
+
+impl Player {
+    /// Opens a recording of a world with the stock plugins.
+    pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        Self::open_with(path, ReplayOptions::default())
+    }
+
+    /// Opens a recording.
+    pub fn open_with(path: &Path, options: ReplayOptions) -> Result<Self, ReplayError> {
+        let (reader, header) = Reader::open(path)?;
+        let unlike = |unlike| ReplayError::Unlike { build: header.build.clone(), unlike };
+        header.check_inputs().map_err(unlike)?;
+        let config = header.world_config().map_err(|error| ReplayError::Damaged {
+            offset: 0,
+            readable_to: 0,
+            damage: Damage::Content(error),
+        })?;
+        let mut engine = build(&config, &options, claims_of(&header));
+        header.check(&engine).map_err(unlike)?;
+        let mut chain = ChainDigest::default();
+        if let Some(start) = &header.start {
+            engine.restore(&start.snapshot, None)?;
+            chain = start.chain;
+            engine.resume_chain(chain);
+        }
+        let inlet = Inlet { limits: sip_limits(&config.settings.sip), media: header.media };
+        let same_at = engine.now().0;
+        Ok(Self {
+            reader,
+            header,
+            config,
+            inlet,
+            options,
+            engine,
+            recorded: Chain::resume(chain),
+            idle: 0,
+            ticks: 0,
+            same_at,
+            facts: Vec::new(),
+        })
+    }
+
+    /// What the recording begins with.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the recording ended with, once all of it was played.
+    pub fn footer(&self) -> Option<&Footer> {
+        self.reader.footer()
+    }
+
+    /// What this replay can show.
+    pub fn claims(&self) -> Claims {
+        claims_of(&self.header)
+    }
+
+    /// The world as it is now.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The tick that the world is at.
+    pub fn tick(&self) -> u64 {
+        self.engine.now().0
+    }
+
+    /// How many ticks were run.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Plays one tick; `None` at the end of the recording.
+    ///
+    /// # Errors
+    /// The first difference between what was recorded and what came out, or what is wrong with the file. Nothing can be
+    /// played after either.
+    pub fn step(&mut self) -> Result<Option<TickReport>, ReplayError> {
+        loop {
+            if self.idle > 0 {
+                self.idle -= 1;
+                return self.play_idle().map(Some);
+            }
+            let tick = self.tick();
+            match self.reader.next(&self.inlet, &mut self.engine.pool(), tick)? {
+                Some(Entry::Idle { ticks }) => self.idle = ticks,
+                Some(Entry::Tick(entry)) => return self.play(*entry).map(Some),
+                Some(Entry::Checkpoint(digest)) => self.compare_world(digest)?,
+                None => return self.compare_end().map(|()| None),
+            }
+        }
+    }
+
+    /// Plays until the world is at `tick` or past it, or to the end; says whether there is more to play.
+    pub fn run_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
+        while self.tick() < tick {
+            if self.step()?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Encodes the world, drops it, and goes on with a fresh one that is restored from the bytes. With a seed, entities
+    /// are spawned in another order than they were made in.
+    pub fn restart(&mut self, spawn_order: Option<u64>) -> Result<(), ReplayError> {
+        let (snapshot, chain) = (self.engine.snapshot(), self.engine.chain());
+        self.engine = build(&self.config, &self.options, self.claims());
+        match spawn_order {
+            Some(seed) => self.engine.restore(&snapshot, Some(&|count| shuffled(count, seed)))?,
+            None => self.engine.restore(&snapshot, None)?,
+        }
+        self.engine.resume_chain(chain);
+        Ok(())
+    }
+
+    fn play_idle(&mut self) -> Result<TickReport, ReplayError> {
+        self.recorded.add_inputs(1, &[]);
+        let taken = self.digest_inputs(1, &[]);
+        let outputs = self.engine.tick(1, Vec::new());
+        self.facts.clear();
+        self.compare(Vec::new())?;
+        Ok(TickReport { taken, ..self.report(1, outputs) })
+    }
+
+    fn play(&mut self, entry: TickEntry) -> Result<TickReport, ReplayError> {
+        let packets = entry.inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count() as u32;
+        let inputs = entry.inputs.len() as u32 + entry.headers;
+        let media = entry.media.unwrap_or(self.recorded.digest().media);
+        self.recorded = Chain::resume(ChainDigest { control: entry.control, media });
+        let taken = self.digest_inputs(entry.elapsed, &entry.inputs);
+        let outputs = self.engine.tick(entry.elapsed, entry.inputs);
+        self.compare(entry.facts)?;
+        Ok(TickReport { inputs, packets_in: packets + entry.headers, taken, ..self.report(entry.elapsed, outputs) })
+    }
+
+    fn digest_inputs(&self, elapsed: u32, inputs: &[Input]) -> ChainDigest {
+        let mut chain = Chain::default();
+        if !self.options.verify {
+            chain.add_inputs(elapsed, inputs);
+        }
+        chain.digest()
+    }
+
+    fn report(&mut self, elapsed: u32, outputs: Outputs) -> TickReport {
+        self.ticks += 1;
+        let packets_out = outputs.rtp.len() as u32;
+        let mut pool = self.engine.pool();
+        outputs.rtp.into_iter().for_each(|packet| pool.give(packet.0));
+        TickReport {
+            tick: self.tick(),
+            elapsed,
+            inputs: 0,
+            packets_in: 0,
+            packets_out,
+            control: outputs.control,
+            taken: ChainDigest::default(),
+        }
+    }
+
+    /// Compares what the tick led to, and puts the recorded facts where media would have put theirs.
+    fn compare(&mut self, facts: Vec<u8>) -> Result<(), ReplayError> {
+        let tick = self.tick();
+        let (recorded, lived) = (self.recorded.digest(), self.engine.chain());
+        let with_media = self.claims() == Claims::ControlAndMedia;
+        if self.options.verify && recorded.control != lived.control {
+            return Err(Divergence::Control { tick }.into());
+        }
+        if self.options.verify && with_media && recorded.media != lived.media {
+            return Err(Divergence::Media { tick }.into());
+        }
+        if !with_media {
+            return self.supply(&facts);
+        }
+        encode_facts(&self.engine, &mut self.facts);
+        if self.options.verify && self.facts != facts {
+            return Err(Divergence::Facts { tick }.into());
+        }
+        Ok(())
+    }
+
+    fn supply(&mut self, facts: &[u8]) -> Result<(), ReplayError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let world = self.engine.app_mut().world_mut();
+        let entity_of = |id| world.resource::<StableIds>().find(StableId(id)).map(Entity::to_bits);
+        let tick = Divergence::Facts { tick: self.engine.now().0 };
+        let facts = FactQueue::decode(&mut Decoder::with_entities(facts, &entity_of)).map_err(|_| tick)?;
+        self.engine.app_mut().world_mut().insert_resource(facts);
+        Ok(())
+    }
+
+    fn compare_world(&mut self, recorded: Digest) -> Result<(), ReplayError> {
+        if !self.options.verify {
+            return Ok(());
+        }
+        let (tick, lived, same_at) = (self.tick(), self.engine.digest(), self.same_at);
+        if lived.control != recorded.control {
+            return Err(Divergence::World { tick, is_control: true, same_at }.into());
+        }
+        if self.claims() == Claims::ControlAndMedia && lived.media != recorded.media {
+            return Err(Divergence::World { tick, is_control: false, same_at }.into());
+        }
+        self.same_at = tick;
+        Ok(())
+    }
+
+    fn compare_end(&mut self) -> Result<(), ReplayError> {
+        let Some(footer) = self.reader.footer().cloned() else { return Ok(()) };
+        if self.options.verify && footer.tick != self.tick() {
+            return Err(Divergence::Ticks { tick: self.tick(), recorded: footer.tick }.into());
+        }
+        footer.digest.map_or(Ok(()), |digest| self.compare_world(digest))
+    }
+}
+
+fn claims_of(header: &Header) -> Claims {
+    if header.media == RecordMedia::Full { Claims::ControlAndMedia } else { Claims::Control }
+}
+
+fn build(config: &WorldConfig, options: &ReplayOptions, claims: Claims) -> Engine {
+    let mut engine = Engine::with_plugins(config, |app| (options.extend)(app));
+    let app = engine.app_mut();
+    if claims == Claims::Control {
+        app.configure_sets(Tick, Phase::Media.run_if(|| false));
+    }
+    app.edit_schedule(Tick, |schedule| {
+        if options.executor == Executor::MultiThreaded {
+            schedule.set_executor(MultiThreadedExecutor::new());
+        }
+        (options.edit_schedule)(schedule);
+    });
+    engine
+}
+
+/// The numbers below `count` in an order that the seed decides (Fisher-Yates over SplitMix64).
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed;
+    for last in (1..count).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        order.swap(last, ((mixed ^ (mixed >> 31)) % (last as u64 + 1)) as usize);
+    }
+    order
+}

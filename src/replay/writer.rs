@@ -1,0 +1,198 @@
+//! The thread that packs chunks and writes them: the tick never waits for the disk.
+
+use super::RecordError;
+use super::file::{FOOTER, FRAME_BYTES, Frame, MAGIC, RAW_BYTES_MAX};
+use super::header::{Ending, Footer};
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use ringworld_components::record::{Encoder, Record};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Chunks that may wait for the disk: at 256 KiB each, some seconds of a loaded switch.
+const WAITING_MAX: usize = 64;
+
+/// zstd's fastest regular level: about 2 ns a byte, and SIP shrinks to a tenth.
+const LEVEL: i32 = 1;
+
+/// Room that is kept for the footer below the size cap.
+const FOOTER_RESERVE: u64 = 256;
+
+/// A chunk on its way to the disk, and where the world stood at its end.
+pub(super) struct Chunk {
+    pub raw: Vec<u8>,
+    pub mark: Mark,
+}
+
+/// Where the world stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub tick: u64,
+    pub ticks: u64,
+}
+
+enum Message {
+    Chunk(Chunk),
+    Finish(Footer),
+}
+
+/// What became of the file.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub bytes: u64,
+    pub mark: Mark,
+    pub ending: Ending,
+    pub failed: Option<String>,
+}
+
+/// The tick thread's end.
+pub(super) struct Writer {
+    chunks: Sender<Message>,
+    emptied: Receiver<Vec<u8>>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<Written>,
+}
+
+impl Writer {
+    /// Creates the file, readable by its owner only: it holds the world's secret.
+    pub fn create(path: &Path, bytes_max: u64) -> Result<Self, RecordError> {
+        Self::try_create(path, bytes_max).map_err(|error| RecordError { path: path.to_owned(), error })
+    }
+
+    fn try_create(path: &Path, bytes_max: u64) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        file.write_all(&MAGIC)?;
+        let (chunks, incoming) = bounded(WAITING_MAX);
+        let (give_back, emptied) = bounded(WAITING_MAX);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let disk = Disk {
+            file,
+            packer: zstd::bulk::Compressor::new(LEVEL)?,
+            packed: Vec::new(),
+            index: 0,
+            bytes: MAGIC.len() as u64,
+            bytes_max,
+            mark: Mark::default(),
+        };
+        let of_thread = is_over.clone();
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
+            let written = disk.run(&incoming, &give_back);
+            of_thread.store(true, Ordering::Release);
+            written
+        })?;
+        Ok(Self { chunks, emptied, is_over, thread })
+    }
+
+    /// Whether nothing more is written: the size cap was reached, or the disk failed.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Hands a chunk over, and returns an empty buffer; false if the disk is too far behind.
+    pub fn send(&self, chunk: Chunk) -> (bool, Vec<u8>) {
+        let sent = match self.chunks.try_send(Message::Chunk(chunk)) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
+            Err(TrySendError::Full(_)) => false,
+        };
+        (sent, self.emptied.try_recv().unwrap_or_default())
+    }
+
+    /// Writes the end, and waits until all is written. Without a footer the writer ends the file where it is.
+    pub fn finish(self, footer: Option<Footer>) -> Written {
+        if let Some(footer) = footer {
+            // A writer that has ended already has written an end of its own.
+            let _ = self.chunks.send(Message::Finish(footer));
+        }
+        drop(self.chunks);
+        self.thread.join().unwrap_or_else(|_| Written {
+            bytes: 0,
+            mark: Mark::default(),
+            ending: Ending::Overrun,
+            failed: Some("the writer stopped".to_owned()),
+        })
+    }
+}
+
+struct Disk {
+    file: File,
+    packer: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
+    index: u64,
+    bytes: u64,
+    bytes_max: u64,
+    mark: Mark,
+}
+
+impl Disk {
+    fn run(mut self, incoming: &Receiver<Message>, give_back: &Sender<Vec<u8>>) -> Written {
+        let written = self.write_all(incoming, give_back);
+        let (ending, failed) = match written {
+            Ok(ending) => (ending, None),
+            Err(error) => (Ending::Overrun, Some(error.to_string())),
+        };
+        Written { bytes: self.bytes, mark: self.mark, ending, failed }
+    }
+
+    fn write_all(&mut self, incoming: &Receiver<Message>, give_back: &Sender<Vec<u8>>) -> io::Result<Ending> {
+        for message in incoming {
+            match message {
+                Message::Chunk(Chunk { mut raw, mark }) => {
+                    if !self.write(&raw, true)? {
+                        return self.end(Ending::SizeCap);
+                    }
+                    self.mark = mark;
+                    raw.clear();
+                    // Buffers that nobody takes back are freed.
+                    let _ = give_back.try_send(raw);
+                }
+                Message::Finish(footer) => {
+                    self.mark = Mark { tick: footer.tick, ticks: footer.ticks };
+                    self.write(&footer_bytes(&footer), false)?;
+                    self.file.flush()?;
+                    return Ok(footer.ending);
+                }
+            }
+        }
+        self.end(Ending::Overrun)
+    }
+
+    fn end(&mut self, ending: Ending) -> io::Result<Ending> {
+        let footer = Footer { tick: self.mark.tick, ticks: self.mark.ticks, ending, digest: None };
+        self.write(&footer_bytes(&footer), false)?;
+        Ok(ending)
+    }
+
+    /// False, and nothing written, if the file would become too large.
+    fn write(&mut self, raw: &[u8], is_bounded: bool) -> io::Result<bool> {
+        if raw.len() > RAW_BYTES_MAX {
+            return Err(io::Error::other("one tick or snapshot is too large for a chunk"));
+        }
+        self.packed.clear();
+        self.packed.resize(FRAME_BYTES + zstd::zstd_safe::compress_bound(raw.len()), 0);
+        let (frame, body) = self.packed.split_at_mut(FRAME_BYTES);
+        let length = self.packer.compress_to_buffer(raw, body)?;
+        let body = body.get(..length).unwrap_or_default();
+        let total = (FRAME_BYTES + length) as u64;
+        if is_bounded && self.bytes + total + FOOTER_RESERVE > self.bytes_max {
+            return Ok(false);
+        }
+        frame.copy_from_slice(&Frame::of(self.index, body, raw.len() as u32).to_bytes());
+        self.file.write_all(self.packed.get(..FRAME_BYTES + length).unwrap_or_default())?;
+        self.index += 1;
+        self.bytes += total;
+        Ok(true)
+    }
+}
+
+fn footer_bytes(footer: &Footer) -> Vec<u8> {
+    let mut bytes = vec![FOOTER];
+    footer.encode(&mut Encoder::new(&mut bytes));
+    bytes
+}
