@@ -290,10 +290,10 @@ impl Player {
         if facts.is_empty() {
             return Ok(());
         }
-        let world = self.engine.app_mut().world_mut();
-        let entity_of = |id| world.resource::<StableIds>().find(StableId(id)).map(Entity::to_bits);
-        let tick = Divergence::Facts { tick: self.engine.now().0 };
-        let facts = FactQueue::decode(&mut Decoder::with_entities(facts, &entity_of)).map_err(|_| tick)?;
+        let ids = self.engine.world().resource::<StableIds>();
+        let entity_of = |id| ids.find(StableId(id)).map(Entity::to_bits);
+        let facts = FactQueue::decode(&mut Decoder::with_entities(facts, &entity_of))
+            .map_err(|_| Divergence::Facts { tick: self.tick() })?;
         self.engine.app_mut().world_mut().insert_resource(facts);
         Ok(())
     }
