@@ -6,9 +6,6 @@ use ringworld_components::edge::Output;
 use ringworld_components::kernel::{Difference, Registry, StableId, StableIds, differences};
 use std::path::Path;
 
-/// Ticks between two looks at the whole of both worlds, until it is known where to look closely.
-const LOOK_TICKS: u64 = 256;
-
 /// How two recordings compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
@@ -37,27 +34,29 @@ pub struct Parting {
     pub entity: Option<(StableId, Vec<(String, String, String)>)>,
 }
 
-/// Plays two recordings side by side and finds the first tick after which their worlds differ.
+/// Plays two recordings side by side and finds the first tick in which they differ. Two worlds that were made alike,
+/// have taken in the same and put out the same are the same, so inputs and outputs are looked at first, and the worlds
+/// where these part.
 ///
 /// # Errors
 /// What is wrong with one of the files. A difference between a recording and its own replay is not looked for here.
 pub fn compare(a: &Path, b: &Path, options: &ReplayOptions) -> Result<Comparison, ReplayError> {
     let options = ReplayOptions { verify: false, ..options.clone() };
-    let open = || Ok::<_, ReplayError>((Player::open_with(a, options.clone())?, Player::open_with(b, options.clone())?));
-    let (mut first, mut second) = open()?;
-    let configuration = configuration(&first, &second);
-    // With another seed or other settings the worlds hold different things from the start: what counts is what they do.
-    let look = configuration.is_empty();
-    let (same_to, parting) = side_by_side(&mut first, &mut second, look.then_some(LOOK_TICKS))?;
-    if !look || parting.is_none() {
-        return Ok(Comparison { same_to, configuration, parting });
+    let (mut a, mut b) = (Player::open_with(a, options.clone())?, Player::open_with(b, options)?);
+    let configuration = configuration(&a, &b);
+    let mut same_to = a.tick().min(b.tick());
+    loop {
+        let (of_a, of_b) = (a.step()?, b.step()?);
+        let is_same = match (&of_a, &of_b) {
+            (Some(x), Some(y)) => x.tick == y.tick && x.taken == y.taken && a.engine().chain() == b.engine().chain(),
+            (None, None) => return Ok(Comparison { same_to, configuration, parting: None }),
+            _ => false,
+        };
+        if !is_same {
+            return Ok(Comparison { same_to, configuration, parting: Some(part(&a, &b, of_a, of_b)) });
+        }
+        same_to = a.tick();
     }
-    drop((first, second));
-    let (mut first, mut second) = open()?;
-    first.run_to(same_to)?;
-    second.run_to(same_to)?;
-    let (same_to, parting) = side_by_side(&mut first, &mut second, Some(1))?;
-    Ok(Comparison { same_to, configuration, parting })
 }
 
 fn configuration(a: &Player, b: &Player) -> Vec<String> {
@@ -75,36 +74,6 @@ fn configuration(a: &Player, b: &Player) -> Vec<String> {
     differ("amounts of media kept", a.media != b.media);
     differ("starts", a.start != b.start);
     found
-}
-
-/// Plays both until they differ, looking at the whole worlds every `look` ticks; says up to where they were the same.
-fn side_by_side(
-    a: &mut Player,
-    b: &mut Player,
-    look: Option<u64>,
-) -> Result<(u64, Option<Parting>), ReplayError> {
-    let mut same_to = a.tick();
-    let mut played = 0u64;
-    loop {
-        let (of_a, of_b) = (a.step()?, b.step()?);
-        played += 1;
-        let is_end = of_a.is_none() && of_b.is_none();
-        let does_same = match (&of_a, &of_b) {
-            (Some(x), Some(y)) => x.tick == y.tick && a.engine().chain() == b.engine().chain(),
-            _ => is_end,
-        };
-        let is_looked_at = look.is_some_and(|look| played.is_multiple_of(look) || is_end);
-        let is_same = does_same && (!is_looked_at || a.engine().digest() == b.engine().digest());
-        if !is_same {
-            return Ok((same_to, Some(part(a, b, of_a, of_b))));
-        }
-        if is_looked_at || look.is_none() {
-            same_to = a.tick();
-        }
-        if is_end {
-            return Ok((a.tick(), None));
-        }
-    }
 }
 
 fn part(a: &Player, b: &Player, of_a: Option<TickReport>, of_b: Option<TickReport>) -> Parting {

@@ -193,7 +193,7 @@ mod tests {
         let read: Header = from_bytes(&to_bytes(&header)).unwrap();
         assert_eq!(read, header);
         let world = read.world_config().unwrap();
-        assert_eq!((world.secret, world.world, world.epoch, world.settings), ([7; 32], 3, 9, config.settings));
+        assert_eq!((world.secret, world.world, world.epoch, world.settings), ([7; 32], 3, 9, config.settings.clone()));
         assert!(read.plugins.contains(&"kernel".to_owned()) && read.plugins.contains(&"call".to_owned()));
         assert!(read.check_inputs().is_ok() && read.check(&Engine::new(&config)).is_ok());
         assert!(!format!("{header:?}").contains("7, 7"), "the secret must not be printed");

@@ -15,6 +15,7 @@ mod header;
 mod player;
 mod reader;
 mod recorder;
+mod verify;
 mod writer;
 
 pub use compare::{Comparison, Parting, compare};

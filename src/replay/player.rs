@@ -1,18 +1,15 @@
 //! Lives a recording again, and compares.
 
 use super::entry::{Entry, Inlet, TickEntry};
-use super::error::{Damage, Divergence, ReplayError};
+use super::error::{Damage, ReplayError};
 use super::header::{Footer, Header};
 use super::reader::Reader;
-use super::recorder::encode_facts;
 use crate::config::{RecordMedia, sip_limits};
 use crate::engine::{Chain, ChainDigest, Engine, Extend, WorldConfig};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{MultiThreadedExecutor, Schedule};
 use ringworld_components::edge::{Input, Output, Outputs};
-use ringworld_components::kernel::{Digest, Phase, StableId, StableIds, Tick};
-use ringworld_components::media::FactQueue;
-use ringworld_components::record::{Decoder, Record};
+use ringworld_components::kernel::{Phase, Tick};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,20 +87,20 @@ pub struct TickReport {
 /// # Ok::<(), ringworld::replay::ReplayError>(())
 /// ```
 pub struct Player {
-    reader: Reader,
+    pub(super) reader: Reader,
     header: Header,
     config: WorldConfig,
     inlet: Inlet,
-    options: ReplayOptions,
-    engine: Engine,
+    pub(super) options: ReplayOptions,
+    pub(super) engine: Engine,
     /// The chain as it was recorded.
-    recorded: Chain,
+    pub(super) recorded: Chain,
     /// Idle ticks still to be run.
     idle: u64,
     ticks: u64,
     /// The last tick at which the whole world was seen to be as recorded.
-    same_at: u64,
-    facts: Vec<u8>,
+    pub(super) same_at: u64,
+    pub(super) facts: Vec<u8>,
 }
 
 impl Player {
@@ -263,62 +260,6 @@ impl Player {
             control: outputs.control,
             taken: ChainDigest::default(),
         }
-    }
-
-    /// Compares what the tick led to, and puts the recorded facts where media would have put theirs.
-    fn compare(&mut self, facts: Vec<u8>) -> Result<(), ReplayError> {
-        let tick = self.tick();
-        let (recorded, lived) = (self.recorded.digest(), self.engine.chain());
-        let with_media = self.claims() == Claims::ControlAndMedia;
-        if self.options.verify && recorded.control != lived.control {
-            return Err(Divergence::Control { tick }.into());
-        }
-        if self.options.verify && with_media && recorded.media != lived.media {
-            return Err(Divergence::Media { tick }.into());
-        }
-        if !with_media {
-            return self.supply(&facts);
-        }
-        encode_facts(&self.engine, &mut self.facts);
-        if self.options.verify && self.facts != facts {
-            return Err(Divergence::Facts { tick }.into());
-        }
-        Ok(())
-    }
-
-    fn supply(&mut self, facts: &[u8]) -> Result<(), ReplayError> {
-        if facts.is_empty() {
-            return Ok(());
-        }
-        let ids = self.engine.world().resource::<StableIds>();
-        let entity_of = |id| ids.find(StableId(id)).map(Entity::to_bits);
-        let facts = FactQueue::decode(&mut Decoder::with_entities(facts, &entity_of))
-            .map_err(|_| Divergence::Facts { tick: self.tick() })?;
-        self.engine.app_mut().world_mut().insert_resource(facts);
-        Ok(())
-    }
-
-    fn compare_world(&mut self, recorded: Digest) -> Result<(), ReplayError> {
-        if !self.options.verify {
-            return Ok(());
-        }
-        let (tick, lived, same_at) = (self.tick(), self.engine.digest(), self.same_at);
-        if lived.control != recorded.control {
-            return Err(Divergence::World { tick, is_control: true, same_at }.into());
-        }
-        if self.claims() == Claims::ControlAndMedia && lived.media != recorded.media {
-            return Err(Divergence::World { tick, is_control: false, same_at }.into());
-        }
-        self.same_at = tick;
-        Ok(())
-    }
-
-    fn compare_end(&mut self) -> Result<(), ReplayError> {
-        let Some(footer) = self.reader.footer().cloned() else { return Ok(()) };
-        if self.options.verify && footer.tick != self.tick() {
-            return Err(Divergence::Ticks { tick: self.tick(), recorded: footer.tick }.into());
-        }
-        footer.digest.map_or(Ok(()), |digest| self.compare_world(digest))
     }
 }
 

@@ -71,6 +71,8 @@ pub struct RecordingSummary {
 impl Recorder {
     /// Starts the recording of a fresh world.
     pub fn create(path: &Path, world: &WorldConfig, settings: &RecordSettings) -> Result<Self, RecordError> {
+        let mut buffer = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+        buffer.push(TICKS);
         let bytes_max = u64::from(settings.mib_max) << 20;
         if bytes_max == 0 {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "its largest size (record.mib_max) is 0");
@@ -85,7 +87,7 @@ impl Recorder {
             writer: Writer::create(path, bytes_max)?,
             is_over: false,
             failed: None,
-            buffer: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
+            buffer,
             facts: Vec::new(),
             chain: Chain::default(),
             idle: 0,
@@ -218,8 +220,6 @@ impl Recorder {
         let mut raw = vec![HEADER];
         header.encode(&mut Encoder::new(&mut raw));
         self.hand_over(raw, Mark { tick: header.start.map_or(0, |start| start.tick), ticks: 0 });
-        self.buffer.clear();
-        self.buffer.push(TICKS);
     }
 
     /// Closes the chunk and hands it to the writer.
@@ -228,18 +228,19 @@ impl Recorder {
         (self.chunk_ticks, self.is_chunk_idle) = (0, true);
         if self.buffer.len() > 1 {
             let raw = std::mem::take(&mut self.buffer);
-            self.hand_over(raw, Mark { tick: engine.now().0, ticks: self.ticks });
+            self.buffer = self.hand_over(raw, Mark { tick: engine.now().0, ticks: self.ticks });
             self.buffer.push(TICKS);
         }
     }
 
-    fn hand_over(&mut self, raw: Vec<u8>, mark: Mark) {
+    /// Gives a chunk to the writer, and returns an empty buffer for the next one.
+    fn hand_over(&mut self, raw: Vec<u8>, mark: Mark) -> Vec<u8> {
         let (sent, empty) = self.writer.send(Chunk { raw, mark });
-        self.buffer = empty;
         if !sent {
             self.failed = Some("the disk can't keep up with the inputs".to_owned());
         }
         self.is_over = !sent || self.writer.is_over();
+        empty
     }
 }
 

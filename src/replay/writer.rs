@@ -5,7 +5,7 @@ use super::file::{FOOTER, FRAME_BYTES, Frame, MAGIC, RAW_BYTES_MAX};
 use super::header::{Ending, Footer};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::record::{Encoder, Record};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,7 +67,10 @@ impl Writer {
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
+        Self::start(options.open(path)?, bytes_max)
+    }
+
+    fn start(mut file: impl Write + Send + 'static, bytes_max: u64) -> io::Result<Self> {
         file.write_all(&MAGIC)?;
         let (chunks, incoming) = bounded(WAITING_MAX);
         let (give_back, emptied) = bounded(WAITING_MAX);
@@ -120,8 +123,8 @@ impl Writer {
     }
 }
 
-struct Disk {
-    file: File,
+struct Disk<W> {
+    file: W,
     packer: zstd::bulk::Compressor<'static>,
     packed: Vec<u8>,
     index: u64,
@@ -130,7 +133,7 @@ struct Disk {
     mark: Mark,
 }
 
-impl Disk {
+impl<W: Write> Disk<W> {
     fn run(mut self, incoming: &Receiver<Message>, give_back: &Sender<Vec<u8>>) -> Written {
         let written = self.write_all(incoming, give_back);
         let (ending, failed) = match written {
@@ -195,4 +198,57 @@ fn footer_bytes(footer: &Footer) -> Vec<u8> {
     let mut bytes = vec![FOOTER];
     footer.encode(&mut Encoder::new(&mut bytes));
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that is full after some bytes, or that waits until it is let go.
+    struct Trouble {
+        room: usize,
+        go: Option<Receiver<()>>,
+    }
+
+    impl Write for Trouble {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes.len() == MAGIC.len() {
+                return Ok(bytes.len());
+            }
+            if let Some(go) = self.go.take() {
+                let _ = go.recv();
+            }
+            self.room = self.room.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn chunk(tick: u64) -> Chunk {
+        Chunk { raw: vec![7; 100], mark: Mark { tick, ticks: tick } }
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_with_what_was_written_before() {
+        let writer = Writer::start(Trouble { room: 100, go: None }, 1 << 20).unwrap();
+        for tick in 1..=20 {
+            assert!(writer.send(chunk(tick)).0, "the tick is never held up");
+        }
+        let written = writer.finish(None);
+        assert!(written.failed.is_some_and(|why| !why.is_empty()));
+        assert!((1..20).contains(&written.mark.tick), "{:?}", written.mark);
+    }
+
+    #[test]
+    fn a_disk_that_cannot_keep_up_refuses_and_ends_behind_what_it_took() {
+        let (let_go, go) = bounded(1);
+        let writer = Writer::start(Trouble { room: 1 << 20, go: Some(go) }, 1 << 20).unwrap();
+        let refused = (1..=2 * WAITING_MAX as u64).find(|&tick| !writer.send(chunk(tick)).0).unwrap();
+        let_go.send(()).unwrap();
+        let written = writer.finish(None);
+        assert_eq!((written.ending, written.mark.tick), (Ending::Overrun, refused - 1));
+        assert!(written.failed.is_none());
+    }
 }

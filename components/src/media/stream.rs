@@ -178,11 +178,6 @@ impl<T: Send + Sync + 'static> Wakeful<T> {
         self.by_phase[usize::from(phase & 3)].retain(visit);
     }
 
-    /// The phase with the fewest entities.
-    pub fn calmest_phase(&self) -> u8 {
-        (0..4).min_by_key(|&phase| self.by_phase[usize::from(phase)].len()).unwrap_or(0)
-    }
-
     /// How many entities are visited.
     pub fn len(&self) -> usize {
         self.by_phase.iter().map(Vec::len).sum()
@@ -242,12 +237,18 @@ impl MediaCounters {
 #[derive(Resource, Default, Debug)]
 pub struct StreamTable {
     by_port: Table<u16, Entity>,
+    in_phase: [u32; 4],
 }
 
 impl StreamTable {
     /// The stream with this RTP port.
     pub fn find(&self, port: u16) -> Option<Entity> {
         self.by_port.get(&port).copied()
+    }
+
+    /// The phase with the fewest streams. What they play is media, and must not decide about what control holds.
+    pub fn calmest_phase(&self) -> u8 {
+        (0..4).min_by_key(|&phase| self.in_phase[usize::from(phase)]).unwrap_or(0)
     }
 
     /// How many streams there are.
@@ -262,16 +263,20 @@ impl StreamTable {
 }
 
 fn index(mut world: DeferredWorld, context: HookContext) {
-    let port = world.get::<Stream>(context.entity).map(|stream| stream.port);
-    if let (Some(port), Some(mut table)) = (port, world.get_resource_mut::<StreamTable>()) {
+    let stream = world.get::<Stream>(context.entity).map(|stream| (stream.port, stream.phase));
+    if let (Some((port, phase)), Some(mut table)) = (stream, world.get_resource_mut::<StreamTable>()) {
         table.by_port.insert(port, context.entity);
+        table.in_phase[usize::from(phase & 3)] += 1;
     }
 }
 
 fn release(mut world: DeferredWorld, context: HookContext) {
-    let Some(port) = world.get::<Stream>(context.entity).map(|stream| stream.port) else { return };
+    let stream = world.get::<Stream>(context.entity).map(|stream| (stream.port, stream.phase));
+    let Some((port, phase)) = stream else { return };
     if let Some(mut table) = world.get_resource_mut::<StreamTable>() {
         table.by_port.remove(&port);
+        let streams = &mut table.in_phase[usize::from(phase & 3)];
+        *streams = streams.saturating_sub(1);
     }
     if let Some(mut pool) = world.get_resource_mut::<PortPool>() {
         pool.release(port);

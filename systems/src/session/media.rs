@@ -6,7 +6,9 @@ use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
 use ringworld_components::call::{CallErrorCause, Leg, Service, Settings, StreamOf};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
-use ringworld_components::media::{Hearing, MediaFlow, Playing, PortPool, Room, RtpSilence, Sink, Stream, Wakeful};
+use ringworld_components::media::{
+    Hearing, MediaFlow, Playing, PortPool, Room, RtpSilence, Sink, Stream, StreamTable, Wakeful,
+};
 use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
 use std::time::Duration;
 
@@ -91,7 +93,7 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     let random = |purpose| world.resource::<Secret>().bits(id, now, purpose, 0);
     let ssrc = random(Purpose::Ssrc) as u32;
     let flow = MediaFlow::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
-    let phase = world.resource::<Wakeful<Playing>>().calmest_phase();
+    let phase = world.resource::<StreamTable>().calmest_phase();
     let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
     let stream = world.spawn((id, stream, flow, Hearing::default(), StreamOf(leg))).id();
     if let Err(cause) = connect(world, leg, stream) {

@@ -1,0 +1,108 @@
+//! The tests of replay_same.rs bite: two planted mistakes that are easily made, and that they find.
+
+mod common;
+mod town;
+
+use bevy_app::App;
+use bevy_ecs::prelude::*;
+use ringworld::components::call::{CallOffered, Session};
+use ringworld::components::kernel::{Phase, RecordApp, StableId, Tick};
+use ringworld::components::record::Record;
+use ringworld::config::RecordMedia;
+use ringworld::engine::Engine;
+use ringworld::replay::{Divergence, Player, ReplayError, ReplayOptions};
+use std::path::Path;
+use std::sync::Arc;
+use town::{Town, config, scratch};
+
+/// Who dealt with a call last.
+#[derive(Component, Record, Debug)]
+struct Clerk {
+    name: String,
+}
+
+/// Two systems insert the same component by command: the schedule sees no conflict, and the later one wins.
+fn race(app: &mut App) {
+    fn first(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
+        for call in offered.read() {
+            commands.entity(call.session).insert(Clerk { name: "first".into() });
+        }
+    }
+    fn second(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
+        for call in offered.read() {
+            commands.entity(call.session).insert(Clerk { name: "second".into() });
+        }
+    }
+    app.record::<Clerk>("race.clerk");
+    app.add_systems(Tick, (first.in_set(Phase::Behaviour), second.in_set(Phase::Behaviour)));
+}
+
+/// A sum in which the order counts.
+#[derive(Resource, Record, Default)]
+struct RollCall {
+    sum: u64,
+}
+
+/// Calls the sessions in the order in which they are stored.
+fn leak(app: &mut App) {
+    fn call(sessions: Query<&StableId, With<Session>>, mut roll: ResMut<RollCall>) {
+        for id in &sessions {
+            roll.sum = roll.sum.wrapping_mul(31).wrapping_add(id.0);
+        }
+    }
+    app.record_resource(RollCall::default(), "leak.roll_call");
+    app.add_systems(Tick, call.in_set(Phase::Behaviour));
+}
+
+fn record(path: &Path, extend: fn(&mut App)) {
+    let mut town = Town::new(Engine::with_plugins(&config(), extend), town::everyday_life());
+    town.record(path, &config(), RecordMedia::Full);
+    town.live(300);
+    town.stop_recording();
+}
+
+fn options(extend: fn(&mut App), seed: Option<u64>) -> ReplayOptions {
+    let edit_schedule = Arc::new(move |schedule: &mut bevy_ecs::schedule::Schedule| {
+        let mut settings = schedule.get_build_settings();
+        settings.shuffle_seed = seed;
+        schedule.set_build_settings(settings);
+    });
+    ReplayOptions { extend: Arc::new(extend), edit_schedule, ..Default::default() }
+}
+
+/// Replays with a restart every so many ticks, and says what differed.
+fn replay(path: &Path, options: ReplayOptions, restart_every: Option<u64>) -> Result<(), Divergence> {
+    let mut player = Player::open_with(path, options).expect("a recording");
+    loop {
+        match player.step() {
+            Ok(Some(report)) => {
+                if restart_every.is_some_and(|every| report.tick % every == 0) {
+                    player.restart(Some(report.tick)).expect("a snapshot of this build");
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(ReplayError::Differs(divergence)) => return Err(divergence),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_race_of_commands_is_found_by_shuffled_orders() {
+    let path = scratch("race");
+    record(&path, race);
+    assert_eq!(replay(&path, options(race, None), None), Ok(()), "the same order gives the same world");
+    let found = (0..32).filter(|&seed| replay(&path, options(race, Some(seed)), None).is_err()).count();
+    assert!(found >= 8, "found in {found} of 32 orders");
+    std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
+fn a_leak_of_query_order_is_found_by_a_restore_in_shuffled_spawn_order() {
+    let path = scratch("leak");
+    record(&path, leak);
+    assert_eq!(replay(&path, options(leak, None), None), Ok(()), "the same storage gives the same order");
+    let found = replay(&path, options(leak, None), Some(50));
+    assert!(matches!(found, Err(Divergence::World { is_control: true, .. })), "{found:?}");
+    std::fs::remove_file(path).expect("the recording");
+}

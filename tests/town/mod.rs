@@ -1,0 +1,224 @@
+//! A small town of callers in virtual time: talkers in echo and in rooms, digits, holds, cancels, refusals, a call that
+//! the switch places, lost peers and skipped ticks. Enough of everything for a recording to be worth replaying.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+mod person;
+
+use crate::common::{header, sip_input, status};
+use person::Person;
+use ringworld::components::edge::{Command, Input, Operation, Output, Outputs, Packet, PlaceCall};
+use ringworld::components::kernel::{Digest, StableId};
+use ringworld::config::{RecordMedia, RecordSettings};
+use ringworld::engine::{ChainDigest, Engine, WorldConfig};
+use ringworld::replay::{Recorder, RecordingSummary};
+use std::path::{Path, PathBuf};
+
+pub use person::Plan;
+
+/// Whom the switch calls.
+const CALLEE: &str = "10.0.0.3:5080";
+
+pub struct Town {
+    pub engine: Engine,
+    recorder: Option<Recorder>,
+    people: Vec<Person>,
+    released: Vec<(u64, u16)>,
+    pending: Vec<Input>,
+    placed: Option<StableId>,
+    pub events: usize,
+    pub digests: Vec<(u64, ChainDigest)>,
+}
+
+/// A file for a test, away from all others.
+pub fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.rwlog", std::process::id()))
+}
+
+pub fn settings(media: RecordMedia) -> RecordSettings {
+    RecordSettings { media, mib_max: 64, ..RecordSettings::default() }
+}
+
+pub fn config() -> WorldConfig {
+    let mut config = WorldConfig { secret: [42; 32], ..WorldConfig::default() };
+    config.settings.timers.rtp_silence_s = 2;
+    config
+}
+
+/// What a dozen people do in their six seconds.
+pub fn everyday_life() -> Vec<Plan> {
+    let mut plans = vec![
+        Plan::new("echo").from_to(2, 300).talking(),
+        Plan::new("echo").from_to(5, 400).talking().pressing('7', 120),
+        Plan::new("echo").from_to(5, 420).talking().holding(100, 200),
+        Plan::new("tone").from_to(9, 250),
+        Plan::new("tone-880").from_to(9, 600).talking().pressing('#', 60),
+        Plan::new("busy").from_to(20, 30),
+        Plan::new("reject-603").from_to(21, 30),
+        Plan::new("ring-20").from_to(30, 90).cancelling(),
+        Plan::new("ring-1").from_to(31, 700).talking(),
+        Plan::new("echo").from_to(40, 5_000),
+    ];
+    for (at, room) in [(50, "conf-a"), (53, "conf-a"), (61, "conf-a"), (70, "conf-b"), (300, "conf-b")] {
+        plans.push(Plan::new(room).from_to(at, at + 450).talking());
+    }
+    plans
+}
+
+impl Town {
+    pub fn new(engine: Engine, plans: Vec<Plan>) -> Self {
+        let people = plans.into_iter().enumerate().map(|(number, plan)| Person::new(number as u32, plan)).collect();
+        let pending = (0..40).map(|pair| Input::PortOpened(10_000 + 2 * pair)).collect();
+        Self {
+            engine,
+            recorder: None,
+            people,
+            released: Vec::new(),
+            pending,
+            placed: None,
+            events: 0,
+            digests: Vec::new(),
+        }
+    }
+
+    /// A recorded day of everybody, from the first tick to the last.
+    pub fn record_day(path: &Path, media: RecordMedia) -> (Self, RecordingSummary) {
+        let mut town = Self::new(Engine::new(&config()), everyday_life());
+        town.record(path, &config(), media);
+        town.live(1_200);
+        let summary = town.stop_recording();
+        (town, summary)
+    }
+
+    pub fn record(&mut self, path: &Path, config: &WorldConfig, media: RecordMedia) {
+        let recorder = if self.engine.now().0 == 0 {
+            Recorder::create(path, config, &settings(media))
+        } else {
+            Recorder::create_at(path, config, &settings(media), &self.engine)
+        };
+        self.recorder = Some(recorder.expect("a recorder"));
+    }
+
+    pub fn record_with(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    pub fn stop_recording(&mut self) -> RecordingSummary {
+        self.recorder.take().expect("a recorder").finish(&self.engine)
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.engine.digest()
+    }
+
+    pub fn live(&mut self, ticks: u64) {
+        for _ in 0..ticks {
+            self.tick();
+        }
+    }
+
+    pub fn tick(&mut self) {
+        // Now and then the machine was late, and ticks were skipped.
+        let elapsed = if self.engine.now().0 % 97 == 40 { 3 } else { 1 };
+        let now = self.engine.now().0 + elapsed;
+        let mut inputs = std::mem::take(&mut self.pending);
+        self.released.retain(|&(at, port)| {
+            let rests = at + 20 > now;
+            if !rests {
+                inputs.push(Input::PortOpened(port));
+            }
+            rests
+        });
+        for person in &mut self.people {
+            person.act(now, &mut inputs);
+        }
+        self.place_calls(now, &mut inputs);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.inputs(elapsed as u32, &inputs);
+        }
+        let outputs = self.engine.tick(elapsed as u32, inputs);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.end_of_tick(&self.engine);
+        }
+        self.digests.push((self.engine.now().0, self.engine.chain()));
+        self.take(now, outputs);
+    }
+
+    fn place_calls(&mut self, now: u64, inputs: &mut Vec<Input>) {
+        let operation = match (now, self.placed) {
+            (80, _) => Operation::Place(PlaceCall {
+                from: "sip:switch@10.0.0.1".into(),
+                to: format!("sip:callee@{CALLEE}"),
+                remote: CALLEE.parse().expect("an address"),
+                over_tcp: false,
+                local: crate::common::SWITCH.parse().expect("an address"),
+                service: "tone".into(),
+                sdp: None,
+            }),
+            (200, Some(session)) => Operation::SendDtmf { session, digits: "12".into() },
+            (320, Some(session)) => Operation::Hold { session },
+            (400, Some(session)) => Operation::Resume { session },
+            (500, Some(session)) => Operation::HangUp { session },
+            _ => return,
+        };
+        inputs.push(Input::Command(Command { number: now, operation }));
+    }
+
+    fn take(&mut self, now: u64, outputs: Outputs) {
+        for output in outputs.control {
+            match output {
+                Output::Sip { target, bytes, .. } => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let from = target.remote.to_string();
+                    if status(&text) == 0 {
+                        self.pending.extend(answer(&text, &from));
+                    } else if let Some(person) = self.people.iter_mut().find(|person| person.lives_at(&from)) {
+                        self.pending.extend(person.hear(&text));
+                    }
+                }
+                Output::PortReleased(port) => self.released.push((now, port)),
+                Output::Reply(reply) => self.placed = self.placed.or(reply.result.ok()),
+                Output::Event(_) => self.events += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What any peer says to a request of the switch: yes. An ACK gets no answer.
+fn answer(request: &str, from: &str) -> Option<Input> {
+    let method = request.split(' ').next()?;
+    if method == "ACK" {
+        return None;
+    }
+    let body = if method == "INVITE" {
+        let host = from.split(':').next()?;
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 50000 RTP/AVP 0 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n"
+        )
+    } else {
+        String::new()
+    };
+    let to = header(request, "To")?;
+    let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let text = format!(
+        "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:callee@{from}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+        header(request, "Via")?,
+        header(request, "From")?,
+        header(request, "Call-ID")?,
+        header(request, "CSeq")?,
+        body.len(),
+    );
+    Some(sip_input(&text, from))
+}
+
+/// A datagram for an RTP port of the switch.
+pub fn packet(port: u16, peer: &str, arrived_us: u64, bytes: &[u8]) -> Input {
+    let mut packet = Box::new(Packet::default());
+    assert!(packet.fill(bytes));
+    (packet.port, packet.arrived_us) = (port, arrived_us);
+    packet.peer = peer.parse().expect("an address");
+    Input::Rtp(packet)
+}
