@@ -1,6 +1,14 @@
 //! The configuration of a switch: what stands in its file and what a recording repeats.
 
-use ringworld_components::call::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
+mod file;
+mod keys;
+
+pub use file::{ConfigError, documented_default};
+pub use keys::{Allowed, KEYS, Key, SECTIONS};
+
+use ringworld_components::call::{
+    LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings,
+};
 use ringworld_components::edge::Transport;
 use ringworld_components::record::Record;
 use ringworld_components::wire::sip::Limits;

@@ -1,12 +1,21 @@
 //! Ringworld: a soft-switch engine whose calls live in an Entity-Component-System world.
 #![forbid(unsafe_code)]
 
+pub mod api;
+#[doc(hidden)]
+pub mod cli;
 pub mod config;
 pub mod engine;
 #[doc(hidden)]
 pub mod load;
 pub mod net;
+pub mod prelude;
 pub mod replay;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;
+
+/// The examples of the README are compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

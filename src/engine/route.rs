@@ -31,9 +31,14 @@ fn world_of_new(request: &Request, worlds: usize) -> usize {
     }
     let user = request.uri.user().unwrap_or_default();
     match std::str::from_utf8(&user).ok().and_then(Service::named) {
-        Some(Service::Conference(name)) => spread(name.as_bytes(), worlds),
+        Some(Service::Conference(name)) => world_of_room(&name, worlds),
         _ => spread(&request.head.call_id, worlds),
     }
+}
+
+/// The world that a room of that name is in.
+pub fn world_of_room(name: &str, worlds: usize) -> usize {
+    spread(name.as_bytes(), worlds.max(1))
 }
 
 fn spread(key: &[u8], worlds: usize) -> usize {

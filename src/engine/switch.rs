@@ -2,6 +2,7 @@
 
 use super::runner::{Runner, Shared};
 use super::summary::Summary;
+use super::route::world_of_room;
 use super::{Engine, WorldConfig, world_of_message};
 use crate::config::{Config, sip_limits};
 use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
@@ -120,6 +121,11 @@ impl Switch {
         self.worlds.len()
     }
 
+    /// The world that a room of that name is in.
+    pub fn world_of_room(&self, name: &str) -> usize {
+        world_of_room(name, self.worlds())
+    }
+
     /// Asks a world to do something and waits for its answer, some milliseconds usually.
     pub fn command(&self, world: usize, operation: Operation) -> Result<StableId, Refusal> {
         let running = self.worlds.get(world).ok_or(Refusal::NoSuchSession)?;
@@ -155,16 +161,25 @@ impl Switch {
         self.worlds.iter().map(|running| running.shared.status()).collect()
     }
 
-    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and stops.
-    pub fn drain(self, patience: Duration) -> Summary {
+    /// From now on refuses new calls, and ends the others with BYE.
+    pub fn begin_drain(&self) {
         for running in &self.worlds {
             // A world whose queue is full of commands drains when it has worked through them.
-            let _ = running.commands.send_timeout(Command { number: 0, operation: Operation::Drain }, patience);
+            let drain = Command { number: 0, operation: Operation::Drain };
+            let _ = running.commands.send_timeout(drain, REPLY_PATIENCE);
         }
+    }
+
+    /// Whether draining has begun and no call is left.
+    pub fn is_drained(&self) -> bool {
+        self.worlds.iter().all(|running| running.shared.has_drained() && running.shared.sessions() == 0)
+    }
+
+    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and stops.
+    pub fn drain(self, patience: Duration) -> Summary {
+        self.begin_drain();
         let deadline = Instant::now() + patience;
-        let is_busy =
-            || self.worlds.iter().any(|running| running.shared.sessions() > 0 || !running.shared.has_drained());
-        while is_busy() && Instant::now() < deadline {
+        while !self.is_drained() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
         self.stop()

@@ -1,0 +1,67 @@
+//! A handler that decides: friends are answered, strangers wait until somebody has looked at them, others are refused.
+//!
+//! `cargo run --example selective_handler`
+
+use ringworld::api::simple::{
+    CallAction, CallHandler, CallSession, CallState, HandlerFuture, IncomingCall, RejectReason, SessionConfig,
+    SessionManager,
+};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Doorkeeper;
+
+impl CallHandler for Doorkeeper {
+    fn on_incoming_call(&self, call: IncomingCall) -> HandlerFuture<'_, CallAction> {
+        Box::pin(async move {
+            println!("{} calls {}", call.from(), call.dialled());
+            if call.from().contains("friend") {
+                CallAction::Connect("tone".to_owned())
+            } else if call.from().contains("stranger") {
+                tokio::spawn(look_at(call));
+                CallAction::Defer
+            } else {
+                RejectReason::Declined.into()
+            }
+        })
+    }
+}
+
+/// Lets the stranger hear that it rings, thinks for a while, and lets him in.
+async fn look_at(call: IncomingCall) {
+    let answered = async {
+        call.ring().await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        call.answer().await
+    };
+    if let Err(error) = answered.await {
+        println!("the stranger was not let in: {error}");
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = SessionManager::new(SessionConfig::server("127.0.0.1:0")?.rtp_ports(20_400, 20_499)?).await?;
+    server.set_call_handler(Arc::new(Doorkeeper)).await?;
+    server.start_server("127.0.0.1:0".parse()?).await?;
+    let house = format!("house@{}", server.addresses().first().ok_or("no address")?);
+    let client = SessionManager::new(SessionConfig::client().rtp_ports(20_500, 20_599)?).await?;
+
+    for caller in ["friend", "stranger"] {
+        let call: CallSession = client.make_call(caller, &house, None).await?;
+        call.wait_for(CallState::Connected, PATIENCE).await?;
+        println!("{caller}: let in");
+        call.terminate().await?;
+        call.wait_until_ended(PATIENCE).await?;
+    }
+    let call = client.make_call("salesman", &house, None).await?;
+    let ending = call.wait_until_ended(PATIENCE).await?;
+    println!("salesman: {ending}");
+
+    client.stop().await?;
+    server.stop().await?;
+    if ending.status == 603 { Ok(()) } else { Err("the salesman was not declined".into()) }
+}

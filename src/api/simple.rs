@@ -1,0 +1,37 @@
+//! Three lines to a server that answers calls.
+//!
+//! ```
+//! use ringworld::api::simple::{AutoAnswerHandler, Error, SessionConfig, SessionManager};
+//! use std::sync::Arc;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let m = SessionManager::new(SessionConfig::server("127.0.0.1:5060")?).await?;
+//!     m.set_call_handler(Arc::new(AutoAnswerHandler)).await?;
+//!     m.start_server("127.0.0.1:5060".parse()?).await?;
+//!     // Until it is stopped, every call to that address is answered and hears itself.
+//!     m.stop().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A [`CallHandler`] decides about calls and is told what becomes of them; [`SessionManager::make_call`] places one.
+//! Handlers run as tokio tasks outside the world. One that panics or never returns harms its own call alone: when the
+//! world's deadline has passed ([`SessionConfig::deferral`]) the caller is told that nobody is available.
+
+mod address;
+mod bridge;
+mod call;
+mod calls;
+mod config;
+mod error;
+mod handler;
+mod manager;
+
+pub use crate::engine::Summary;
+pub use call::{CallEnding, CallId, CallSession, CallState, IncomingCall};
+pub use config::SessionConfig;
+pub use error::Error;
+pub use handler::{AutoAnswerHandler, CallAction, CallHandler, HandlerFuture, RejectReason};
+pub use manager::SessionManager;
+pub use ringworld_components::call::EndCause;

@@ -1,0 +1,69 @@
+//! The `ringworld` command: one file a subcommand.
+//!
+//! Exit codes: 0 if all is right, 1 if what was asked for failed, 2 if the command line or the configuration is wrong.
+//! What went wrong is said in one sentence on standard error that tells what to do next.
+
+mod call;
+mod config;
+mod demo;
+mod diff;
+mod output;
+mod replay;
+mod run;
+mod signals;
+mod summary;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The exit code when what was asked for failed.
+pub const FAILED: u8 = 1;
+
+/// The exit code when the command line or the configuration is wrong.
+pub const USAGE: u8 = 2;
+
+/// A soft-switch whose calls live in a world that can be recorded and replayed.
+#[derive(Parser, Debug)]
+#[command(name = "ringworld", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the switch until Ctrl-C or SIGTERM.
+    Run(run::RunArgs),
+    /// Place one call, play and listen, and say whether all was as expected.
+    Call(call::CallArgs),
+    /// Start a switch and callers in one process, listen to what each hears, and replay the recording.
+    Demo(demo::DemoArgs),
+    /// Print the whole default configuration, or check a file.
+    Config(config::ConfigArgs),
+    /// Play a recording and check that it comes to the same digests.
+    Replay(replay::ReplayArgs),
+    /// Name the first tick and the first entity in which two recordings differ.
+    Diff(diff::DiffArgs),
+}
+
+/// Reads the command line, does what it says, and tells how that went. `RINGWORLD_LOG` chooses what is logged to
+/// standard error (`debug`, `ringworld=trace` ...; warnings by default).
+pub fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGWORLD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match Cli::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Call(args) => call::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Diff(args) => diff::run(args),
+    }
+}
+
+/// Says what is wrong, and what the exit code is.
+fn fail(code: u8, sentence: impl std::fmt::Display) -> ExitCode {
+    eprintln!("ringworld: {sentence}");
+    ExitCode::from(code)
+}

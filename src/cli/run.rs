@@ -1,0 +1,168 @@
+//! `ringworld run`: the switch.
+
+use super::output::{print, write_whole};
+use super::signals::Signals;
+use super::{FAILED, USAGE, fail, summary};
+use crate::config::{Config, ConfigError, PortRange, RecordMedia, SipListen};
+use crate::engine::{Summary, Switch};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long calls may take to end after the first signal.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the end of the calls is looked for.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// The arguments of `ringworld run`. What is given here goes before the file.
+#[derive(clap::Args, Debug, Default)]
+pub struct RunArgs {
+    /// The configuration; `ringworld config` prints one with all defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to speak SIP, as udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be given several times.
+    #[arg(long, value_name = "udp:ADDR|tcp:ADDR")]
+    sip: Vec<SipListen>,
+    /// The RTP ports, as FIRST-LAST.
+    #[arg(long, value_name = "A-B")]
+    rtp_ports: Option<PortRange>,
+    /// How many worlds there are, each with its own thread and recording.
+    #[arg(long, value_name = "N")]
+    worlds: Option<u8>,
+    /// The file to record into.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How much of RTP to record: off, headers or full.
+    #[arg(long, value_name = "off|headers|full")]
+    record_media: Option<RecordMedia>,
+    /// Write the summary as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+}
+
+impl RunArgs {
+    fn configuration(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        if !self.sip.is_empty() {
+            config.network.sip.clone_from(&self.sip);
+        }
+        config.network.rtp_ports = self.rtp_ports.unwrap_or(config.network.rtp_ports);
+        config.network.worlds = self.worlds.unwrap_or(config.network.worlds);
+        config.record.media = self.record_media.unwrap_or(config.record.media);
+        if let Some(file) = &self.record {
+            config.record.file.clone_from(file);
+        }
+        // No handler decides here, and calls would wait for one in vain.
+        config.services.ask_handler = false;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Runs the switch until a signal.
+pub fn run(args: RunArgs) -> ExitCode {
+    let config = match args.configuration() {
+        Ok(config) => config,
+        Err(error) => return fail(USAGE, error),
+    };
+    // Before the switch, so that no signal finds the process without its answer.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, format_args!("signals can't be waited for: {error}")),
+    };
+    let switch = match Switch::start(&config) {
+        Ok(switch) => switch,
+        Err(error) => return fail(FAILED, error),
+    };
+    print(&greeting(&config, &switch));
+    signals.wait();
+    print("ending all calls (a second signal stops at once) ...\n");
+    let ended = drain(switch, &mut signals);
+    print(&summary::text(&ended));
+    match &args.summary {
+        Some(path) => write_summary(path, &ended),
+        None => ExitCode::SUCCESS,
+    }
+}
+
+/// Refuses new calls, ends the others, and stops when they are gone, when time is up, or at a second signal.
+fn drain(switch: Switch, signals: &mut Signals) -> Summary {
+    switch.begin_drain();
+    let deadline = Instant::now() + DRAIN_PATIENCE;
+    while !switch.is_drained() && Instant::now() < deadline && !signals.wait_for(DRAIN_LOOK) {}
+    switch.stop()
+}
+
+fn write_summary(path: &Path, summary: &Summary) -> ExitCode {
+    let written = serde_json::to_vec_pretty(summary).map_err(std::io::Error::other);
+    match written.and_then(|json| write_whole(path, &json)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, format_args!("the summary can't be written to {}: {error}", path.display())),
+    }
+}
+
+fn greeting(config: &Config, switch: &Switch) -> String {
+    let mut text = String::new();
+    for (transport, address) in switch.sip_addresses() {
+        text.push_str(&format!("SIP over {transport} on {address}\n"));
+    }
+    text.push_str(&format!("RTP on ports {}\n", config.network.rtp_ports));
+    if !config.record.file.as_os_str().is_empty() {
+        text.push_str(&format!("recording to {}\n", config.record.file.display()));
+    }
+    for (name, what) in SERVICES {
+        text.push_str(&format!("{name:<12} {what}\n"));
+    }
+    text.push_str(&format!("anything else goes to {}\nready\n", config.services.default));
+    text
+}
+
+/// The built-in services, for the greeting.
+const SERVICES: &[(&str, &str)] = &[
+    ("echo", "what you say comes back"),
+    ("tone", "440 Hz; tone-HZ: another one"),
+    ("silence", "packets of silence"),
+    ("conf-NAME", "a conference room"),
+    ("ring-N", "rings N seconds, then echo"),
+    ("busy", "486; reject-NNN: another refusal"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringworld_components::call::Service;
+
+    #[test]
+    fn arguments_go_before_the_file_and_the_rest_stays() {
+        let args = RunArgs {
+            sip: vec!["udp:127.0.0.1:5070".parse().unwrap()],
+            rtp_ports: Some("12000-12100".parse().unwrap()),
+            worlds: Some(2),
+            record: Some("calls.rwlog".into()),
+            ..RunArgs::default()
+        };
+        let config = args.configuration().unwrap();
+        assert_eq!(config.network.sip, args.sip);
+        assert_eq!((config.network.rtp_ports.first, config.network.worlds), (12_000, 2));
+        assert_eq!(config.record.file, PathBuf::from("calls.rwlog"));
+        assert_eq!(config.limits, Config::default().limits);
+    }
+
+    #[test]
+    fn arguments_are_checked_like_the_file() {
+        let none = RunArgs { worlds: Some(0), ..RunArgs::default() };
+        assert!(none.configuration().unwrap_err().to_string().contains("network.worlds"));
+    }
+
+    #[test]
+    fn the_greeting_names_services_that_exist() {
+        for (name, _) in SERVICES {
+            let example = name.replace("NAME", "lobby").replace('N', "3");
+            assert!(Service::named(&example).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Every key of the configuration: what it is, in which unit, and what is allowed. The one place where this is written:
+//! `ringworld config` prints it, and the check of a file goes by it.
+
+use std::fmt;
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Section and name, as in `network.worlds`.
+    pub name: &'static str,
+    /// What it is, with its unit.
+    pub what: &'static str,
+    /// What it may be.
+    pub allowed: Allowed,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Allowed {
+    /// A whole number from the first to the last.
+    Numbers(i64, i64),
+    /// Said in words.
+    Words(&'static str),
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(from, to) => write!(f, "{from} to {to}"),
+            Self::Words(words) => f.write_str(words),
+        }
+    }
+}
+
+/// The sections, and what each is about.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("network", "Sockets and threads."),
+    ("record", "The recording that `ringworld replay` plays."),
+    ("sip", "Signalling."),
+    ("limits", "How much of everything there may be in one world. Past a limit: 503 with Retry-After."),
+    ("timers", "How long anything may take."),
+    ("media", "Audio."),
+    ("services", "What calls are connected to."),
+];
+
+use Allowed::{Numbers, Words};
+
+const COUNT_MAX: i64 = 100_000_000;
+const SECONDS_MAX: i64 = 604_800;
+
+const fn key(name: &'static str, what: &'static str, allowed: Allowed) -> Key {
+    Key { name, what, allowed }
+}
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    key(
+        "network.sip",
+        "Where SIP is spoken. Port 0 lets the system choose.",
+        Words("a list of \"udp:ADDRESS:PORT\" and \"tcp:ADDRESS:PORT\", an IPv6 address in brackets"),
+    ),
+    key(
+        "network.rtp_ports",
+        "The RTP ports, first and last. A call takes an even one and the odd one above it.",
+        Words("\"FIRST-LAST\" with 1024 <= FIRST < LAST <= 65535"),
+    ),
+    key("network.rtp_port_stock", "How many open port pairs are kept in stock.", Numbers(1, 16_384)),
+    key("network.worlds", "How many worlds there are, each with its own thread and recording.", Numbers(1, 255)),
+    key("network.rtp_threads", "How many threads carry RTP.", Numbers(1, 64)),
+    key("network.tcp_connections_max", "How many TCP connections there may be.", Numbers(1, 1_000_000)),
+    key(
+        "network.tcp_idle_s",
+        "After how many seconds without a byte a TCP connection is closed.",
+        Numbers(1, SECONDS_MAX),
+    ),
+    key(
+        "network.packet_buffers",
+        "How many packet buffers each RTP thread and each world holds.",
+        Numbers(64, 16_777_216),
+    ),
+    key(
+        "record.file",
+        "The file to record into; empty: none. With several worlds each appends its index to the name.",
+        Words("a path, or empty"),
+    ),
+    key(
+        "record.mib_max",
+        "How large a recording may become, in MiB; past it the recording ends and the switch goes on.",
+        Numbers(1, 1_048_576),
+    ),
+    key(
+        "record.media",
+        "How much of RTP is recorded. Only with full does a replay vouch for the media, too.",
+        Words("\"off\", \"headers\" or \"full\""),
+    ),
+    key("sip.t1_ms", "The round-trip estimate T1 of RFC 3261 section 17.1.1.1, in milliseconds.", Numbers(10, 60_000)),
+    key("sip.t2_ms", "The longest interval between retransmissions, T2, in milliseconds.", Numbers(10, 600_000)),
+    key("sip.t4_ms", "How long a message stays in the network, T4, in milliseconds.", Numbers(10, 600_000)),
+    key(
+        "sip.advertised_address",
+        "The address that peers are told in place of the local one, for a switch behind a NAT; empty: the local one.",
+        Words("an IP address, or empty"),
+    ),
+    key("sip.message_bytes_max", "The longest message taken, in bytes.", Numbers(1_000, 65_535)),
+    key("sip.headers_max", "The most header fields taken in one message.", Numbers(16, 1_000)),
+    key(
+        "sip.registration_s_max",
+        "How long a binding made by REGISTER lives at most, in seconds.",
+        Numbers(60, SECONDS_MAX),
+    ),
+    key("limits.sessions", "Sessions, which are calls as the switch sees them.", Numbers(1, COUNT_MAX)),
+    key(
+        "limits.transactions",
+        "Transactions. A finished one waits 64*T1: 5,000 calls a second need 320,000.",
+        Numbers(1, COUNT_MAX),
+    ),
+    key("limits.dialogs", "Dialogs.", Numbers(1, COUNT_MAX)),
+    key("limits.forks", "Dialogs that one call of ours may be forked into on its way.", Numbers(1, 1_000)),
+    key("limits.rooms", "Conference rooms.", Numbers(1, COUNT_MAX)),
+    key("limits.participants", "Participants of one room.", Numbers(1, 1_000_000)),
+    key("limits.registrations", "Bindings of registered addresses.", Numbers(1, COUNT_MAX)),
+    key("limits.retry_after_s", "The Retry-After of a 503, in seconds.", Numbers(0, 86_400)),
+    key(
+        "timers.ringing_s",
+        "How long a call may ring, in seconds; then 480, or CANCEL if we placed it. 0: for ever.",
+        Numbers(0, SECONDS_MAX),
+    ),
+    key(
+        "timers.deferral_s",
+        "How long a handler may take to decide about a call, in seconds; then 480. 0: for ever.",
+        Numbers(0, SECONDS_MAX),
+    ),
+    key("timers.call_s", "How long a call may last, in seconds; then BYE. 0: for ever.", Numbers(0, SECONDS_MAX)),
+    key(
+        "timers.rtp_silence_s",
+        "How long a peer that should send RTP may be silent, in seconds; then BYE. 0: for ever.",
+        Numbers(0, SECONDS_MAX),
+    ),
+    key("media.codecs", "The codecs, the preferred one first.", Words("a list of \"PCMU\" and \"PCMA\"")),
+    key("media.ptime_ms", "The length of the audio packets that we ask for, in milliseconds.", Numbers(10, 60)),
+    key(
+        "services.default",
+        "The service of a call whose request URI names none.",
+        Words("echo, tone, tone-HZ, silence, conf-NAME, ring-N, busy or reject-NNN"),
+    ),
+    key(
+        "services.ask_handler",
+        "Whether a handler of the library decides about calls. `ringworld run` has none: leave it false there.",
+        Words("true or false"),
+    ),
+];
+
+/// The key of that name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
