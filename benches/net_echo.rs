@@ -1,10 +1,12 @@
 //! What the network threads cost: 500 calls of 50 packets a second each way, sent back by a trivial world.
 //!
 //! `cargo bench --bench net_echo -- [calls] [seconds]`. The load is a process of its own, so the CPU time printed is that
-//! of the switch's side alone: both network threads and a tick thread that does nothing but turn packets round. With
-//! `taskset` on this process and a free core beside it, the load takes the other one.
+//! of the switch's side alone: both network threads and a tick thread that does nothing but turn packets round. It runs on
+//! the first core and the load on the second. On a busy machine put `chrt -f 10` before the built program.
 
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::Pid;
 use ringworld::net::{Epoch, Net, NetConfig, Pacer};
 use ringworld_components::edge::{Input, Output, PacketPool, RtpOut};
 use ringworld_components::kernel::TICK;
@@ -35,7 +37,16 @@ fn cpu() -> Duration {
     time(usage.user_time()) + time(usage.system_time())
 }
 
+/// Keeps this thread, and those it starts, to one core.
+fn pin(core: usize) {
+    let mut set = CpuSet::new();
+    if set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set)).is_err() {
+        eprintln!("there is no core {core}: the figures are those of whatever the system chooses");
+    }
+}
+
 fn serve(calls: usize, seconds: u64) {
+    pin(0);
     let config = NetConfig { rtp_ports: (30_000, 39_999), port_stock: calls, ..NetConfig::default() };
     let config = match std::env::var("RTP_BIND") {
         Ok(address) => NetConfig { rtp_bind: address.parse().expect("an address"), ..config },
@@ -95,6 +106,7 @@ fn serve(calls: usize, seconds: u64) {
 
 /// Sends one packet a call every 20 ms, spread evenly, from a socket each; measures when they are back.
 fn load(seconds: u64) {
+    pin(1);
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("there is a plan");
     let ports: Vec<u16> = line.split_whitespace().filter_map(|port| port.parse().ok()).collect();

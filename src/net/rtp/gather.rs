@@ -16,7 +16,7 @@ use std::os::fd::AsRawFd;
 /// Sockets looked at in one call.
 pub(super) const EVENTS_MAX: usize = 1_024;
 /// Packets taken in one round, so that a flood does not keep the thread from sending.
-const PACKETS_MAX: usize = 16_384;
+const PACKETS_MAX: usize = 4_096;
 /// Datagrams thrown away from a socket that changes hands; what comes later is dropped when it comes.
 const STRAGGLERS_MAX: usize = 256;
 

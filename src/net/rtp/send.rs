@@ -11,6 +11,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, sendto};
 use ringworld_components::edge::Packet;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU64;
 
 /// Packets handed over at once.
 const CHUNK: usize = 64;
@@ -32,6 +33,7 @@ impl RtpThread {
     /// Does all that the worlds have asked for.
     pub(super) fn serve(&mut self) {
         self.read_reports();
+        let mut sent = 0;
         let mut links = std::mem::take(&mut self.links);
         for (world, link) in links.iter_mut().enumerate() {
             // As many as there are now: what a world pushes meanwhile comes with its own call.
@@ -41,29 +43,36 @@ impl RtpThread {
                 waiting -= count;
                 let Ok(chunk) = link.to_send.read_chunk(count) else { break };
                 for packet in chunk {
-                    self.send(world, &packet);
+                    sent += u64::from(self.send(world, &packet));
                     self.pool.give(packet, &mut link.empty_out);
                 }
             }
             self.pool.collect(link);
         }
         self.links = links;
+        self.counters.rtp_out.add(sent);
         self.give_ports_back();
         self.fill_stock();
     }
 
-    fn send(&self, world: usize, packet: &Packet) {
+    /// Sends a packet; false, and counted, if it can't be sent.
+    fn send(&self, world: usize, packet: &Packet) -> bool {
+        let Err(cause) = self.transmit(world, packet) else { return true };
+        cause.one();
+        false
+    }
+
+    /// Sends a packet, or says what to count.
+    fn transmit(&self, world: usize, packet: &Packet) -> Result<(), &AtomicU64> {
         let counters = &self.counters;
-        let Some((pair, Some(holder))) = self.ports.pair(packet.port) else { return counters.rtp_foreign_port.one() };
-        if holder != world {
-            return counters.rtp_foreign_port.one();
-        }
+        let held = self.ports.pair(packet.port).filter(|(_, holder)| *holder == Some(world));
+        let (pair, _) = held.ok_or(&counters.rtp_foreign_port)?;
         let socket = if packet.is_rtcp { &pair.rtcp } else { &pair.rtp };
-        let Some(peer) = to_system(packet.peer, pair.v6) else { return counters.rtp_send_errors.one() };
+        let peer = to_system(packet.peer, pair.v6).ok_or(&counters.rtp_send_errors)?;
         match sendto(socket.as_raw_fd(), packet.bytes(), peer.as_dyn(), MsgFlags::MSG_DONTWAIT) {
-            Ok(_) => counters.rtp_out.one(),
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => counters.rtp_no_buffer.one(),
-            Err(_) => counters.rtp_send_errors.one(),
+            Ok(_) => Ok(()),
+            Err(Errno::EAGAIN | Errno::ENOBUFS) => Err(&counters.rtp_no_buffer),
+            Err(_) => Err(&counters.rtp_send_errors),
         }
     }
 
