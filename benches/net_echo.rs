@@ -19,6 +19,10 @@ use std::time::Duration;
 /// A packet of 20 ms of G.711.
 const PACKET_BYTES: usize = 172;
 
+// As in the `ringworld` command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args().filter(|arg| arg != "--bench").collect();
     if args.get(1).is_some_and(|arg| arg == "load") {
