@@ -13,7 +13,7 @@ use ringworld::engine::Engine;
 use ringworld::replay::{Divergence, Player, ReplayError, ReplayOptions};
 use std::path::Path;
 use std::sync::Arc;
-use town::{Town, config, scratch};
+use town::{Town, config, order, scratch};
 
 /// Who dealt with a call last.
 #[derive(Component, Record, Debug)]
@@ -62,12 +62,8 @@ fn record(path: &Path, extend: fn(&mut App)) {
 }
 
 fn options(extend: fn(&mut App), seed: Option<u64>) -> ReplayOptions {
-    let edit_schedule = Arc::new(move |schedule: &mut bevy_ecs::schedule::Schedule| {
-        let mut settings = schedule.get_build_settings();
-        settings.shuffle_seed = seed;
-        schedule.set_build_settings(settings);
-    });
-    ReplayOptions { extend: Arc::new(extend), edit_schedule, ..Default::default() }
+    let options = seed.map(order::shuffled).unwrap_or_default();
+    ReplayOptions { extend: Arc::new(extend), ..options }
 }
 
 /// Replays with a restart every so many ticks, and says what differed.

@@ -2,6 +2,7 @@
 //! the switch places, lost peers and skipped ticks. Enough of everything for a recording to be worth replaying.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod order;
 mod person;
 
 use crate::common::{header, sip_input, status};
