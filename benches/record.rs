@@ -77,13 +77,13 @@ fn record(criterion: &mut Criterion) {
 fn record_and_write(criterion: &mut Criterion) {
     let engine = Engine::new(&WorldConfig::default());
     let settings = RecordSettings { mib_max: 100_000, ..RecordSettings::default() };
-    let ticks: Vec<Vec<Input>> = (0..20).map(|tick| (0..MESSAGES).map(|at| message(tick * MESSAGES + at)).collect()).collect();
+    let ticks: Vec<Vec<Input>> =
+        (0..20).map(|tick| (0..MESSAGES).map(|at| message(tick * MESSAGES + at)).collect()).collect();
     let mut group = criterion.benchmark_group("record and write");
     group.throughput(Throughput::Elements((ticks.len() * MESSAGES) as u64));
     group.bench_function("sip messages", |bencher| {
         bencher.iter(|| {
-            let mut recorder =
-                Recorder::create(&path(), &WorldConfig::default(), &settings).expect("a recorder");
+            let mut recorder = Recorder::create(&path(), &WorldConfig::default(), &settings).expect("a recorder");
             for inputs in &ticks {
                 recorder.inputs(1, black_box(inputs));
                 recorder.end_of_tick(&engine);

@@ -6,9 +6,7 @@ mod keys;
 pub use file::{ConfigError, documented_default};
 pub use keys::{Allowed, KEYS, Key, SECTIONS};
 
-use ringworld_components::call::{
-    LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings,
-};
+use ringworld_components::call::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
 use ringworld_components::edge::Transport;
 use ringworld_components::record::Record;
 use ringworld_components::wire::sip::Limits;

@@ -168,12 +168,15 @@ fn a_full_recording_ends_at_a_whole_tick_and_the_world_goes_on() {
     let mut noise = 1u64;
     for now in 0..3_000 {
         let mut payload = vec![0x80, 0];
-        payload.extend(std::iter::repeat_with(|| {
-            noise ^= noise << 13;
-            noise ^= noise >> 7;
-            noise ^= noise << 17;
-            noise as u8
-        }).take(600));
+        payload.extend(
+            std::iter::repeat_with(|| {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                noise as u8
+            })
+            .take(600),
+        );
         let inputs = vec![packet(10_000, "10.0.0.9:4000", now * 5_000, &payload)];
         recorder.inputs(1, &inputs);
         engine.tick(1, inputs);

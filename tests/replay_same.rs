@@ -140,8 +140,7 @@ fn a_recording_can_begin_in_the_middle() {
 #[test]
 fn an_idle_world_costs_next_to_nothing() {
     let path = scratch("idle");
-    let mut recorder =
-        Recorder::create(&path, &config(), &town::settings(RecordMedia::Full)).expect("a recorder");
+    let mut recorder = Recorder::create(&path, &config(), &town::settings(RecordMedia::Full)).expect("a recorder");
     let mut engine = Engine::new(&config());
     for _ in 0..20_000 {
         recorder.inputs(1, &[]);

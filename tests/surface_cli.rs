@@ -55,7 +55,7 @@ impl Running {
         let mut child = command.arg("run").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = Vec::new();
-        while let Some(line) = lines.next() {
+        for line in lines.by_ref() {
             let line = line.unwrap();
             let is_last = line == "ready";
             greeting.push(line);
@@ -147,9 +147,12 @@ fn an_address_in_use_is_a_failure_that_names_it() {
 
 #[test]
 fn the_greeting_says_where_it_listens_and_what_there_is() {
-    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--sip", "tcp:127.0.0.1:0", "--rtp-ports", "23040-23079"]);
+    let running =
+        Running::start(&["--sip", "udp:127.0.0.1:0", "--sip", "tcp:127.0.0.1:0", "--rtp-ports", "23040-23079"]);
     let greeting = running.greeting.join("\n");
-    for part in ["SIP over UDP on 127.0.0.1:", "SIP over TCP on 127.0.0.1:", "23040-23079", "echo", "conf-NAME", "reject-NNN"] {
+    for part in
+        ["SIP over UDP on 127.0.0.1:", "SIP over TCP on 127.0.0.1:", "23040-23079", "echo", "conf-NAME", "reject-NNN"]
+    {
         assert!(greeting.contains(part), "{part}: {greeting}");
     }
     running.signal(Signal::SIGINT);
@@ -183,8 +186,16 @@ fn services_answer_as_they_are_named() {
 fn a_signal_ends_calls_with_bye_and_the_summary_is_back_at_its_start() {
     let folder = Folder::new("drain");
     let summary = folder.file("summary.json");
-    let running =
-        Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23120-23199", "--worlds", "2", "--summary", &summary]);
+    let running = Running::start(&[
+        "--sip",
+        "udp:127.0.0.1:0",
+        "--rtp-ports",
+        "23120-23199",
+        "--worlds",
+        "2",
+        "--summary",
+        &summary,
+    ]);
     let target = running.udp();
     let (tell, told) = std::sync::mpsc::channel();
     let talking = std::thread::spawn(move || {
@@ -193,7 +204,8 @@ fn a_signal_ends_calls_with_bye_and_the_summary_is_back_at_its_start() {
         load::run(&plan, |progress| {
             // Nobody listens any more once all talk.
             let _ = tell.send((progress.connected, progress.packets_received));
-        }).unwrap()
+        })
+        .unwrap()
     });
     let all_talk = |(connected, packets): (u64, u64)| connected == 8 && packets > 100;
     assert!(told.iter().any(all_talk), "the calls never came to stand");
@@ -245,7 +257,8 @@ fn a_second_signal_stops_at_once() {
 
 #[test]
 fn a_summary_that_can_not_be_written_is_a_failure() {
-    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23240-23279", "--summary", "/no/such/folder/s"]);
+    let running =
+        Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23240-23279", "--summary", "/no/such/folder/s"]);
     running.signal(Signal::SIGINT);
     assert_eq!(running.end().0, Some(1));
 }
@@ -253,9 +266,11 @@ fn a_summary_that_can_not_be_written_is_a_failure() {
 #[test]
 fn a_call_from_the_terminal_says_what_came_of_it() {
     let folder = Folder::new("call");
-    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--sip", "tcp:127.0.0.1:0", "--rtp-ports", "23280-23319"]);
+    let running =
+        Running::start(&["--sip", "udp:127.0.0.1:0", "--sip", "tcp:127.0.0.1:0", "--rtp-ports", "23280-23319"]);
     let switch = running.udp();
-    let call = |user: &str, arguments: &[&str]| ringworld(&[&["call", &format!("sip:{user}@{switch}")], arguments].concat());
+    let call =
+        |user: &str, arguments: &[&str]| ringworld(&[&["call", &format!("sip:{user}@{switch}")], arguments].concat());
 
     let wav = folder.file("heard.wav");
     let heard = call("echo", &["--seconds", "3", "--tone", "600", "--expect-tone", "600", "--hear", &wav]);
@@ -273,7 +288,8 @@ fn a_call_from_the_terminal_says_what_came_of_it() {
     assert_eq!(code(&digit), 2, "{}", complaint(&digit));
 
     let tcp = running.greeting.iter().find_map(|line| line.strip_prefix("SIP over TCP on ")).unwrap();
-    let over_tcp = ringworld(&["call", &format!("sip:tone@{tcp};transport=tcp"), "--seconds", "2", "--expect-tone", "440"]);
+    let over_tcp =
+        ringworld(&["call", &format!("sip:tone@{tcp};transport=tcp"), "--seconds", "2", "--expect-tone", "440"]);
     assert_eq!(code(&over_tcp), 0, "{}", complaint(&over_tcp));
     running.signal(Signal::SIGTERM);
     assert_eq!(running.end().0, Some(0));
@@ -289,7 +305,8 @@ fn the_demonstration_shows_that_all_is_right() {
     let output = ringworld(&["demo", "--calls", "24", "--seconds", "4"]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert_eq!(code(&output), 0, "{told}\n{}", complaint(&output));
-    for part in ["24 of 24 answered", "14 of 14 heard themselves", "10 of 10 heard all the others", "all digests agree"] {
+    for part in ["24 of 24 answered", "14 of 14 heard themselves", "10 of 10 heard all the others", "all digests agree"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
 }

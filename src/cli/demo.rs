@@ -64,9 +64,10 @@ impl Shown {
 /// Runs the demonstration.
 pub fn run(args: DemoArgs) -> ExitCode {
     let kept = args.record.is_some();
-    let file = args.record.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("ringworld-demo-{}.rwlog", std::process::id()))
-    });
+    let file = args
+        .record
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("ringworld-demo-{}.rwlog", std::process::id())));
     let shown = show(&args, &file);
     if !kept {
         // If the switch never started there is none.
@@ -203,7 +204,7 @@ mod tests {
         for calls in [1, 200, 5_000] {
             for process in [0, 1, 77, 4_194_304, u32::MAX] {
                 let range = rtp_range(calls, process);
-                assert!(range.first >= 10_000 && range.last < 32_000 && range.first % 2 == 0, "{range}");
+                assert!(range.first >= 10_000 && range.last < 32_000 && range.first.is_multiple_of(2), "{range}");
                 assert!(u32::from(range.last - range.first) >= 2 * calls, "{range} for {calls} calls");
             }
         }

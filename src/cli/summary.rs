@@ -8,17 +8,13 @@ use serde_json::Value;
 pub(super) fn text(summary: &Summary) -> String {
     let mut text = String::from("\n");
     let signalling = &summary.signalling;
-    let mut rows = vec![row("calls in / placed / answered", [
-        signalling.calls_in,
-        signalling.calls_out,
-        signalling.calls_answered,
-    ])];
+    let mut rows = vec![row(
+        "calls in / placed / answered",
+        [signalling.calls_in, signalling.calls_out, signalling.calls_answered],
+    )];
     rows.extend(signalling.outcomes.iter().map(|(outcome, count)| (format!("  ended: {outcome}"), count.to_string())));
     rows.push(row("requests refused as illegal", [signalling.refused_operations]));
-    rows.push(row("retransmissions in / out", [
-        signalling.retransmissions_received,
-        signalling.retransmissions_sent,
-    ]));
+    rows.push(row("retransmissions in / out", [signalling.retransmissions_received, signalling.retransmissions_sent]));
     rows.extend(signalling.dropped.iter().map(|(reason, count)| (format!("  dropped: {reason}"), count.to_string())));
     rows.extend(signalling.limits_hit.iter().map(|(name, count)| (format!("  limit hit: {name}"), count.to_string())));
     rows.push(row("packets in / out", [summary.media.packets_in, summary.media.packets_out]));
@@ -52,7 +48,9 @@ fn counters(of: &impl serde::Serialize, except: &[&str]) -> Vec<(String, String)
                     rows.push((format!("  {}", name.replace('_', " ")), number.to_string()));
                 }
                 Value::Object(inner) => {
-                    rows.extend(inner.into_iter().map(|(reason, count)| (format!("  {name}: {reason}"), count.to_string())));
+                    rows.extend(
+                        inner.into_iter().map(|(reason, count)| (format!("  {name}: {reason}"), count.to_string())),
+                    );
                 }
                 _ => {}
             }
@@ -79,9 +77,12 @@ fn inventory(summary: &Summary) -> String {
 }
 
 fn recorded(recording: &crate::replay::RecordingSummary) -> String {
-    let mut text = format!("recorded {} ticks, {} bytes, in {}\n", recording.ticks, recording.bytes, recording.path.display());
+    let mut text =
+        format!("recorded {} ticks, {} bytes, in {}\n", recording.ticks, recording.bytes, recording.path.display());
     if let Some(tick) = recording.truncated_at {
-        text.push_str(&format!("the recording reached its size limit at tick {tick} (record.mib_max) and ends there\n"));
+        text.push_str(&format!(
+            "the recording reached its size limit at tick {tick} (record.mib_max) and ends there\n"
+        ));
     }
     if let Some(failed) = &recording.failed {
         text.push_str(&format!("the recording ended early: {failed}\n"));
@@ -103,7 +104,9 @@ mod tests {
         summary.media.dropped_foreign = 7;
         summary.peak.sessions = 9;
         let text = text(&summary);
-        for part in ["12 / 0 / 0", "ended: peer hung up", "sip udp in", "malformed: no Via", "dropped foreign", "port pairs"] {
+        for part in
+            ["12 / 0 / 0", "ended: peer hung up", "sip udp in", "malformed: no Via", "dropped foreign", "port pairs"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("sip tcp in"), "{text}");

@@ -46,7 +46,10 @@ impl Config {
     /// Reads a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError(format!("{}: can't be read ({error}); `ringworld config` prints one to start from", path.display()))
+            ConfigError(format!(
+                "{}: can't be read ({error}); `ringworld config` prints one to start from",
+                path.display()
+            ))
         })?;
         Self::parse(&text, path)
     }
@@ -102,7 +105,12 @@ impl Config {
 
 fn first_twice(listens: &[SipListen]) -> Option<SipListen> {
     let twice = |(n, listen): (usize, &SipListen)| listens.iter().take(n).any(|other| other == listen);
-    listens.iter().copied().enumerate().find(|(n, listen)| listen.address.port() != 0 && twice((*n, listen))).map(|it| it.1)
+    listens
+        .iter()
+        .copied()
+        .enumerate()
+        .find(|(n, listen)| listen.address.port() != 0 && twice((*n, listen)))
+        .map(|it| it.1)
 }
 
 fn wrong(key: &str, what: &str) -> String {
@@ -118,7 +126,8 @@ struct Located<'t> {
 
 impl Located<'_> {
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
-        let line = error.span().map_or(1, |span| self.text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        let line =
+            error.span().map_or(1, |span| self.text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
         let key = self.key_at(line);
         let known = key.as_deref().and_then(find);
         let subject = key.map(|key| format!("{key}: ")).unwrap_or_default();

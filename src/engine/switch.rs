@@ -1,8 +1,8 @@
 //! Worlds between sockets and a paced clock.
 
+use super::route::world_of_room;
 use super::runner::{Runner, Shared};
 use super::summary::Summary;
-use super::route::world_of_room;
 use super::{Engine, WorldConfig, world_of_message};
 use crate::config::{Config, sip_limits};
 use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};

@@ -82,7 +82,10 @@ fn part(a: &Player, b: &Player, of_a: Option<TickReport>, of_b: Option<TickRepor
     let values = entity.map(|id| {
         let names = differences.iter().filter(|difference| difference.entity == Some(id));
         let value = |player: &Player, name: &str| {
-            inspect(player, id).into_iter().find(|(other, _)| *other == name).map_or("(none)".to_owned(), |(_, text)| text)
+            inspect(player, id)
+                .into_iter()
+                .find(|(other, _)| *other == name)
+                .map_or("(none)".to_owned(), |(_, text)| text)
         };
         (id, names.map(|of| (of.name.clone(), value(a, &of.name), value(b, &of.name))).collect())
     });

@@ -157,7 +157,9 @@ impl Divergence {
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Control { tick } => write!(f, "tick {tick} is the first that differs: other signalling came out of it"),
+            Self::Control { tick } => {
+                write!(f, "tick {tick} is the first that differs: other signalling came out of it")
+            }
             Self::Media { tick } => write!(f, "tick {tick} is the first that differs: other packets came out of it"),
             Self::Facts { tick } => write!(f, "tick {tick} is the first that differs: its media found other facts"),
             Self::World { tick, is_control, same_at } => {

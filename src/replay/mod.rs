@@ -22,4 +22,4 @@ pub use compare::{Comparison, Parting, compare};
 pub use error::{Damage, Divergence, RecordError, ReplayError, Unlike};
 pub use header::{Ending, Footer, Header, Start};
 pub use player::{Claims, Executor, Player, ReplayOptions, TickReport};
-pub use recorder::{RecordingSummary, Recorder};
+pub use recorder::{Recorder, RecordingSummary};

@@ -103,8 +103,19 @@ mod tests {
     #[test]
     fn what_can_not_be_called_is_refused_with_an_example() {
         for given in [
-            "", "sip:", "bob@", "bob@host:0", "bob@host:99999", "bob@host:x", "bob@::1", "bob@[::1", "bob@[host]",
-            "bob smith@host", "bob@host;transport=tls", "bob@host\r\nX: y", "<sip:bob@host>",
+            "",
+            "sip:",
+            "bob@",
+            "bob@host:0",
+            "bob@host:99999",
+            "bob@host:x",
+            "bob@::1",
+            "bob@[::1",
+            "bob@[host]",
+            "bob smith@host",
+            "bob@host;transport=tls",
+            "bob@host\r\nX: y",
+            "<sip:bob@host>",
         ] {
             let error = Callee::parse(given).unwrap_err().to_string();
             assert!(error.contains("NAME@HOST"), "{given:?}: {error}");

@@ -100,7 +100,10 @@ impl Calls {
         if let Some(decision) = entry.decision.take() {
             decision.abort();
         }
-        entry.record.standing.send_modify(|now| *now = Standing { state: SessionState::Terminated, ending: Some(ending) });
+        entry
+            .record
+            .standing
+            .send_modify(|now| *now = Standing { state: SessionState::Terminated, ending: Some(ending) });
         let lost = tell(entry, News::Ended(ending));
         if entry.claimed {
             calls.remove(&id);

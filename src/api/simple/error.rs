@@ -68,7 +68,9 @@ impl fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
             Self::NoRuntime => f.write_str("a SessionManager needs a tokio runtime; use #[tokio::main]"),
             Self::NotRunning => f.write_str("the switch is not running; call start_server first"),
-            Self::AlreadyRunning => f.write_str("the switch is running already; stop it, or make a second SessionManager"),
+            Self::AlreadyRunning => {
+                f.write_str("the switch is running already; stop it, or make a second SessionManager")
+            }
             Self::Ended => f.write_str("the call is over"),
             Self::NotNow { state, operation } => {
                 write!(f, "a call in state {state} can't {operation}; wait for the state that allows it")

@@ -94,13 +94,14 @@ impl SessionManager {
         .await
     }
 
-    /// Where calls can be sent, with the ports that the system chose. Empty unless it is running.
+    /// Where calls can be sent over UDP, with the ports that the system chose. Empty unless it is running.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let udp = |switch: &Switch| {
-            let listens = switch.sip_addresses().iter().filter(|(transport, _)| *transport == Transport::Udp);
-            listens.map(|(_, address)| *address).collect()
-        };
-        self.inner.switch().map(|switch| udp(&switch)).unwrap_or_default()
+        self.inner.addresses(Transport::Udp)
+    }
+
+    /// Where calls can be sent over TCP. The ports differ from those of UDP if the system was left to choose.
+    pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        self.inner.addresses(Transport::Tcp)
     }
 
     /// Calls `to` (`NAME@HOST`, `sip:NAME@HOST:PORT;transport=tcp` ...) and connects the call to the configured service
@@ -199,6 +200,12 @@ impl Inner {
 
     pub fn switch(&self) -> Result<Arc<Switch>, Error> {
         lock(&self.switch).clone().ok_or(Error::NotRunning)
+    }
+
+    fn addresses(&self, over: Transport) -> Vec<SocketAddr> {
+        let Ok(switch) = self.switch() else { return Vec::new() };
+        let listens = switch.sip_addresses().iter().filter(|(transport, _)| *transport == over);
+        listens.map(|(_, address)| *address).collect()
     }
 
     pub fn count_lost(&self, news: u64) {
