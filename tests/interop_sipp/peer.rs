@@ -1,0 +1,186 @@
+//! SIPp as a child process with a folder of its own.
+
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// After this many seconds a run of SIPp has failed; by its own clock, and a while later by ours.
+const TIMEOUT_S: u64 = 60;
+
+/// Whether there is a SIPp to test against. Says so loudly if not, and fails if peers are required.
+pub fn is_here() -> bool {
+    let found = Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !found {
+        assert!(std::env::var_os("RINGWORLD_REQUIRE_PEERS").is_none(), "sipp is required and is not installed");
+        eprintln!("SKIPPED: sipp is not installed (apt-get install sip-tester); nothing was tested");
+    }
+    found
+}
+
+/// What SIPp plays: one of its own scenarios or a file of `tests/sipp/` with words replaced.
+pub struct Scenario {
+    name: String,
+    text: Option<String>,
+}
+
+impl Scenario {
+    /// A file of `tests/sipp/`, without its ending.
+    pub fn file(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(format!("{name}.xml"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { name: name.into(), text: Some(text) }
+    }
+
+    /// SIPp's own `uac` or `uas`.
+    pub fn stock(name: &str) -> Self {
+        Self { name: name.into(), text: None }
+    }
+
+    /// Replaces a word, usually `@LIKE_THIS@`, wherever it stands.
+    pub fn with(mut self, word: &str, by: &str) -> Self {
+        let text = self.text.as_mut().expect("a scenario in a file");
+        assert!(text.contains(word), "{} has no {word}", self.name);
+        *text = text.replace(word, by);
+        self
+    }
+
+    /// Leaves out each line that begins with this, blanks apart.
+    pub fn without_line(mut self, start: &str) -> Self {
+        let text = self.text.as_mut().expect("a scenario in a file");
+        let kept: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with(start)).collect();
+        assert!(kept.len() < text.lines().count(), "{} has no line {start}", self.name);
+        *text = kept.join("\n");
+        self
+    }
+}
+
+/// A running SIPp. It is killed when this is dropped.
+pub struct Sipp {
+    child: Child,
+    folder: PathBuf,
+    name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Sipp {
+    /// Starts SIPp on `local` with a port of its own, towards `remote`; returns when it listens.
+    pub fn start(scenario: &Scenario, local: IpAddr, remote: SocketAddr, arguments: &[&str]) -> Self {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("ringworld-sipp-{}-{run}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for SIPp");
+        let over_tcp = arguments.contains(&"t1");
+        let address = SocketAddr::new(local, free_port(local));
+        let mut command = Command::new("sipp");
+        match &scenario.text {
+            Some(text) => {
+                let filled = !text.contains("[@") && !text.contains(" @");
+                assert!(filled, "a word of {} was not replaced", scenario.name);
+                fs::write(folder.join("scenario.xml"), text).expect("a scenario in the folder");
+                command.args(["-sf", "scenario.xml"]);
+            }
+            None => {
+                command.args(["-sn", &scenario.name]);
+            }
+        }
+        let (ip, port) = (local.to_string(), address.port().to_string());
+        let timeout = format!("{TIMEOUT_S}s");
+        command
+            .arg(remote.to_string())
+            .args([
+                "-i",
+                &ip,
+                "-mi",
+                &ip,
+                "-bind_local",
+                "-p",
+                &port,
+                "-nostdin",
+                "-timeout",
+                &timeout,
+                "-timeout_error",
+            ])
+            .args(["-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log"])
+            .args(arguments)
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.join("stderr.log")).expect("a file for what SIPp says"));
+        let child = command.spawn().expect("sipp starts");
+        let sipp = Self { child, folder, name: scenario.name.clone(), address };
+        // A caller over TCP does not listen.
+        if !over_tcp || scenario.name.starts_with("uas") {
+            sipp.wait_until_it_listens(over_tcp);
+        }
+        sipp
+    }
+
+    fn wait_until_it_listens(&self, over_tcp: bool) {
+        let is_free = || match over_tcp {
+            true => TcpListener::bind(self.address).is_ok(),
+            false => UdpSocket::bind(self.address).is_ok(),
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while is_free() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until a message with these words in it was sent or received.
+    pub fn wait_for_message(&self, words: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let has_come = || fs::read_to_string(self.folder.join("messages.log")).is_ok_and(|log| log.contains(words));
+        while !has_come() {
+            assert!(Instant::now() < deadline, "no {words:?} in 10 s");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for its end, which must be a success of every call.
+    pub fn finish(mut self) {
+        let deadline = Instant::now() + Duration::from_secs(TIMEOUT_S + 15);
+        let status = loop {
+            match self.child.try_wait().expect("sipp can be waited for") {
+                Some(status) => break Some(status),
+                None if Instant::now() > deadline => break None,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        if !status.is_some_and(|status| status.success()) {
+            let said = ["stderr.log", "errors.log", "messages.log"].map(|file| self.tail_of(file));
+            panic!("sipp {} ended with {status:?}\n{}", self.name, said.join("\n"));
+        }
+        // Kept after a failure, to be looked at.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    fn tail_of(&self, file: &str) -> String {
+        let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        let start = text.char_indices().rev().nth(8_000).map_or(0, |(index, _)| index);
+        format!("--- {file}\n{}", text.get(start..).unwrap_or_default())
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that is free on UDP and TCP just now.
+fn free_port(ip: IpAddr) -> u16 {
+    loop {
+        let port = UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr()).expect("a UDP port").port();
+        if TcpListener::bind((ip, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// 127.0.0.1.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
