@@ -3,6 +3,8 @@
 
 pub mod api;
 #[doc(hidden)]
+pub mod bench;
+#[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod engine;

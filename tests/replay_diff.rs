@@ -27,7 +27,7 @@ fn compared(a: &Path, b: &Path) -> Comparison {
 }
 
 fn plans(end: u64) -> Vec<Plan> {
-    vec![Plan::new("echo").from_to(3, 60).talking(), Plan::new("conf-a").from_to(5, end).talking()]
+    vec![Plan::new("echo").lasting(3, 60).talking(), Plan::new("conf-a").lasting(5, end).talking()]
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn threads_and_the_order_of_systems_do_not_matter() {
 #[test]
 fn the_world_can_be_dropped_and_restored_at_every_tick_of_a_call() {
     let path = scratch("every-tick");
-    let plan = Plan::new("conf-x").from_to(3, 80).talking().pressing('5', 40).holding(55, 65);
+    let plan = Plan::new("conf-x").lasting(3, 80).talking().pressing('5', 40).holding(55, 65);
     let mut town = Town::new(Engine::new(&config()), vec![plan]);
     town.record(&path, &config(), RecordMedia::Full);
     town.live(100);

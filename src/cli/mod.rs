@@ -3,6 +3,7 @@
 //! Exit codes: 0 if all is right, 1 if what was asked for failed, 2 if the command line or the configuration is wrong.
 //! What went wrong is said in one sentence on standard error that tells what to do next.
 
+mod bench;
 mod call;
 mod config;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Call(call::CallArgs),
     /// Start a switch and callers in one process, listen to what each hears, and replay the recording.
     Demo(demo::DemoArgs),
+    /// Measure what the switch costs on this machine.
+    Bench(bench::BenchArgs),
     /// Print the whole default configuration, or check a file.
     Config(config::ConfigArgs),
     /// Play a recording and check that it comes to the same digests.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Call(args) => call::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Diff(args) => diff::run(args),

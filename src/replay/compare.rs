@@ -6,6 +6,9 @@ use ringworld_components::edge::Output;
 use ringworld_components::kernel::{Difference, Registry, StableId, StableIds, differences};
 use std::path::Path;
 
+/// A component by name, and what it holds in each of the two worlds.
+pub type Unequal = (String, String, String);
+
 /// How two recordings compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
@@ -31,7 +34,7 @@ pub struct Parting {
     /// What differs in the worlds: resources first, then entities by stable id.
     pub differences: Vec<Difference>,
     /// The first entity that differs, with what is different in it: name, value in the first world, in the second.
-    pub entity: Option<(StableId, Vec<(String, String, String)>)>,
+    pub entity: Option<(StableId, Vec<Unequal>)>,
 }
 
 /// Plays two recordings side by side and finds the first tick in which they differ. Two worlds that were made alike,

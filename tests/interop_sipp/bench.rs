@@ -7,12 +7,16 @@ use ringworld::components::edge::{Event, Operation, PlaceCall, Transport};
 use ringworld::components::kernel::StableId;
 use ringworld::config::{Config, PortRange, SipListen};
 use ringworld::engine::{Summary, Switch};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many RTP port pairs each test has for itself.
-const PAIRS: u16 = 60;
+/// RTP ports of these tests: above the default ones, below those that the system hands out.
+const FIRST_PORT: u16 = 28_000;
+/// How many of them each test has for itself.
+const PORTS: u16 = 120;
+/// How many tests can have theirs at a time.
+const RANGES: u16 = 39;
 
 /// A switch on UDP and TCP of one loopback address, and its events.
 pub struct Bench {
@@ -23,14 +27,20 @@ pub struct Bench {
 
 /// The settings of the tests: everything by default but where the switch listens.
 pub fn config(ip: IpAddr) -> Config {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Below the ports that the system hands out to others.
-    let first = 13_000 + NEXT.fetch_add(2 * PAIRS, Ordering::Relaxed);
     let mut config = Config::default();
     let listen = |transport| SipListen { transport, address: SocketAddr::new(ip, 0) };
     config.network.sip = vec![listen(Transport::Udp), listen(Transport::Tcp)];
-    config.network.rtp_ports = PortRange { first, last: first + 2 * PAIRS - 1 };
+    config.network.rtp_ports = free_ports();
     config
+}
+
+/// A range that no other test of this run has, nor, as far as a look can tell, anybody else.
+fn free_ports() -> PortRange {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let ranges = (0..RANGES).map(|_| FIRST_PORT + NEXT.fetch_add(1, Ordering::Relaxed) % RANGES * PORTS);
+    let is_free = |first: &u16| [0, PORTS / 2, PORTS - 1].iter().all(|at| UdpSocket::bind(("::", first + at)).is_ok());
+    let first = ranges.into_iter().find(is_free).expect("free RTP ports");
+    PortRange { first, last: first + PORTS - 1 }
 }
 
 impl Bench {
@@ -49,6 +59,11 @@ impl Bench {
         let wanted = if over_tcp { Transport::Tcp } else { Transport::Udp };
         let found = self.switch.sip_addresses().iter().find(|(transport, _)| *transport == wanted);
         found.expect("the switch listens").1
+    }
+
+    /// Where the switch listens for datagrams.
+    pub fn udp_address(&self) -> SocketAddr {
+        self.address(false)
     }
 
     /// SIPp against the switch.

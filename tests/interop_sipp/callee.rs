@@ -63,8 +63,11 @@ fn a_call_is_cancelled_before_anything_was_heard_of_it() {
         return;
     }
     let bench = Bench::new();
-    bench.run(&Scenario::file("uac_cancel_at_once"), "ring-30", &["-m", "20", "-r", "40"]);
-    bench.run(&Scenario::file("uac_cancel_at_once"), "ring-30", &["-m", "20", "-r", "40", "-t", "t1"]);
+    for transport in ["u1", "t1"] {
+        // A 180 may come while SIPp is about to send its CANCEL; it has no place for it in the scenario.
+        let arguments = ["-m", "20", "-r", "40", "-t", transport, "-default_behaviors", "all,-abortunexp"];
+        bench.run(&Scenario::file("uac_cancel_at_once"), "ring-30", &arguments);
+    }
     bench.finish_with(&[("cancelled", 40)]);
 }
 

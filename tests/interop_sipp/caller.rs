@@ -133,6 +133,21 @@ fn of_two_answers_of_a_fork_the_first_is_taken() {
 }
 
 #[test]
+fn an_answer_of_a_fork_does_not_disturb_a_hold() {
+    if !is_here() {
+        return;
+    }
+    let bench = Bench::new();
+    each_way(&bench, &Scenario::file("uas_forked_late"), |bench, _, session| {
+        bench.wait_until(session, SessionState::Connected);
+        bench.command(session, |session| Operation::Hold { session });
+        bench.wait_until(session, SessionState::OnHold);
+        bench.command(session, hang_up);
+    });
+    bench.finish_with(&[("hung up", 2)]);
+}
+
+#[test]
 fn a_200_that_comes_again_is_acknowledged_again() {
     if !is_here() {
         return;

@@ -39,7 +39,7 @@ fn calls_survive_loss_both_ways() {
         return;
     }
     let bench = Bench::new();
-    bench.run(&Scenario::stock("uac"), "ring-1", &[&PATIENT[..], &["-lost", "10", "-d", "100"]].concat());
+    bench.run(&lossy("15", "15"), "ring-1", &PATIENT);
     let summary = bench.finish_with(&[("peer hung up", 60)]);
     assert_eq!(summary.signalling.calls_in, 60, "a retransmitted INVITE is no second call");
 }
@@ -50,7 +50,9 @@ fn messages_that_come_twice_are_taken_once() {
         return;
     }
     let bench = Bench::new();
-    bench.run(&Scenario::file("uac_doubled"), "echo", &["-m", "20", "-r", "40"]);
+    // A response to the first of a pair may come before the second is out; SIPp has no place for it in the scenario.
+    let arguments = ["-m", "20", "-r", "40", "-default_behaviors", "all,-abortunexp"];
+    bench.run(&Scenario::file("uac_doubled"), "echo", &arguments);
     let summary = bench.finish_with(&[("peer hung up", 20)]);
     let counters = &summary.signalling;
     assert_eq!((counters.calls_in, counters.calls_answered), (20, 20));

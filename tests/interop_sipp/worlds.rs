@@ -28,7 +28,7 @@ fn calls_spread_over_the_worlds_and_stay_in_theirs() {
     assert!(calls.iter().all(|&calls| calls > 30), "{calls:?} of 140");
     let summary = bench.finish_with(&[("peer hung up", 100), ("cancelled", 40)]);
     assert_eq!(summary.signalling.calls_in, 140);
-    assert_eq!(summary.signalling.responses_sent.get(&481), Some(&100), "the BYE after the BYE alone");
+    assert_eq!(summary.signalling.responses_sent.get(&481), Some(&200), "what came after the BYE alone");
 }
 
 #[test]

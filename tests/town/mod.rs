@@ -48,19 +48,19 @@ pub fn config() -> WorldConfig {
 /// What a dozen people do in their six seconds.
 pub fn everyday_life() -> Vec<Plan> {
     let mut plans = vec![
-        Plan::new("echo").from_to(2, 300).talking(),
-        Plan::new("echo").from_to(5, 400).talking().pressing('7', 120),
-        Plan::new("echo").from_to(5, 420).talking().holding(100, 200),
-        Plan::new("tone").from_to(9, 250),
-        Plan::new("tone-880").from_to(9, 600).talking().pressing('#', 60),
-        Plan::new("busy").from_to(20, 30),
-        Plan::new("reject-603").from_to(21, 30),
-        Plan::new("ring-20").from_to(30, 90).cancelling(),
-        Plan::new("ring-1").from_to(31, 700).talking(),
-        Plan::new("echo").from_to(40, 5_000),
+        Plan::new("echo").lasting(2, 300).talking(),
+        Plan::new("echo").lasting(5, 400).talking().pressing('7', 120),
+        Plan::new("echo").lasting(5, 420).talking().holding(100, 200),
+        Plan::new("tone").lasting(9, 250),
+        Plan::new("tone-880").lasting(9, 600).talking().pressing('#', 60),
+        Plan::new("busy").lasting(20, 30),
+        Plan::new("reject-603").lasting(21, 30),
+        Plan::new("ring-20").lasting(30, 90).cancelling(),
+        Plan::new("ring-1").lasting(31, 700).talking(),
+        Plan::new("echo").lasting(40, 5_000),
     ];
     for (at, room) in [(50, "conf-a"), (53, "conf-a"), (61, "conf-a"), (70, "conf-b"), (300, "conf-b")] {
-        plans.push(Plan::new(room).from_to(at, at + 450).talking());
+        plans.push(Plan::new(room).lasting(at, at + 450).talking());
     }
     plans
 }

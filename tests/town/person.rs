@@ -23,7 +23,7 @@ impl Plan {
     }
 
     /// Invites at a tick, hangs up (or cancels) at another.
-    pub fn from_to(self, begins: u64, ends: u64) -> Self {
+    pub fn lasting(self, begins: u64, ends: u64) -> Self {
         Self { begins, ends, ..self }
     }
 

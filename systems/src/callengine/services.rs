@@ -17,7 +17,8 @@ pub(super) fn route_calls(
 ) {
     for offered in offered.read() {
         let session = offered.session;
-        let Ok(state) = sessions.get(session) else { continue };
+        // A CANCEL may have come in the same tick.
+        let Some(state) = sessions.get(session).ok().filter(|session| !session.state().is_over()) else { continue };
         if settings.services.ask_handler {
             if settings.timers.deferral_s > 0 {
                 deadlines.start(session, Duration::from_secs(u64::from(settings.timers.deferral_s)));

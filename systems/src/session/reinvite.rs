@@ -4,7 +4,7 @@ use super::media;
 use super::state::owners_of;
 use super::{hold, state::error};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Queue, Signal};
+use ringworld_components::call::{Queue, Session, Signal};
 use ringworld_components::wire::sip::Request;
 
 /// Answers a re-INVITE. If its offer can't be taken, the session stays as it was (488).
@@ -12,6 +12,10 @@ pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, re
     let Some((leg, session)) = owners_of(world, dialog) else {
         return respond(world, transaction, None, 481, None, false);
     };
+    if world.get::<Session>(session).is_none_or(|session| session.state().is_over()) {
+        // It crossed a BYE, ours or the peer's own of this very tick.
+        return respond(world, transaction, Some(dialog), 481, None, false);
+    }
     let offer = &request.head.body;
     let described =
         if offer.is_empty() { media::make_offer(world, leg) } else { media::answer_offer(world, leg, offer) };

@@ -129,16 +129,19 @@ fn accept(world: &mut World, leg: Entity, flow: &Flow, response: Box<Response>) 
         state.refresh_target(&response.head, flow);
     }
     signals::send_ack(world, dialog, cseq);
-    let wanted = world.get::<Leg>(leg).is_some_and(|leg| {
-        let awaited = leg.outgoing.as_ref().is_some_and(|outgoing| outgoing.cseq == cseq && !outgoing.cancel);
-        awaited && leg.dialog.is_none_or(|first| first == dialog)
-    });
-    if wanted {
-        tell(world, CallEvent::Accepted { leg, dialog, response });
-    } else {
-        // Another fork answered first, or the call was cancelled meanwhile (sections 13.2.2.4 and 9.1).
-        signals::send_bye(world, dialog);
-        tell(world, CallEvent::Refused { leg, status: 487, by_transport: false });
+    let Some(state) = world.get::<Leg>(leg) else { return };
+    let awaited = state.outgoing.as_ref().filter(|outgoing| outgoing.cseq == cseq);
+    match awaited.map(|outgoing| outgoing.cancel) {
+        Some(false) if state.dialog.is_none_or(|first| first == dialog) => {
+            tell(world, CallEvent::Accepted { leg, dialog, response });
+        }
+        cancelled => {
+            // Another fork answered first, or the call was cancelled meanwhile (sections 13.2.2.4 and 9.1).
+            signals::send_bye(world, dialog);
+            if cancelled == Some(true) {
+                tell(world, CallEvent::Refused { leg, status: 487, by_transport: false });
+            }
+        }
     }
 }
 

@@ -3,11 +3,14 @@
 use super::dialogs::tell;
 use super::respond::{ALLOW, Extras, refuse, respond};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{CallEvent, Dialog, DialogOf, Leg};
+use ringworld_components::call::{CallEvent, Dialog, DialogOf, Leg, LegOf, Session, SessionState};
 use ringworld_components::edge::Flow;
 use ringworld_components::wire::sip::{Method, Request};
 
 pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, flow: Flow, request: Box<Request>) {
+    if has_ended(world, dialog) {
+        return refuse(world, transaction, super::out_of_dialog::status_without_dialog(&request.method));
+    }
     let Some(mut state) = world.get_mut::<Dialog>(dialog) else { return };
     if !state.accepts_cseq(&request.method, request.head.cseq) {
         return refuse(world, transaction, 500);
@@ -25,6 +28,13 @@ pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, fl
         }
         ref method => refuse(world, transaction, super::out_of_dialog::status_of_unsupported(method)),
     }
+}
+
+/// Whether its session is only there to be looked at for another tick: the dialog went with the BYE (section 15).
+fn has_ended(world: &World, dialog: Entity) -> bool {
+    let leg = world.get::<DialogOf>(dialog).and_then(|of| world.get::<LegOf>(of.0));
+    let session = leg.and_then(|of| world.get::<Session>(of.0));
+    session.is_none_or(|session| session.state() == SessionState::Terminated)
 }
 
 /// Section 14.2.
