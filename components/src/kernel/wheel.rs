@@ -94,7 +94,8 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
             return None;
         }
         let next = self.now + 1;
-        let window_end = (next | (SLOTS as u64 - 1)) + 1;
+        // At the end of the window the next level cascades: what is due then is not known before.
+        let window_end = (self.now | (SLOTS as u64 - 1)) + 1;
         let is_due = |tick: &u64| self.heads.get(*tick as usize & (SLOTS - 1)).is_some_and(|&head| head != NONE);
         Some((next..window_end).find(is_due).unwrap_or(window_end))
     }
