@@ -1,7 +1,7 @@
 //! The switch calls SIPp.
 
-use super::bench::Bench;
-use super::peer::{Scenario, Sipp, is_here};
+use super::bench::{Bench, config};
+use super::peer::{LOOPBACK, Scenario, Sipp, is_here};
 use ringworld::components::call::SessionState;
 use ringworld::components::edge::{Event, Operation};
 use ringworld::components::kernel::StableId;
@@ -184,9 +184,14 @@ fn placed_calls_survive_loss_both_ways() {
     if !is_here() {
         return;
     }
-    let bench = Bench::new();
-    let scenario = lossy("20", "20").with("@RING_MS@", "50").with("@WAIT_MS@", "6000");
-    let callee = bench.start(&scenario, &["-m", "30", "-max_retrans", "12"]);
+    // The switch is given many tries within the time for which SIPp remembers a call.
+    let mut config = config(LOOPBACK);
+    (config.sip.t1_ms, config.sip.t2_ms) = (100, 400);
+    let bench = Bench::with(&config);
+    let scenario = lossy("15", "15").with("@RING_MS@", "50").with("@WAIT_MS@", "6000");
+    // An INVITE that comes again while SIPp waits for the ACK is one that its own lost response has called for.
+    let arguments = ["-m", "30", "-max_retrans", "12", "-default_behaviors", "all,-abortunexp"];
+    let callee = bench.start(&scenario, &arguments);
     for _ in 0..30 {
         bench.place(&callee, false);
     }
