@@ -35,8 +35,6 @@ pub struct JitterBuffer {
     pub(super) playhead: Option<u32>,
     /// What was played last since the playhead was set: the sequence number, and the timestamp after it.
     played: Option<Played>,
-    /// Packets that were seen between two of audio but are not audio.
-    passed_by: u16,
     /// Pops since something was held.
     dry_frames: u32,
     counters: JitterCounters,
@@ -63,7 +61,6 @@ impl JitterBuffer {
             delay: Delay::new(limits),
             playhead: None,
             played: None,
-            passed_by: 0,
             dry_frames: 0,
             counters: JitterCounters::default(),
         }
@@ -118,9 +115,7 @@ impl JitterBuffer {
     /// Notes a packet that shares the sequence numbers but isn't audio (telephone-event, comfort noise), so that it doesn't
     /// count as lost.
     pub fn pass_by(&mut self, sequence: u16) {
-        if matches!(self.sequences.judge(sequence, self.playhead.is_none()), Standing::Newer | Standing::Older) {
-            self.passed_by = self.passed_by.saturating_add(1);
-        }
+        self.sequences.judge(sequence, self.playhead.is_none());
     }
 
     /// Writes the next 20 ms; where there is no audio, `fill`.
@@ -134,18 +129,14 @@ impl JitterBuffer {
             self.counters.cut = self.counters.cut.wrapping_add((cut / FRAME) as u32);
         }
         let (mut played, mut lost) = (self.played, 0u16);
-        let passed_by = &mut self.passed_by;
+        let sequences = &self.sequences;
         let reading = self.held.read(playhead, out, |sequence| {
             if let Some(before) = played {
                 if before.sequence == sequence {
                     return;
                 }
-                let gap = sequence.wrapping_sub(before.sequence).wrapping_sub(1);
-                // Numbers may go back where a sender's timestamps don't follow its sequence.
-                let plausible = if gap < 0x8000 { gap } else { 0 };
-                lost = lost.saturating_add(plausible.saturating_sub(*passed_by));
+                lost = lost.saturating_add(sequences.unseen_between(before.sequence, sequence));
             }
-            *passed_by = 0;
             played = Some(Played { sequence, end: playhead });
         });
         self.counters.lost = self.counters.lost.wrapping_add(u32::from(lost));
@@ -184,7 +175,6 @@ impl JitterBuffer {
     fn anchor(&mut self, timestamp: u32) {
         self.playhead = Some(timestamp.wrapping_sub(self.delay.target()));
         self.played = None;
-        self.passed_by = 0;
         self.dry_frames = 0;
         self.delay.restart_window();
     }
@@ -247,8 +237,7 @@ impl JitterBuffer {
             }
             (Some(_), None) => PopOutcome::Filling,
             (Some((timestamp, sequence)), Some(played)) => {
-                let gap = sequence.wrapping_sub(played.sequence).wrapping_sub(1).saturating_sub(self.passed_by);
-                if gap == 0 && timestamp != played.end {
+                if self.sequences.unseen_between(played.sequence, sequence) == 0 && timestamp != played.end {
                     // Nothing is missing in the sequence: the sender paused.
                     PopOutcome::Silent
                 } else {
@@ -262,7 +251,6 @@ impl JitterBuffer {
     fn fall_silent(&mut self) {
         self.playhead = None;
         self.played = None;
-        self.passed_by = 0;
         self.dry_frames = 0;
         self.delay.restart_window();
     }

@@ -78,7 +78,9 @@ impl Delay {
         }
         self.observe(back - late);
         self.target = self.target.max(self.spread());
-        self.frames = 0;
+        // What went before belongs to the delay that proved too short; a slow drift would otherwise pile up here.
+        self.restart_window();
+        self.observe(back - late);
         self.window_frames = (self.window_frames * 2).min(WINDOW_FRAMES_MAX);
         Some(back)
     }
@@ -138,14 +140,13 @@ mod tests {
         for _ in 0..20 {
             delay.observe(0);
             assert_eq!(delay.raise(1, None), Some(160));
-            (0..WINDOW_FRAMES_MAX).for_each(|_| {
-                delay.step();
-            });
+            (0..WINDOW_FRAMES_MAX).for_each(|_| assert_eq!(delay.step(), 0));
         }
         assert!(delay.target() <= 320, "{}", delay.target());
         delay.observe(160);
         assert_eq!(delay.raise(700, None), Some(800));
         assert_eq!(delay.target(), 960);
+        delay.observe(800);
         assert_eq!(delay.raise(900, None), None);
     }
 }

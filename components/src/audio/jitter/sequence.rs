@@ -6,7 +6,7 @@ use crate::record::Record;
 const AHEAD_MAX: u16 = 3000;
 
 /// Numbers behind the highest that are remembered one by one.
-const BEHIND_MAX: u16 = 64;
+const BEHIND_MAX: u16 = 128;
 
 /// How a sequence number stands to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct SequenceWindow {
     /// The highest, once there is one.
     highest: Option<u16>,
     /// Bit n: `highest - n` was seen.
-    seen: u64,
+    seen: u128,
     /// The number that would confirm a jump.
     confirming: Option<u16>,
 }
@@ -44,7 +44,7 @@ impl SequenceWindow {
         let ahead = sequence.wrapping_sub(highest);
         let behind = highest.wrapping_sub(sequence);
         if behind < BEHIND_MAX {
-            let bit = 1u64 << behind;
+            let bit = 1u128 << behind;
             let seen = self.seen & bit != 0;
             self.seen |= bit;
             return if seen { Standing::Seen } else { Standing::Older };
@@ -63,6 +63,20 @@ impl SequenceWindow {
         Standing::Stray
     }
 
+    /// How many of the numbers between `from` and `to` were not seen (both exclusive; 0 if `to` is not after `from`).
+    pub(super) fn unseen_between(&self, from: u16, to: u16) -> u16 {
+        let gap = to.wrapping_sub(from).wrapping_sub(1);
+        if gap == 0 || gap >= 0x8000 {
+            return 0;
+        }
+        let seen = |behind: &u16| self.seen >> behind & 1 == 1;
+        let between = |behind: &u16| {
+            let number = self.highest.unwrap_or(to).wrapping_sub(*behind);
+            (1..=gap).contains(&number.wrapping_sub(from))
+        };
+        gap - (0..BEHIND_MAX).filter(seen).filter(between).count() as u16
+    }
+
     fn restart(&mut self, sequence: u16) {
         *self = Self { highest: Some(sequence), seen: 1, confirming: None };
     }
@@ -79,6 +93,18 @@ mod tests {
         let standings: Vec<Standing> =
             [65534, 65535, 1, 0, 0, 65535, 2, 100, 50, 50].iter().map(|n| window.judge(*n, false)).collect();
         assert_eq!(standings, [Newer, Newer, Newer, Older, Seen, Seen, Newer, Newer, Older, Seen]);
+    }
+
+    #[test]
+    fn numbers_that_never_came_are_counted() {
+        let mut window = SequenceWindow::default();
+        [65530, 65531, 65533, 0, 3].iter().for_each(|n| assert_eq!(window.judge(*n, false), Newer));
+        assert_eq!(window.unseen_between(65531, 65533), 1);
+        assert_eq!(window.unseen_between(65531, 3), 5);
+        assert_eq!(window.unseen_between(65530, 65531), 0);
+        assert_eq!(window.unseen_between(3, 65531), 0);
+        (4..400).for_each(|n| assert_eq!(window.judge(n, false), Newer));
+        assert_eq!(window.unseen_between(390, 399), 0);
     }
 
     #[test]

@@ -344,7 +344,7 @@ proptest! {
     ) {
         let network: Vec<(bool, bool, u32)> = late_ms.into_iter().map(|late_ms| (false, false, late_ms)).collect();
         let arrived = through(&talk(1, 0, ptimes), &network);
-        let mut listener = Listener::new(JitterLimits { start_ms: 60, min_ms: 60, max_ms: 200 });
+        let mut listener = Listener::new(JitterLimits { start_ms: 80, min_ms: 80, max_ms: 200 });
         listener.listen(&arrived, phase_ms);
         prop_assert_eq!(listener.heard, total(&arrived));
         prop_assert_eq!(listener.buffer.counters(), JitterCounters::default());
