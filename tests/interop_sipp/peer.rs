@@ -12,6 +12,10 @@ const TIMEOUT_S: u64 = 60;
 
 /// Whether there is a SIPp to test against. Says so loudly if not, and fails if peers are required.
 pub fn is_here() -> bool {
+    if std::env::var_os("RINGWORLD_SKIP_PEERS").is_some() {
+        eprintln!("SKIPPED: RINGWORLD_SKIP_PEERS is set; nothing was tested");
+        return false;
+    }
     let found = Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
         assert!(std::env::var_os("RINGWORLD_REQUIRE_PEERS").is_none(), "sipp is required and is not installed");
