@@ -1,7 +1,7 @@
 //! The switch calls SIPp.
 
-use super::bench::{Bench, config};
-use super::peer::{LOOPBACK, Scenario, Sipp, is_here};
+use super::bench::Bench;
+use super::peer::{Scenario, Sipp, is_here};
 use ringworld::components::call::SessionState;
 use ringworld::components::edge::{Event, Operation};
 use ringworld::components::kernel::StableId;
