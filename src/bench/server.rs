@@ -107,7 +107,7 @@ pub(super) fn count(summary: &Value, path: &str) -> f64 {
     summary.pointer(path).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
-/// The child's side of [`Server::switch`].
+/// The child's side of `Server::switch`.
 pub fn serve_switch(core: usize) -> Result<(), BenchError> {
     pin(core)?;
     let mut line = String::new();
@@ -120,7 +120,7 @@ pub fn serve_switch(core: usize) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// The child's side of [`Server::echo`].
+/// The child's side of `Server::echo`.
 pub fn serve_echo(core: usize) -> Result<(), BenchError> {
     pin(core)?;
     stdin().read_line(&mut String::new()).map_err(BenchError::while_doing("reading the configuration"))?;
