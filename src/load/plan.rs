@@ -73,7 +73,8 @@ pub struct Plan {
     pub ring_limit: Duration,
     /// Laws to offer; callers take turns in which one they prefer.
     pub laws: Vec<Law>,
-    /// Threads to drive the callers; a group stays on one.
+    /// Threads to drive the callers; a group stays on one. A packet out and in costs a thread about 10 microseconds,
+    /// most of it in the kernel: plan one thread for every 1,500 speaking callers.
     pub threads: usize,
     /// When set, callers hang up early and no further ones start.
     pub stop: Option<Arc<AtomicBool>>,

@@ -21,7 +21,7 @@ use super::rtp::Packet;
 use super::write::response;
 use answered::{Answered, Context};
 
-/// Calls at the same time; further ones get 503.
+/// Calls at the same time, those that ended in the last five seconds included; further ones get 503.
 const MOST_CALLS: usize = 20_000;
 const SIP_TOKEN: u64 = u64::MAX;
 
