@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Calls of all kinds: talking in echo and in rooms, without media, refused, and rung before they are answered.
 fn plan(target: std::net::SocketAddr) -> Plan {
-    let plan = Plan { hold: Duration::from_secs(1), rate_per_s: 300, ..Plan::new(target) };
+    let plan = Plan { hold: Duration::from_millis(1_500), rate_per_s: 300, ..Plan::new(target) };
     plan.with(Service::rooms("load", 20, 10))
         .with(Service::echo(200))
         .with(Service::signalling("echo", 500))
