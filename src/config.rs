@@ -73,7 +73,8 @@ pub struct NetworkSettings {
     pub sip: Vec<SipListen>,
     /// The RTP ports, first and last. A call takes an even one and the odd one above it.
     pub rtp_ports: PortRange,
-    /// How many open port pairs are kept in stock.
+    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, after a stall of the
+    /// machine say.
     pub rtp_port_stock: u32,
     /// How many worlds there are, each with its own thread and recording.
     pub worlds: u8,
@@ -93,7 +94,7 @@ impl Default for NetworkSettings {
         Self {
             sip: vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)],
             rtp_ports: PortRange { first: 10_000, last: 20_000 },
-            rtp_port_stock: 512,
+            rtp_port_stock: 2_048,
             worlds: 1,
             rtp_threads: 1,
             tcp_connections_max: 1_024,
