@@ -46,6 +46,8 @@ pub enum CallErrorCause {
     NoSuchService(String),
     /// The call ended.
     Ended(EndCause),
+    /// The work for the call panicked in this system.
+    Panicked(String),
 }
 
 impl CallError {
@@ -69,9 +71,10 @@ impl CallError {
             CallErrorCause::Negotiation(_) => 488,
             CallErrorCause::RoomLimit => 486,
             CallErrorCause::NoSuchService(_) => 404,
-            CallErrorCause::IllegalOperation(_) | CallErrorCause::IllegalTransition(_) | CallErrorCause::Ended(_) => {
-                500
-            }
+            CallErrorCause::IllegalOperation(_)
+            | CallErrorCause::IllegalTransition(_)
+            | CallErrorCause::Ended(_)
+            | CallErrorCause::Panicked(_) => 500,
         }
     }
 
@@ -86,6 +89,7 @@ impl CallError {
             CallErrorCause::RoomLimit => "raise limits.participants or limits.rooms",
             CallErrorCause::NoSuchService(_) => "use a built-in service's name",
             CallErrorCause::Ended(_) => "nothing: the call is over",
+            CallErrorCause::Panicked(_) => "report it with a recording: the call is ended, the switch goes on",
         }
     }
 }
@@ -100,6 +104,7 @@ impl fmt::Display for CallErrorCause {
             Self::RoomLimit => f.write_str("the room has no place left"),
             Self::NoSuchService(name) => write!(f, "there is no service {name:?}"),
             Self::Ended(cause) => write!(f, "it ended: {}", cause.as_str()),
+            Self::Panicked(system) => write!(f, "the system {system} panicked"),
         }
     }
 }

@@ -108,6 +108,8 @@ pub enum EndCause {
     Drained,
     /// The answer that the peer sent can't be used.
     NegotiationFailed,
+    /// The work for it panicked: a defect of the switch or of a plugin.
+    InternalError,
 }
 
 impl EndCause {
@@ -127,6 +129,7 @@ impl EndCause {
             Self::DialogLost => "peer lost the dialog",
             Self::Drained => "drained",
             Self::NegotiationFailed => "no usable answer",
+            Self::InternalError => "internal error",
         }
     }
 }

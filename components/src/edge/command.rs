@@ -64,6 +64,22 @@ pub enum Operation {
     Drain,
 }
 
+impl Operation {
+    /// The session that it is about.
+    pub fn session(&self) -> Option<StableId> {
+        match self {
+            Self::Place(_) | Self::Drain => None,
+            Self::Answer { session, .. }
+            | Self::Ring { session }
+            | Self::Reject { session, .. }
+            | Self::HangUp { session }
+            | Self::Hold { session }
+            | Self::Resume { session }
+            | Self::SendDtmf { session, .. } => Some(*session),
+        }
+    }
+}
+
 /// A call to place.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub struct PlaceCall {

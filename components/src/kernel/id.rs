@@ -61,6 +61,16 @@ impl StableIds {
         StableId(self.base | (self.minted & ((1 << 44) - 1)))
     }
 
+    /// The id that was minted last.
+    pub fn newest(&self) -> StableId {
+        StableId(self.base | (self.minted & ((1 << 44) - 1)))
+    }
+
+    /// The living entities whose ids were minted after `id`, the newest first.
+    pub fn since(&self, id: StableId) -> Vec<Entity> {
+        (id.0 + 1..=self.newest().0).rev().filter_map(|id| self.find(StableId(id))).collect()
+    }
+
     /// The index of the world that mints here.
     pub fn world(&self) -> u8 {
         StableId(self.base).world()

@@ -3,14 +3,17 @@
 use super::{ending, place, requests};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallAction, CallError, CallErrorCause, Draining, EndCause, Queue, Session, SessionState,
+    CallAction, CallError, CallErrorCause, Draining, EndCause, Queue, Session, SessionState, contain,
 };
 use ringworld_components::edge::{Command, Operation, Output, Refusal, Reply};
 use ringworld_components::kernel::{StableId, StableIds};
 
 pub(super) fn carry_out_commands(world: &mut World) {
     for Command { number, operation } in world.resource_mut::<Queue<Command>>().take() {
-        let result = carry_out(world, operation);
+        // What a panic leaves as the answer.
+        let mut result = Err(Refusal::Invalid("it panicked; the call, if there is one, is ended".to_owned()));
+        let culprit = operation.session().and_then(|session| world.resource::<StableIds>().find(session));
+        contain(world, "carry_out_commands", culprit, |world| result = carry_out(world, operation));
         if number != 0 {
             world.resource_mut::<Queue<Output>>().push(Output::Reply(Reply { number, result }));
         }

@@ -6,7 +6,7 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventSender;
 use ringworld_components::call::{
-    Announce, CallAction, CallError, CallRequest, Counters, EndCause, InviteAim, SessionOperation,
+    Announce, CallAction, CallError, CallRequest, Counters, EndCause, InviteAim, SessionOperation, contain,
 };
 use ringworld_components::kernel::StableId;
 use ringworld_components::media::Playing;
@@ -18,19 +18,26 @@ const CLIP_FRAMES: u16 = 40;
 pub(super) fn carry_out_requests(world: &mut World) {
     let mut requests: Vec<CallRequest> = world.resource_mut::<Messages<CallRequest>>().drain().collect();
     requests.sort_by_cached_key(|request| (world.get::<StableId>(request.session).copied(), request.action.clone()));
-    for request in requests {
-        if let Err(error) = carry_out(world, request.session, &request.action) {
-            tracing::debug!(%error, "a request was refused");
-            world.resource_mut::<Counters>().refused_operations += 1;
-        }
+    for CallRequest { session, action } in requests {
+        contain(world, "carry_out_requests", Some(session), |world| {
+            let done = carry_out(world, session, &action);
+            count_refused(world, done);
+        });
     }
     let mut announcements: Vec<Announce> = world.resource_mut::<Messages<Announce>>().drain().collect();
     announcements.sort_by_cached_key(|announce| (world.get::<StableId>(announce.session).copied(), announce.clip));
-    for announce in announcements {
-        if let Err(error) = begin_clip(world, announce.session) {
-            tracing::debug!(%error, "an announcement was refused");
-            world.resource_mut::<Counters>().refused_operations += 1;
-        }
+    for Announce { session, .. } in announcements {
+        contain(world, "carry_out_requests", Some(session), |world| {
+            let done = begin_clip(world, session);
+            count_refused(world, done);
+        });
+    }
+}
+
+fn count_refused(world: &mut World, done: Result<(), CallError>) {
+    if let Err(error) = done {
+        tracing::debug!(%error, "a request was refused");
+        world.resource_mut::<Counters>().refused_operations += 1;
     }
 }
 

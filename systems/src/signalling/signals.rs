@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
     AckWait, AnswerRetransmit, Dialog, DialogOf, DialogState, Leg, LegOf, Queue, SentAck, Session, Settings, Signal,
-    Transaction, TransactionState, UnackedAnswer, mint_branch,
+    Transaction, TransactionState, UnackedAnswer, contain, mint_branch,
 };
 use ringworld_components::edge::{Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId};
@@ -19,14 +19,14 @@ pub(super) struct FreshInvite(pub Entity);
 
 pub(super) fn carry_out_signals(world: &mut World) {
     for signal in world.resource_mut::<Queue<Signal>>().take() {
-        match signal {
+        contain(world, "carry_out_signals", Some(signal.culprit()), |world| match signal {
             Signal::Respond { transaction, dialog, status, body, expects_answer } => {
                 send_response(world, transaction, dialog, status, body, expects_answer);
             }
             Signal::Invite { leg, body } => send_invite(world, leg, body),
             Signal::Cancel { leg } => send_cancel(world, leg),
             Signal::Bye { dialog } => send_bye(world, dialog),
-        }
+        });
     }
     for FreshInvite(transaction) in world.resource_mut::<Queue<FreshInvite>>().take() {
         let is_silent = world

@@ -5,16 +5,16 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     AckWait, AnswerRetransmit, CallEvent, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent,
-    TransactionKind, TransactionState, UnackedAnswer,
+    TransactionKind, TransactionState, UnackedAnswer, contain,
 };
 use ringworld_components::kernel::{StableId, TimerFired};
 
 pub(super) fn run_transaction_timers(world: &mut World) {
     for transaction in fired::<Retransmit>(world) {
-        retransmit(world, transaction);
+        contain(world, "run_transaction_timers", Some(transaction), |world| retransmit(world, transaction));
     }
     for transaction in fired::<Lifetime>(world) {
-        end(world, transaction);
+        contain(world, "run_transaction_timers", Some(transaction), |world| end(world, transaction));
     }
 }
 
@@ -54,13 +54,7 @@ fn end(world: &mut World, transaction: Entity) {
 
 pub(super) fn run_dialog_timers(world: &mut World) {
     for dialog in fired::<AnswerRetransmit>(world) {
-        let t2_ms = world.resource::<Settings>().sip.t2_ms;
-        let Some(mut answer) = world.get_mut::<UnackedAnswer>(dialog) else { continue };
-        answer.interval_ms = answer.interval_ms.saturating_mul(2).min(t2_ms);
-        let (interval_ms, bytes, target) = (answer.interval_ms, answer.bytes.clone(), answer.target);
-        start_timer::<AnswerRetransmit>(world, dialog, u64::from(interval_ms));
-        count(world, |counters| counters.retransmissions_sent += 1);
-        send(world, target, bytes, StableId(0));
+        contain(world, "run_dialog_timers", Some(dialog), |world| answer_again(world, dialog));
     }
     for dialog in fired::<AckWait>(world) {
         if let Ok(mut entity) = world.get_entity_mut(dialog)
@@ -70,6 +64,17 @@ pub(super) fn run_dialog_timers(world: &mut World) {
             world.resource_mut::<Queue<CallEvent>>().push(CallEvent::NeverAcked { dialog });
         }
     }
+}
+
+/// Section 13.3.1.4.
+fn answer_again(world: &mut World, dialog: Entity) {
+    let t2_ms = world.resource::<Settings>().sip.t2_ms;
+    let Some(mut answer) = world.get_mut::<UnackedAnswer>(dialog) else { return };
+    answer.interval_ms = answer.interval_ms.saturating_mul(2).min(t2_ms);
+    let (interval_ms, bytes, target) = (answer.interval_ms, answer.bytes.clone(), answer.target);
+    start_timer::<AnswerRetransmit>(world, dialog, u64::from(interval_ms));
+    count(world, |counters| counters.retransmissions_sent += 1);
+    send(world, target, bytes, StableId(0));
 }
 
 fn fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {
