@@ -198,3 +198,20 @@ fn another_codec_in_the_middle_of_a_call_is_spoken_from_then_on() {
     let heard = common::party::level(ringworld::components::audio::Law::Pcma, &[packets[9].1[100]; 160]);
     assert!((level - heard).abs() <= level.abs() / 16, "{level} {heard}");
 }
+
+#[test]
+fn a_peer_that_holds_and_says_nothing_has_not_vanished() {
+    let mut config = ringworld::engine::WorldConfig::default();
+    config.settings.timers.rtp_silence_s = 5;
+    let mut bench = Bench::with(config);
+    let mut party = Party::join(&mut bench, 1, "tone", 0);
+    let (hold, resume) = (party.caller.sdp("sendonly"), party.caller.sdp("sendrecv"));
+    party.reinvite(&mut bench, &hold);
+    bench.run_ms(60_000);
+    assert_eq!(bench.engine.census().sessions, 1, "he holds");
+    party.reinvite(&mut bench, &resume);
+    bench.run_ms(4_500);
+    assert_eq!(speak(&mut bench, &mut party, None).taken, 50, "he speaks again in time");
+    bench.run_ms(6_000);
+    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ")), "now he has vanished");
+}

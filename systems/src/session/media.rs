@@ -191,13 +191,14 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
             ear.concealer.reset();
         }
     }
-    let receives = negotiated.direction.receives();
+    // Who holds us need not send anything, though he may.
+    let expects = negotiated.direction == Direction::SendRecv;
     if let Some(mut stream) = entity.get_mut::<Stream>() {
         stream.negotiated = Some(negotiated);
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
     let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();
-    if receives && silence_s > 0 {
+    if expects && silence_s > 0 {
         wheel.start(stream, now.after(Duration::from_secs(u64::from(silence_s))).0);
     } else {
         wheel.cancel(stream);
