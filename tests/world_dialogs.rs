@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, Caller, header, status, tag};
+use common::{Bench, Caller, answer_to, header, status, tag};
 use ringworld::components::edge::{Command, Input, Operation, PlaceCall};
 use ringworld::components::kernel::StableId;
 
@@ -98,22 +98,6 @@ fn an_ack_without_the_answer_that_was_due_ends_the_call() {
     caller.learn(&answer);
     let sent = bench.exchange(&caller.ack());
     assert!(sent.iter().any(|text| text.starts_with("BYE ")), "{sent:?}");
-}
-
-/// What the peer answers to a request of the switch.
-fn answer_to(request: &str, status_line: &str, tag: &str, body: &str) -> String {
-    let take = |name: &str| header(request, name).unwrap_or_default().to_owned();
-    let to = if take("To").contains(";tag=") { take("To") } else { format!("{};tag={tag}", take("To")) };
-    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    format!(
-        "SIP/2.0 {status_line}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-         Contact: <sip:callee@10.0.0.2:5070>\r\n{content}Content-Length: {}\r\n\r\n{body}",
-        take("Via"),
-        take("From"),
-        take("Call-ID"),
-        take("CSeq"),
-        body.len()
-    )
 }
 
 fn place(bench: &mut Bench) -> String {

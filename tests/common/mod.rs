@@ -2,7 +2,10 @@
 //! shares no code with the engine.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use ringworld::components::edge::{Flow, Input, Output, Outputs, Transport};
+pub mod party;
+
+use ringworld::components::edge::{Command, Event, Flow, Input, Operation, Output, Outputs, Transport};
+use ringworld::components::kernel::StableId;
 use ringworld::components::wire::sip::{Limits, parse_datagram};
 use ringworld::engine::{Engine, WorldConfig};
 
@@ -82,6 +85,19 @@ impl Bench {
         self.sent[before..].iter().map(|(_, text)| text.clone()).collect()
     }
 
+    /// Carries out a command about the session that has changed last, in one tick, and returns what was sent in it.
+    pub fn command(&mut self, operation: impl Fn(StableId) -> Operation) -> Vec<String> {
+        let session = self.outputs.iter().rev().find_map(|output| match output {
+            Output::Event(Event::StateChanged { session, .. }) => Some(*session),
+            _ => None,
+        });
+        let operation = operation(session.expect("a session"));
+        let before = self.sent.len();
+        self.pending.push(Input::Command(Command { number: 9, operation }));
+        self.tick();
+        self.sent[before..].iter().map(|(_, text)| text.clone()).collect()
+    }
+
     /// The messages sent since the last call.
     pub fn take_sent(&mut self) -> Vec<String> {
         self.sent.drain(..).map(|(_, text)| text).collect()
@@ -97,6 +113,15 @@ impl Bench {
     pub fn assert_registered(&self) {
         assert_eq!(self.engine.unregistered(), Vec::new());
     }
+}
+
+/// The digits that were heard, in order.
+pub fn digits_heard(outputs: &[Output]) -> String {
+    let digit = |output: &Output| match output {
+        Output::Event(Event::Digit { digit, .. }) => Some(*digit),
+        _ => None,
+    };
+    outputs.iter().filter_map(digit).collect()
 }
 
 pub fn sip_input(text: &str, from: &str) -> Input {
@@ -127,6 +152,22 @@ pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// The tag of a From or To value.
 pub fn tag(value: &str) -> Option<&str> {
     value.split(";tag=").nth(1).map(|rest| rest.split(';').next().unwrap_or(rest))
+}
+
+/// What the peer answers to a request of the switch.
+pub fn answer_to(request: &str, status_line: &str, tag: &str, body: &str) -> String {
+    let take = |name: &str| header(request, name).unwrap_or_default().to_owned();
+    let to = if take("To").contains(";tag=") { take("To") } else { format!("{};tag={tag}", take("To")) };
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "SIP/2.0 {status_line}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:callee@10.0.0.2:5070>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+        take("Via"),
+        take("From"),
+        take("Call-ID"),
+        take("CSeq"),
+        body.len()
+    )
 }
 
 /// A call as its caller sees it: identifiers, and the messages written out of them.

@@ -40,8 +40,12 @@ pub enum CallErrorCause {
     PortsExhausted,
     /// There is no codec in common, or the session description can't be used.
     Negotiation(String),
-    /// A room has no place left, or there are too many rooms.
+    /// A room has no place left.
     RoomLimit,
+    /// There are as many rooms as there may be.
+    RoomsExhausted,
+    /// Digits can't be sent.
+    Digits(&'static str),
     /// The service's name is not known.
     NoSuchService(String),
     /// The call ended.
@@ -67,12 +71,13 @@ impl CallError {
     /// The SIP status that tells the peer.
     pub fn status(&self) -> u16 {
         match &self.cause {
-            CallErrorCause::PortsExhausted => 503,
+            CallErrorCause::PortsExhausted | CallErrorCause::RoomsExhausted => 503,
             CallErrorCause::Negotiation(_) => 488,
             CallErrorCause::RoomLimit => 486,
             CallErrorCause::NoSuchService(_) => 404,
             CallErrorCause::IllegalOperation(_)
             | CallErrorCause::IllegalTransition(_)
+            | CallErrorCause::Digits(_)
             | CallErrorCause::Ended(_)
             | CallErrorCause::Panicked(_) => 500,
         }
@@ -86,7 +91,9 @@ impl CallError {
             }
             CallErrorCause::PortsExhausted => "widen rtp_ports or end calls",
             CallErrorCause::Negotiation(_) => "offer PCMU or PCMA",
-            CallErrorCause::RoomLimit => "raise limits.participants or limits.rooms",
+            CallErrorCause::RoomLimit => "raise limits.participants",
+            CallErrorCause::RoomsExhausted => "raise limits.rooms",
+            CallErrorCause::Digits(_) => "send at most 64 of 0-9 * # A-D, to a peer that takes telephone-events",
             CallErrorCause::NoSuchService(_) => "use a built-in service's name",
             CallErrorCause::Ended(_) => "nothing: the call is over",
             CallErrorCause::Panicked(_) => "report it with a recording: the call is ended, the switch goes on",
@@ -102,6 +109,8 @@ impl fmt::Display for CallErrorCause {
             Self::PortsExhausted => f.write_str("no RTP port pair is free"),
             Self::Negotiation(why) => write!(f, "no session description was agreed: {why}"),
             Self::RoomLimit => f.write_str("the room has no place left"),
+            Self::RoomsExhausted => f.write_str("there is no place for another room"),
+            Self::Digits(why) => write!(f, "the digits can't be sent: {why}"),
             Self::NoSuchService(name) => write!(f, "there is no service {name:?}"),
             Self::Ended(cause) => write!(f, "it ended: {}", cause.as_str()),
             Self::Panicked(system) => write!(f, "the system {system} panicked"),

@@ -46,7 +46,9 @@ fn refusal(error: CallError) -> Refusal {
         CallErrorCause::IllegalOperation(operation) => {
             Refusal::IllegalState { state: error.context.state.to_string(), operation: operation.to_string() }
         }
-        CallErrorCause::PortsExhausted | CallErrorCause::RoomLimit => Refusal::Limit(error.to_string()),
+        CallErrorCause::PortsExhausted | CallErrorCause::RoomLimit | CallErrorCause::RoomsExhausted => {
+            Refusal::Limit(error.to_string())
+        }
         _ => Refusal::Invalid(error.to_string()),
     }
 }

@@ -1,15 +1,17 @@
 //! The requests of behaviours are carried out.
 
-use super::state::{allow, leg_of, stream_of};
+use super::state::{allow, error, leg_of, stream_of};
 use super::{answer, ending, hold, media};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventSender;
 use ringworld_components::call::{
-    Announce, CallAction, CallError, CallRequest, Counters, EndCause, InviteAim, SessionOperation, contain,
+    Announce, CallAction, CallError, CallErrorCause, CallRequest, Counters, EndCause, InviteAim, SessionOperation,
+    contain,
 };
 use ringworld_components::kernel::StableId;
-use ringworld_components::media::Playing;
+use ringworld_components::media::{Playing, Stream};
+use ringworld_components::wire::telephone_event;
 
 /// How long the signal of an [`Announce`] lasts, in frames of 20 ms.
 const CLIP_FRAMES: u16 = 40;
@@ -37,8 +39,16 @@ pub(super) fn carry_out_requests(world: &mut World) {
 fn count_refused(world: &mut World, done: Result<(), CallError>) {
     if let Err(error) = done {
         tracing::debug!(%error, "a request was refused");
-        world.resource_mut::<Counters>().refused_operations += 1;
+        if is_illegal(&error.cause) {
+            world.resource_mut::<Counters>().refused_operations += 1;
+        }
     }
+}
+
+/// Whether the request was wrong. Else it was right, and the call could not be taken: its caller has been told why.
+fn is_illegal(cause: &CallErrorCause) -> bool {
+    use CallErrorCause::{Negotiation, PortsExhausted, RoomLimit, RoomsExhausted};
+    !matches!(cause, Negotiation(_) | PortsExhausted | RoomLimit | RoomsExhausted)
 }
 
 /// Carries one request out, or refuses it and changes nothing.
@@ -58,18 +68,23 @@ pub(super) fn carry_out(world: &mut World, session: Entity, action: &CallAction)
     }
 }
 
+/// Queues all of the digits or, if they can't all be sent, none.
 fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), CallError> {
     allow(world, session, SessionOperation::SendDtmf)?;
-    let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) else { return Ok(()) };
+    let stream = leg_of(world, session).and_then(|leg| stream_of(world, leg));
+    let refused = |world: &World, why| Err(error(world, session, CallErrorCause::Digits(why)));
+    let Some(events) = digits.chars().map(telephone_event::event_of).collect::<Option<Vec<u8>>>() else {
+        return refused(world, "one of them is no digit");
+    };
+    let agreed = stream.and_then(|stream| world.get::<Stream>(stream)).and_then(|stream| stream.negotiated.as_ref());
+    let (Some(stream), Some(_)) = (stream, agreed.and_then(|agreed| agreed.dtmf_payload_type)) else {
+        return refused(world, "no telephone-events were agreed on");
+    };
     let mut playing = world.get::<Playing>(stream).cloned().unwrap_or_default();
     let sender = playing.digits.get_or_insert_with(|| Box::new(EventSender::default()));
-    for digit in digits.chars() {
-        let queued =
-            ringworld_components::wire::telephone_event::event_of(digit).is_some_and(|event| sender.queue(event));
-        if !queued {
-            world.resource_mut::<Counters>().hit_limit("digits to send");
-            break;
-        }
+    if !events.into_iter().all(|event| sender.queue(event)) {
+        world.resource_mut::<Counters>().hit_limit("digits to send");
+        return refused(world, "too many would wait");
     }
     media::play(world, stream, playing);
     Ok(())

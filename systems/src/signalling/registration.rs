@@ -7,13 +7,17 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{Binding, Registrations, Settings};
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::Now;
-use ringworld_components::wire::sip::Request;
+use ringworld_components::wire::sip::{Request, Scheme};
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
     if !is_near(flow.remote.ip()) {
         return refuse(world, transaction, 403);
+    }
+    if request.head.to.uri.scheme() == Scheme::Other {
+        // Section 10.3, step 5: no address of ours.
+        return refuse(world, transaction, 404);
     }
     let address = address_of_record(request);
     let now = *world.resource::<Now>();
@@ -77,11 +81,10 @@ fn address_of_record(request: &Request) -> String {
 
 /// The `expires` parameter of Contact, else the Expires header field.
 fn expires_of(request: &Request) -> Option<u32> {
-    let contact = request.head.header("Contact")?;
-    let text = String::from_utf8_lossy(&contact).to_ascii_lowercase();
-    let parameter = text.rsplit_once(";expires=").map(|(_, rest)| rest);
-    let digits = parameter.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
-    digits.and_then(|digits| digits.parse().ok()).or_else(|| request.head.expires())
+    let parameter = request.head.contact.as_ref().and_then(|contact| contact.param("expires"));
+    let seconds =
+        parameter.and_then(|value| std::str::from_utf8(&value).ok().and_then(|text| text.trim().parse().ok()));
+    seconds.or_else(|| request.head.expires())
 }
 
 fn is_near(peer: IpAddr) -> bool {
