@@ -200,4 +200,9 @@ pub enum Signal {
         /// The dialog.
         dialog: Entity,
     },
+    /// Nothing: the call is over, and nobody waits for the final response to this INVITE of ours any more.
+    Abandon {
+        /// Its transaction.
+        invite: Entity,
+    },
 }

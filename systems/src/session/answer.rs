@@ -73,10 +73,13 @@ fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::
     world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
 }
 
-/// Starts a deadline of the session; none if it is 0 seconds.
+/// Starts a deadline of the session, in place of the one before; none if it is 0 seconds.
+    let deadline = world.resource::<Now>().after(Duration::from_secs(u64::from(seconds)));
+    let mut wheel = world.resource_mut::<TimerWheel<T>>();
 pub(super) fn start_deadline<T: Send + Sync + 'static>(world: &mut World, session: Entity, seconds: u32) {
     if seconds > 0 {
-        let deadline = world.resource::<Now>().after(Duration::from_secs(u64::from(seconds)));
-        world.resource_mut::<TimerWheel<T>>().start(session, deadline.0);
+        wheel.start(session, deadline.0);
+    } else {
+        wheel.cancel(session);
     }
 }

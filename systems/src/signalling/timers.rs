@@ -36,12 +36,12 @@ fn retransmit(world: &mut World, transaction: Entity) {
     send_again(world, transaction);
 }
 
-/// Timers B, F and H: give up. D, I, J, K, L and M: it has lingered long enough.
+/// Timers B, F and H, and that of a cancelled INVITE: give up. D, I, J, K, L and M: it has lingered long enough.
 fn end(world: &mut World, transaction: Entity) {
     let Some(state) = world.get::<Transaction>(transaction) else { return };
     let gave_up = matches!(
         (state.kind, state.state),
-        (TransactionKind::InviteClient, TransactionState::Calling)
+        (TransactionKind::InviteClient, TransactionState::Calling | TransactionState::Proceeding)
             | (TransactionKind::Client, TransactionState::Trying | TransactionState::Proceeding)
     );
     if gave_up {
