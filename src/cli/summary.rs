@@ -28,9 +28,8 @@ pub(super) fn text(summary: &Summary) -> String {
     rows.push(row("packet buffers free / allocated", [summary.pool_free, summary.pool_misses]));
     text.push_str(&columns(&rows));
     text.push_str(&inventory(summary));
-    if let Some(recording) = &summary.recording {
-        text.push_str(&recorded(recording));
-    }
+    text.extend(summary.recordings.iter().map(recorded));
+    text.extend(summary.defects.iter().map(|defect| format!("a defect of ringworld, please report it: {defect}\n")));
     text
 }
 

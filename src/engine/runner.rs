@@ -118,10 +118,8 @@ impl Runner {
             }
         }
         self.publish(&pacer);
-        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
-        if let Some(recorder) = self.recorder.take() {
-            self.summary.recording = Some(recorder.finish(&self.engine));
-        }
+        self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.finish(&self.engine)));
         self.summary
     }
 

@@ -36,10 +36,10 @@ pub struct Summary {
     pub ticks_skipped: u64,
     /// Events that slow subscribers lost.
     pub events_lost: u64,
-    /// Components and resources that broke the rule of the registry; a defect if there are any.
-    pub unregistered: Vec<String>,
-    /// What was recorded.
-    pub recording: Option<RecordingSummary>,
+    /// Defects: components and resources that broke the rule of the registry, and worlds that panicked.
+    pub defects: Vec<String>,
+    /// What each world recorded.
+    pub recordings: Vec<RecordingSummary>,
 }
 
 /// Percentiles of the time that a tick took, in microseconds.
@@ -77,15 +77,13 @@ impl Summary {
         self.ticks_late += other.ticks_late;
         self.ticks_skipped += other.ticks_skipped;
         self.events_lost += other.events_lost;
-        self.unregistered.extend_from_slice(&other.unregistered);
+        self.defects.extend_from_slice(&other.defects);
+        self.recordings.extend_from_slice(&other.recordings);
         let (mine, theirs) = (&mut self.tick_time, &other.tick_time);
         mine.ticks = mine.ticks.max(theirs.ticks);
         mine.p50_us = mine.p50_us.max(theirs.p50_us);
         mine.p99_us = mine.p99_us.max(theirs.p99_us);
         mine.max_us = mine.max_us.max(theirs.max_us);
-        if self.recording.is_none() {
-            self.recording = other.recording.clone();
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long [`Switch::command`] waits for a world's answer.
 const REPLY_PATIENCE: Duration = Duration::from_secs(5);
@@ -192,13 +192,15 @@ impl Switch {
             running.shared.stop();
         }
         for running in self.worlds {
-            if let Ok(summary) = running.thread.join() {
-                total.add(&summary);
+            match running.thread.join() {
+                Ok(summary) => total.add(&summary),
+                Err(panic) => total.defects.push(format!("a world panicked: {}", message_of(panic.as_ref()))),
             }
         }
         total.network = self.net.counters().snapshot();
         self.net.stop();
         total
+        debug_assert_eq!(total.defects, [""; 0], "see the world's own message above");
     }
 }
 
@@ -237,6 +239,18 @@ fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::pa
 }
 
 fn random_secret() -> Result<[u8; 32], StartError> {
+/// The time of day, for a world that begins now.
+pub(super) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a thread said when it panicked.
+fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
+}
+
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|error| StartError::System(std::io::Error::other(error)))?;
     Ok(secret)

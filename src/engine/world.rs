@@ -231,3 +231,14 @@ impl Engine {
         &mut self.app
     }
 }
+
+/// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded
+/// nor declared not to be, and scratch that is not empty, is a defect.
+#[cfg(debug_assertions)]
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.unregistered(), [], "a world held what it must not");
+        }
+    }
+}

@@ -38,7 +38,6 @@ pub(super) struct ResourceEntry {
 }
 
 struct Exempt {
-    id: ComponentId,
     name: String,
     is_empty: fn(&World) -> bool,
 }
@@ -93,10 +92,13 @@ impl Registry {
                 }
             }
         }
-        for exempt in self.exempt.iter().filter(|exempt| self.known.contains(&exempt.id)) {
+        for exempt in &self.exempt {
             if !(exempt.is_empty)(world) {
                 found.push(Unregistered::NotEmpty(exempt.name.clone()));
             }
+        }
+        if let Some(checks) = world.get_resource::<ScratchChecks>() {
+            found.extend(checks.not_empty(world).map(|name| Unregistered::NotEmpty(name.to_owned())));
         }
         found.dedup();
         found
@@ -177,7 +179,7 @@ impl RecordApp for App {
         self.world_mut()
             .resource_mut::<ScratchChecks>()
             .0
-            .push(Box::new(move |world| world.get_resource::<R>().is_none_or(is_empty)));
+            .push((std::any::type_name::<R>(), Box::new(move |world| world.get_resource::<R>().is_none_or(is_empty))));
         exempt::<R>(self, |_| true)
     }
 
@@ -195,13 +197,14 @@ impl RecordApp for App {
 
 /// The emptiness checks of scratch resources; closures, so they can't stand in [`Exempt`].
 #[derive(Resource, Default)]
-pub(super) struct ScratchChecks(Vec<Check>);
+pub(super) struct ScratchChecks(Vec<(&'static str, Check)>);
 
 type Check = Box<dyn Fn(&World) -> bool + Send + Sync>;
 
 impl ScratchChecks {
-    pub(super) fn all_empty(&self, world: &World) -> bool {
-        self.0.iter().all(|check| check(world))
+    /// The scratch resources that hold something.
+    pub(super) fn not_empty(&self, world: &World) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|(_, is_empty)| !is_empty(world)).map(|(name, _)| *name)
     }
 }
 
@@ -210,7 +213,7 @@ fn exempt<R: Resource>(app: &mut App, is_empty: fn(&World) -> bool) -> &mut App 
     let name = std::any::type_name::<R>().to_owned();
     let mut registry = app.world_mut().resource_mut::<Registry>();
     registry.knows(id);
-    registry.exempt.push(Exempt { id, name, is_empty });
+    registry.exempt.push(Exempt { name, is_empty });
     app
 }
 
