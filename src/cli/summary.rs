@@ -72,6 +72,9 @@ fn inventory(summary: &Summary) -> String {
     text.push_str(&line("rooms", |census| census.rooms));
     text.push_str(&line("timers", |census| census.timers));
     text.push_str(&line("port pairs", |census| census.ports));
+    let buffers = &summary.buffers;
+    let (start, peak, end) = (buffers.start, buffers.peak, buffers.end);
+    text.push_str(&format!("{:<14}{start:>10}{peak:>10}{end:>10}\n", "pool buffers"));
     text
 }
 

@@ -101,6 +101,7 @@ impl Runner {
             self.edge.publish_deadline(pacer.next_deadline_ns());
             let due = pacer.wait();
             self.edge.publish_deadline(pacer.next_deadline_ns());
+        self.summary.buffers.start = self.edge.buffers_in_use();
             let began = Instant::now();
             self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
             owed += u64::from(due.ticks) + due.skipped;
@@ -176,3 +177,4 @@ impl Runner {
         *lock(&self.shared.status) = self.summary.clone();
     }
 }
+        self.summary.buffers.observe(self.edge.buffers_in_use());

@@ -24,6 +24,8 @@ pub struct Summary {
     pub peak: Census,
     /// What there was at the end.
     pub end: Census,
+    /// Packet buffers of the process that held a packet.
+    pub buffers: Levels,
     /// Free packet buffers of the world's share, at the end.
     pub pool_free: u64,
     /// How often the world had to allocate a packet buffer.
@@ -55,6 +57,25 @@ pub struct TickPercentiles {
     pub max_us: u64,
 }
 
+/// How many of something there were at the start, at the peak (looked at five times a second) and at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Levels {
+    /// At the start.
+    pub start: u64,
+    /// The most.
+    pub peak: u64,
+    /// At the end.
+    pub end: u64,
+}
+
+impl Levels {
+    /// Takes the level of this moment.
+    pub(super) fn observe(&mut self, now: u64) {
+        self.peak = self.peak.max(now);
+        self.end = now;
+    }
+}
+
 impl Summary {
     /// Takes the figures of this moment.
     pub(super) fn observe(&mut self, census: Census, signalling: &Counters, media: &MediaCounters, times: &TickTimes) {
@@ -72,6 +93,10 @@ impl Summary {
         self.start = self.start.sum(&other.start);
         self.peak = self.peak.sum(&other.peak);
         self.end = self.end.sum(&other.end);
+        // Of the whole process: all worlds saw the same.
+        self.buffers.start = self.buffers.start.max(other.buffers.start);
+        self.buffers.peak = self.buffers.peak.max(other.buffers.peak);
+        self.buffers.end = self.buffers.end.max(other.buffers.end);
         self.pool_free += other.pool_free;
         self.pool_misses += other.pool_misses;
         self.ticks_late += other.ticks_late;
