@@ -1,15 +1,16 @@
 //! The requests of behaviours are carried out.
 
-use super::state::{allow, leg_of, stream_of};
+use super::state::{allow, error, leg_of, stream_of};
 use super::{answer, ending, hold, media};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventSender;
 use ringworld_components::call::{
-    Announce, CallAction, CallError, CallRequest, Counters, EndCause, InviteAim, SessionOperation,
+    Announce, CallAction, CallError, CallErrorCause, CallRequest, Counters, EndCause, InviteAim, SessionOperation,
 };
 use ringworld_components::kernel::StableId;
-use ringworld_components::media::Playing;
+use ringworld_components::media::{Playing, Stream};
+use ringworld_components::wire::telephone_event::event_of;
 
 /// How long the signal of an [`Announce`] lasts, in frames of 20 ms.
 const CLIP_FRAMES: u16 = 40;
@@ -53,18 +54,27 @@ pub(super) fn carry_out(world: &mut World, session: Entity, action: &CallAction)
 
 fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), CallError> {
     allow(world, session, SessionOperation::SendDtmf)?;
-    let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) else { return Ok(()) };
+    let stream = leg_of(world, session).and_then(|leg| stream_of(world, leg));
+    let takes_digits = |stream: &Stream| stream.negotiated.as_ref().is_some_and(|it| it.dtmf_payload_type.is_some());
+    let Some(stream) = stream.filter(|&stream| world.get::<Stream>(stream).is_some_and(takes_digits)) else {
+        return Err(error(world, session, CallErrorCause::NoDigits));
+    };
     let mut playing = world.get::<Playing>(stream).cloned().unwrap_or_default();
     let sender = playing.digits.get_or_insert_with(|| Box::new(EventSender::default()));
     for digit in digits.chars() {
-        let queued =
-            ringworld_components::wire::telephone_event::event_of(digit).is_some_and(|event| sender.queue(event));
-        if !queued {
-            world.resource_mut::<Counters>().hit_limit("digits to send");
-            break;
+        let Some(event) = event_of(digit) else {
+            let what = format!("{digit:?} is no digit; digits are 0-9 * # A-D");
+            return Err(error(world, session, CallErrorCause::Invalid(what)));
+        };
+        if !sender.queue(event) {
+            let limit = "digits to send";
+            world.resource_mut::<Counters>().hit_limit(limit);
+            return Err(error(world, session, CallErrorCause::Limit(limit.to_owned())));
         }
     }
-    media::play(world, stream, playing);
+    if !digits.is_empty() {
+        media::play(world, stream, playing);
+    }
     Ok(())
 }
 
