@@ -3,7 +3,7 @@
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleBuildSettings, Schedules};
-use ringworld::components::call::CallRequest;
+use ringworld::components::call::{CallRequest, Glare, InviteAim};
 use ringworld::components::edge::{Input, Inputs};
 use ringworld::components::kernel::{Phase, RecordApp, Tick};
 use ringworld::engine::Engine;
@@ -66,6 +66,10 @@ fn what_is_not_registered_is_named() {
     assert!(found.contains("Unknown") && found.contains("Cellar"), "{found}");
     let found = found_after(|world| world.resource_mut::<Inputs>().0.push(Input::PortOpened(2)));
     assert!(found.contains("NotEmpty") && found.contains("Inputs"), "{found}");
+    let found = found_after(|world| {
+        world.spawn(Glare { aim: InviteAim::Hold });
+    });
+    assert!(found.contains("Nameless") && found.contains("call.glare"), "{found}");
     let late = |world: &mut World| {
         let session = world.spawn_empty().id();
         world.resource_mut::<Messages<CallRequest>>().write(CallRequest::hang_up(session));

@@ -1,5 +1,6 @@
 //! What the world is made of: everything that is recorded, and everything that is declared not to be.
 
+use super::StableId;
 use super::snapshot::Parts;
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
 use bevy_app::App;
@@ -21,6 +22,7 @@ pub enum Channel {
 }
 
 pub(super) struct ComponentEntry {
+    id: ComponentId,
     pub name: &'static str,
     pub channel: Channel,
     pub shape: u64,
@@ -58,6 +60,8 @@ pub enum Unregistered {
     Unknown(String),
     /// It was declared scratch but is not empty at the end of a tick.
     NotEmpty(String),
+    /// It is recorded, but on an entity without a stable id: no digest and no snapshot holds it.
+    Nameless(String),
 }
 
 impl Registry {
@@ -80,10 +84,16 @@ impl Registry {
         names
     }
 
-    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived.
+    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived, and
+    /// every recorded one that nothing finds because its entity has no stable id.
     pub fn unregistered(&self, world: &World) -> Vec<Unregistered> {
         let mut found = Vec::new();
+        let stable_id = world.component_id::<StableId>();
         for archetype in world.archetypes().iter().filter(|archetype| !archetype.is_empty()) {
+            if stable_id.is_none_or(|id| !archetype.contains(id)) {
+                let nameless = self.components.iter().filter(|entry| archetype.contains(entry.id));
+                found.extend(nameless.map(|entry| Unregistered::Nameless(entry.name.to_owned())));
+            }
             for &id in archetype.components() {
                 if !self.known.contains(&id) {
                     let name =
@@ -227,6 +237,7 @@ fn record_component<'a, C: Component + Record + Debug>(
     registry.insist_on_new_name(name);
     registry.knows(id);
     registry.components.push(ComponentEntry {
+        id,
         name,
         channel,
         shape: xxh3_64(Shape::of::<C>().as_bytes()),
