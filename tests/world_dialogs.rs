@@ -157,6 +157,22 @@ fn of_two_forks_that_answer_the_second_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn forks_that_only_rang_are_forgotten_64_t1_after_the_answer() {
+    let mut bench = Bench::new();
+    let invite = place(&mut bench);
+    for tag in ["t1", "t2", "t3"] {
+        bench.exchange(&answer_to(&invite, "180 Ringing", tag, ""));
+    }
+    bench.exchange(&answer_to(&invite, "200 OK", "t2", &sdp()));
+    bench.run_ms(31_900);
+    assert_eq!((bench.engine.census().sessions, bench.engine.census().dialogs), (1, 3));
+    bench.run_ms(200);
+    assert_eq!((bench.engine.census().sessions, bench.engine.census().dialogs), (1, 1));
+    command(&mut bench, |session| Operation::HangUp { session });
+    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ") && text.contains("tag=t2")));
+}
+
+#[test]
 fn a_cancel_waits_for_a_provisional_response() {
     let mut bench = Bench::new();
     let invite = place(&mut bench);
