@@ -60,9 +60,9 @@ fn a_thousand_real_calls_replay_to_the_same_digests() {
     let summary = record(&path);
     assert_eq!(summary.signalling.calls_in, 1_000, "{summary:#?}");
     assert!(summary.media.frames_mixed > 1_000, "{:?}", summary.media);
-    assert_eq!(summary.unregistered, Vec::<String>::new());
-    let recording = summary.recording.expect("a recording");
-    assert_eq!((recording.truncated_at, recording.failed), (None, None));
+    assert_eq!(summary.defects, Vec::<String>::new());
+    let recording = summary.recordings.first().expect("a recording");
+    assert_eq!((recording.truncated_at, recording.failed.as_ref()), (None, None));
 
     replay(&path, ReplayOptions::default(), None);
     replay(&path, ReplayOptions { executor: Executor::MultiThreaded, ..Default::default() }, None);

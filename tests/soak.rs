@@ -41,6 +41,7 @@ fn after_twenty_thousand_calls_the_summary_is_back_at_its_start() {
     let summary = switch.stop();
     assert!(summary.peak.transactions > 10_000 && summary.peak.rooms > 8 && summary.peak.ports > 20, "{summary:#?}");
     assert_eq!(summary.end, summary.start, "{summary:#?}");
+    assert_eq!(summary.buffers.end, summary.buffers.start, "packet buffers in use: {:?}", summary.buffers);
     assert_eq!(summary.signalling.outcomes.values().sum::<u64>(), summary.signalling.calls_in, "{summary:#?}");
-    assert_eq!(summary.unregistered, Vec::<String>::new());
+    assert_eq!(summary.defects, Vec::<String>::new());
 }

@@ -2,12 +2,13 @@
 
 mod common;
 
+use bevy_ecs::observer::Observer;
 use bevy_ecs::prelude::*;
 use common::{Bench, Caller, status};
 use ringworld::components::call::{LegOf, Session, StreamOf};
 use ringworld::components::edge::Output;
 use ringworld::components::edge::{Command, Event, Input, Operation};
-use ringworld::components::kernel::StableIds;
+use ringworld::components::kernel::{RecordApp, StableIds};
 use ringworld::engine::{Engine, WorldConfig};
 
 /// A defect of a plugin: it panics when a call to `bomb` gets its stream.
@@ -25,6 +26,7 @@ fn explode_at_once(added: On<Add<Session>>, sessions: Query<&Session>) {
 
 fn bench() -> Bench {
     let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
+        app.derived::<Observer>();
         app.world_mut().add_observer(explode);
         app.world_mut().add_observer(explode_at_once);
     });

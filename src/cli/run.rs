@@ -83,9 +83,10 @@ pub fn run(args: RunArgs) -> ExitCode {
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
-    match &args.summary {
-        Some(path) => write_summary(path, &ended),
-        None => ExitCode::SUCCESS,
+    let written = args.summary.as_deref().map_or(ExitCode::SUCCESS, |path| write_summary(path, &ended));
+    match ended.defects.first() {
+        Some(defect) => fail(FAILED, defect),
+        None => written,
     }
 }
 

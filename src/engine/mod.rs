@@ -12,6 +12,6 @@ mod world;
 
 pub use chain::{Chain, ChainDigest};
 pub use route::world_of_message;
-pub use summary::{Summary, TickPercentiles};
+pub use summary::{Levels, Summary, TickPercentiles};
 pub use switch::{Extend, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

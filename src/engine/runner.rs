@@ -2,12 +2,13 @@
 
 use super::Engine;
 use super::summary::{Summary, TickTimes};
+use super::switch::unix_ms;
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crossbeam::channel::{Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
-use ringworld_components::edge::{Event, Input, Output, Reply};
-use ringworld_components::kernel::{Now, TICK};
+use ringworld_components::edge::{Command, Event, Input, Operation, Output, Reply};
+use ringworld_components::kernel::{Now, TICK, WallTime};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,9 @@ const QUIET_TICKS_MAX: u64 = 40;
 
 /// Ticks between two updates of the published status: a fifth of a second.
 const STATUS_TICKS: u64 = 40;
+
+/// How far the world's time of day may be from that of the machine before it is told.
+const ANCHOR_MS_MAX: u64 = 1_000;
 
 /// What the thread of a world shares with those who hold the switch.
 #[derive(Default)]
@@ -97,6 +101,7 @@ impl Runner {
         let mut inputs = Vec::new();
         let (mut owed, mut published, mut next_due) = (0u64, 0u64, Now(0));
         self.summary.start = self.engine.census();
+        self.summary.buffers.start = self.edge.buffers_in_use();
         while !self.shared.stopping.load(Ordering::Acquire) {
             self.edge.publish_deadline(pacer.next_deadline_ns());
             let due = pacer.wait();
@@ -115,13 +120,12 @@ impl Runner {
             if self.engine.now().0 >= published + STATUS_TICKS {
                 published = self.engine.now().0;
                 self.publish(&pacer);
+                inputs.extend(self.anchor_again());
             }
         }
         self.publish(&pacer);
-        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
-        if let Some(recorder) = self.recorder.take() {
-            self.summary.recording = Some(recorder.finish(&self.engine));
-        }
+        self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.finish(&self.engine)));
         self.summary
     }
 
@@ -162,6 +166,15 @@ impl Runner {
         });
     }
 
+    /// The ticks count monotonic time, the clocks of people are set now and then, and a machine may have slept: what the
+    /// world then needs to be told.
+    fn anchor_again(&self) -> Option<Input> {
+        let time = WallTime(unix_ms());
+        let parted = time.0.abs_diff(self.engine.time().0) > ANCHOR_MS_MAX;
+        let operation = Operation::Reanchor { time };
+        parted.then_some(Input::Command(Command { number: 0, operation }))
+    }
+
     fn reply(&self, reply: &Reply) {
         if let Some(tell) = lock(&self.shared.replies).remove(&reply.number) {
             let _ = tell.try_send(reply.clone());
@@ -173,6 +186,7 @@ impl Runner {
         self.summary.observe(census, self.engine.counters(), self.engine.media_counters(), &self.times);
         self.summary.ticks_late = pacer.late();
         self.summary.ticks_skipped = pacer.skipped();
+        self.summary.buffers.observe(self.edge.buffers_in_use());
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
         *lock(&self.shared.status) = self.summary.clone();

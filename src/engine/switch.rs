@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long [`Switch::command`] waits for a world's answer.
 const REPLY_PATIENCE: Duration = Duration::from_secs(5);
@@ -86,6 +86,7 @@ impl Switch {
                 world: index as u8,
                 epoch: 0,
                 pool_share: config.network.packet_buffers as usize,
+                began_unix_ms: unix_ms(),
             };
             let recorder = match recording_path(config, index, count) {
                 Some(path) => Some(Recorder::create(&path, &world, &config.record).map_err(StartError::Record)?),
@@ -128,18 +129,18 @@ impl Switch {
 
     /// Asks a world to do something and waits for its answer, some milliseconds usually.
     pub fn command(&self, world: usize, operation: Operation) -> Result<StableId, Refusal> {
-        let running = self.worlds.get(world).ok_or(Refusal::NoSuchSession)?;
+        let running = self.worlds.get(world).ok_or(Refusal::NotTaken("there is no such world"))?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = bounded(1);
         running.shared.expect(number, tell);
         if let Err(error) = running.commands.try_send(Command { number, operation }) {
             running.shared.forget(number);
-            let what = if matches!(error, TrySendError::Full(_)) { "waiting commands" } else { "worlds" };
-            return Err(Refusal::Limit(what.to_owned()));
+            let is_full = matches!(error, TrySendError::Full(_));
+            return Err(Refusal::NotTaken(if is_full { "too many are waiting" } else { "the world has stopped" }));
         }
         let reply: Result<Reply, _> = told.recv_timeout(REPLY_PATIENCE);
         running.shared.forget(number);
-        reply.map_err(|_| Refusal::Limit("the time to answer a command".to_owned()))?.result
+        reply.map_err(|_| Refusal::NoAnswer)?.result.map_err(Refusal::World)
     }
 
     /// Asks the world that a session lives in.
@@ -192,12 +193,14 @@ impl Switch {
             running.shared.stop();
         }
         for running in self.worlds {
-            if let Ok(summary) = running.thread.join() {
-                total.add(&summary);
+            match running.thread.join() {
+                Ok(summary) => total.add(&summary),
+                Err(panic) => total.defects.push(format!("a world panicked: {}", message_of(panic.as_ref()))),
             }
         }
         total.network = self.net.counters().snapshot();
         self.net.stop();
+        debug_assert_eq!(total.defects, [""; 0], "see the world's own message above");
         total
     }
 }
@@ -234,6 +237,18 @@ fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::pa
     let mut name = file.clone().into_os_string();
     name.push(format!(".{index}"));
     Some(name.into())
+}
+
+/// The time of day, for a world that begins now.
+pub(super) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a thread said when it panicked.
+fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
 }
 
 fn random_secret() -> Result<[u8; 32], StartError> {

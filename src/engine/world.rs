@@ -6,7 +6,8 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{Counters, DialogTable, Living, Settings, TransactionTable};
 use ringworld_components::edge::{Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
-    self, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, TimerCounts, Unregistered,
+    self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, TimerCounts, Unregistered,
+    WallTime,
 };
 use ringworld_components::media::{MediaCounters, PortPool, RoomTable, StreamTable};
 use ringworld_systems::callengine::CallEnginePlugin;
@@ -30,11 +31,13 @@ pub struct WorldConfig {
     pub epoch: u16,
     /// How many packet buffers it keeps.
     pub pool_share: usize,
+    /// The time of day at tick 0, in milliseconds since 1970 (UTC).
+    pub began_unix_ms: u64,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { settings: Settings::default(), secret: [0; 32], world: 0, epoch: 0, pool_share: 4096 }
+        Self { settings: Settings::default(), secret: [0; 32], world: 0, epoch: 0, pool_share: 4096, began_unix_ms: 0 }
     }
 }
 
@@ -108,9 +111,9 @@ impl Engine {
     /// A world with the stock plugins and those that `extend` adds.
     pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut App)) -> Self {
         let mut app = App::empty();
-        let secret = Secret(config.secret);
+        let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
         app.add_plugins((
-            KernelPlugin { secret, world: config.world, epoch: config.epoch },
+            KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
@@ -191,6 +194,11 @@ impl Engine {
         *self.world().resource::<Now>()
     }
 
+    /// The time of day, by the anchor and the ticks since.
+    pub fn time(&self) -> WallTime {
+        self.world().resource::<Anchor>().time_of(self.now())
+    }
+
     /// What is in the world.
     pub fn census(&self) -> Census {
         let world = self.world();
@@ -229,5 +237,16 @@ impl Engine {
     /// The application, to build upon and to test.
     pub fn app_mut(&mut self) -> &mut App {
         &mut self.app
+    }
+}
+
+/// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded
+/// nor declared not to be, and scratch that is not empty, is a defect.
+#[cfg(debug_assertions)]
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.unregistered(), [], "a world held what it must not");
+        }
     }
 }

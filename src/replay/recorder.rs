@@ -15,7 +15,6 @@ use ringworld_components::record::{Encoder, Record};
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ticks between two digests of the whole world.
 const CHECKPOINT_TICKS: u64 = 2_000;
@@ -78,12 +77,10 @@ impl Recorder {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "its largest size (record.mib_max) is 0");
             return Err(RecordError { path: path.to_owned(), error });
         }
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let began_unix_ms = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             path: path.to_owned(),
             media: settings.media,
-            header: Some(Box::new(Header::new(world, settings.media, began_unix_ms))),
+            header: Some(Box::new(Header::new(world, settings.media))),
             writer: Writer::create(path, bytes_max)?,
             is_over: false,
             failed: None,

@@ -2,9 +2,10 @@
 //! shares no code with the engine.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod callee;
 pub mod party;
 
-use ringworld::components::edge::{Command, Event, Flow, Input, Operation, Output, Outputs, Transport};
+use ringworld::components::edge::{Command, ConnId, Event, Flow, Input, Operation, Output, Outputs, Target, Transport};
 use ringworld::components::kernel::StableId;
 use ringworld::components::wire::sip::{Limits, parse_datagram};
 use ringworld::engine::{Engine, WorldConfig};
@@ -49,6 +50,13 @@ impl Bench {
         self.pending.push(sip_input(text, from));
     }
 
+    /// Delivers a message over the peer's TCP connection.
+    pub fn deliver_tcp(&mut self, text: &str) {
+        let Input::Sip { mut flow, bytes, message } = sip_input(text, PEER) else { return };
+        (flow.transport, flow.conn) = (Transport::Tcp, ConnId(1));
+        self.pending.push(Input::Sip { flow, bytes, message });
+    }
+
     /// One tick.
     pub fn tick(&mut self) {
         self.skip(1);
@@ -75,6 +83,25 @@ impl Bench {
         for _ in 0..ms / 5 {
             self.tick();
         }
+    }
+
+    /// A long time, in which only those ticks run in which something can happen.
+    pub fn run_quiet_s(&mut self, seconds: u64) {
+        let end = self.engine.now().0 + seconds * 200;
+        while self.engine.now().0 < end {
+            let now = self.engine.now().0;
+            let due = if self.pending.is_empty() { self.engine.next_due().0 } else { now + 1 };
+            self.skip((due.clamp(now + 1, end) - now) as u32);
+        }
+    }
+
+    /// The requests of that method that were sent since the last look, with where they went.
+    pub fn take_requests(&mut self, method: &str) -> Vec<(Target, String)> {
+        let sent = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Sip { target, bytes, .. } => Some((target, String::from_utf8_lossy(&bytes).into_owned())),
+            _ => None,
+        });
+        sent.filter(|(_, text)| text.starts_with(&format!("{method} "))).collect()
     }
 
     /// Delivers, ticks once and returns what was sent in that tick.
@@ -244,4 +271,14 @@ impl Caller {
     pub fn learn(&mut self, response: &str) {
         self.to_tag = header(response, "To").and_then(tag).unwrap_or_default().to_owned();
     }
+}
+
+/// A call that came in, was answered and acknowledged.
+pub fn established(bench: &mut Bench, call: u32, user: &str) -> Caller {
+    let mut caller = Caller::new(call, user);
+    let answer = bench.exchange(&caller.invite()).remove(0);
+    assert_eq!(status(&answer), 200, "{answer}");
+    caller.learn(&answer);
+    assert!(bench.exchange(&caller.ack()).is_empty());
+    caller
 }

@@ -60,7 +60,7 @@ impl Running {
         let summary = self.switch.drain(Duration::from_secs(10));
         let end = &summary.end;
         assert_eq!((end.sessions, end.dialogs, end.streams, end.rooms, end.ports), (0, 0, 0, 0, 0), "{summary:#?}");
-        assert!(summary.unregistered.is_empty(), "{:?}", summary.unregistered);
+        assert!(summary.defects.is_empty(), "{:?}", summary.defects);
         drop(self.ports);
         summary
     }

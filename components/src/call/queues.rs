@@ -228,6 +228,11 @@ pub enum Signal {
         /// The dialog.
         dialog: Entity,
     },
+    /// Nothing: the call is over, and nobody waits for the final response to this INVITE of ours any more.
+    Abandon {
+        /// Its transaction.
+        invite: Entity,
+    },
 }
 
 impl Signal {
@@ -236,6 +241,7 @@ impl Signal {
         match self {
             Self::Respond { transaction, dialog, .. } => dialog.unwrap_or(*transaction),
             Self::Invite { leg, .. } | Self::Cancel { leg } => *leg,
+            Self::Abandon { invite } => *invite,
             Self::Bye { dialog } => *dialog,
         }
     }

@@ -21,6 +21,6 @@ pub use random::{Purpose, Secret};
 pub use registry::{Channel, RecordApp, Registry, Unregistered};
 pub use snapshot::{Difference, Digest, RestoreError, difference, differences, digest, encode_world, restore_world};
 pub use table::Table;
-pub use time::{Elapsed, Now, TICK};
+pub use time::{Anchor, Elapsed, Now, TICK, WallTime};
 pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};
 pub use wheel::TimerWheel;

@@ -2,7 +2,7 @@
 
 use super::answer::start_deadline;
 use super::ending::{end, invite_failed, terminate};
-use super::state::{change, owners_of, session_of};
+use super::state::{change, error, owners_of, session_of};
 use super::{arrive, hold, media, reinvite};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
@@ -67,7 +67,8 @@ fn acknowledged(world: &mut World, dialog: Entity, body: &[u8], then_bye: bool, 
         match media::take_answer(world, leg, body) {
             Ok(()) => hold::settle(world, session, leg),
             Err(cause) => {
-                tracing::debug!(%cause, "the answer in an ACK can't be used");
+                let error = error(world, session, cause);
+                tracing::debug!(%error, "the answer in an ACK can't be used");
                 terminate(world, session, EndCause::NegotiationFailed, 488);
             }
         }
@@ -137,14 +138,16 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
             match agreed {
                 Ok(()) => hold::settle(world, session, leg),
                 Err(cause) => {
-                    tracing::debug!(%cause, "the answer to our offer can't be used");
+                    let error = error(world, session, cause);
+                    tracing::debug!(%error, "the answer to our offer can't be used");
                     terminate(world, session, EndCause::NegotiationFailed, 488);
                 }
             }
         }
         (_, Ok(())) => hold::agreed(world, session, leg),
         (_, Err(cause)) => {
-            tracing::debug!(%cause, "the answer to our re-INVITE can't be used");
+            let error = error(world, session, cause);
+            tracing::debug!(%error, "the answer to our re-INVITE can't be used");
             terminate(world, session, EndCause::NegotiationFailed, 488);
         }
     }

@@ -11,7 +11,7 @@ use ringworld_components::call::{
 };
 use ringworld_components::kernel::StableId;
 use ringworld_components::media::{Playing, Stream};
-use ringworld_components::wire::telephone_event;
+use ringworld_components::wire::telephone_event::event_of;
 
 /// How long the signal of an [`Announce`] lasts, in frames of 20 ms.
 const CLIP_FRAMES: u16 = 40;
@@ -72,21 +72,24 @@ pub(super) fn carry_out(world: &mut World, session: Entity, action: &CallAction)
 fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), CallError> {
     allow(world, session, SessionOperation::SendDtmf)?;
     let stream = leg_of(world, session).and_then(|leg| stream_of(world, leg));
-    let refused = |world: &World, why| Err(error(world, session, CallErrorCause::Digits(why)));
-    let Some(events) = digits.chars().map(telephone_event::event_of).collect::<Option<Vec<u8>>>() else {
-        return refused(world, "one of them is no digit");
+    let takes_digits = |stream: &Stream| stream.negotiated.as_ref().is_some_and(|it| it.dtmf_payload_type.is_some());
+    let Some(stream) = stream.filter(|&stream| world.get::<Stream>(stream).is_some_and(takes_digits)) else {
+        return Err(error(world, session, CallErrorCause::NoDigits));
     };
-    let agreed = stream.and_then(|stream| world.get::<Stream>(stream)).and_then(|stream| stream.negotiated.as_ref());
-    let (Some(stream), Some(_)) = (stream, agreed.and_then(|agreed| agreed.dtmf_payload_type)) else {
-        return refused(world, "no telephone-events were agreed on");
-    };
+    if let Some(digit) = digits.chars().find(|&digit| event_of(digit).is_none()) {
+        let what = format!("{digit:?} is no digit; digits are 0-9 * # A-D");
+        return Err(error(world, session, CallErrorCause::Invalid(what)));
+    }
     let mut playing = world.get::<Playing>(stream).cloned().unwrap_or_default();
     let sender = playing.digits.get_or_insert_with(|| Box::new(EventSender::default()));
-    if !events.into_iter().all(|event| sender.queue(event)) {
-        world.resource_mut::<Counters>().hit_limit("digits to send");
-        return refused(world, "too many would wait");
+    if !digits.chars().filter_map(event_of).all(|event| sender.queue(event)) {
+        let limit = "digits to send";
+        world.resource_mut::<Counters>().hit_limit(limit);
+        return Err(error(world, session, CallErrorCause::Limit(limit.to_owned())));
     }
-    media::play(world, stream, playing);
+    if !digits.is_empty() {
+        media::play(world, stream, playing);
+    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use super::send::{cancel_timer, count, mint, public_address, seed, send};
 use super::{in_dialog, out_of_dialog, signals};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogState, DialogTable, Dialogs, Leg, Queue, SentAck,
-    Settings, TransactionEvent, UnackedAnswer, contain,
+    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogTable, Dialogs, Leg, Queue, SentAck, Settings,
+    TransactionEvent, UnackedAnswer, contain,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::StableId;
@@ -129,8 +129,7 @@ fn accept(world: &mut World, leg: Entity, flow: &Flow, response: Box<Response>) 
         return send(world, target, bytes, StableId(0));
     }
     if let Some(mut state) = world.get_mut::<Dialog>(dialog) {
-        state.state = DialogState::Confirmed;
-        state.refresh_target(&response.head, flow);
+        state.confirm(&response.head, flow);
     }
     signals::send_ack(world, dialog, cseq);
     let Some(state) = world.get::<Leg>(leg) else { return };

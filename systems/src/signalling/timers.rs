@@ -4,8 +4,8 @@ use super::send::{count, send, send_again, start_timer};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CallEvent, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent,
-    TransactionKind, TransactionState, UnackedAnswer, contain,
+    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogState, Dialogs, Lifetime, Queue, Retransmit, Settings,
+    Transaction, TransactionEvent, TransactionKind, TransactionState, UnackedAnswer, contain,
 };
 use ringworld_components::kernel::{StableId, TimerFired};
 
@@ -36,12 +36,18 @@ fn retransmit(world: &mut World, transaction: Entity) {
     send_again(world, transaction);
 }
 
-/// Timers B, F and H: give up. D, I, J, K, L and M: it has lingered long enough.
+/// Timers B, F and H, and that of a cancelled INVITE: give up. D, I, J, K, L and M: it has lingered long enough.
 fn end(world: &mut World, transaction: Entity) {
+    let Some(state) = world.get::<Transaction>(transaction) else { return };
+    // The first 2xx is 64*T1 old: forks that only rang never answer (RFC 3261 section 13.2.2.4).
+    let answered = (state.kind, state.state) == (TransactionKind::InviteClient, TransactionState::Accepted);
+    if let Some(leg) = state.owner.filter(|_| answered) {
+        forget_early_dialogs(world, leg);
+    }
     let Some(state) = world.get::<Transaction>(transaction) else { return };
     let gave_up = matches!(
         (state.kind, state.state),
-        (TransactionKind::InviteClient, TransactionState::Calling)
+        (TransactionKind::InviteClient, TransactionState::Calling | TransactionState::Proceeding)
             | (TransactionKind::Client, TransactionState::Trying | TransactionState::Proceeding)
     );
     if gave_up {
@@ -50,6 +56,15 @@ fn end(world: &mut World, transaction: Entity) {
         world.resource_mut::<Queue<TransactionEvent>>().push(failed);
     }
     world.despawn(transaction);
+}
+
+fn forget_early_dialogs(world: &mut World, leg: Entity) {
+    let dialogs = world.get::<Dialogs>(leg).map(|dialogs| dialogs.iter().collect::<Vec<_>>()).unwrap_or_default();
+    for dialog in dialogs {
+        if world.get::<Dialog>(dialog).is_some_and(|dialog| dialog.state == DialogState::Early) {
+            world.despawn(dialog);
+        }
+    }
 }
 
 pub(super) fn run_dialog_timers(world: &mut World) {
