@@ -124,7 +124,7 @@ fn cases() -> Vec<Case> {
             200,
         ),
         // Worse: offers that are none, and what looks like SIP from afar.
-        request("badsdp", "INVITE sip:echo@example.com SIP/2.0", &[sdp], "v=0\r\nnonsense", 488),
+        request("badsdp", "INVITE sip:echo@example.com SIP/2.0", &[sdp], "v=0\r\nnonsense", 400),
         request(
             "manysdp",
             "INVITE sip:echo@example.com SIP/2.0",

@@ -2,6 +2,7 @@
 
 use super::{EndCause, IllegalTransition, Session, SessionOperation, SessionState};
 use crate::kernel::{Now, StableId};
+use crate::wire::sdp::SdpError;
 use bytes::Bytes;
 use std::fmt;
 
@@ -39,7 +40,7 @@ pub enum CallErrorCause {
     /// No port pair is free.
     PortsExhausted,
     /// There is no codec in common, or the session description can't be used.
-    Negotiation(String),
+    Negotiation(SdpError),
     /// A room has no place left.
     RoomLimit,
     /// There are as many rooms as there may be.
@@ -72,7 +73,7 @@ impl CallError {
     pub fn status(&self) -> u16 {
         match &self.cause {
             CallErrorCause::PortsExhausted | CallErrorCause::RoomsExhausted => 503,
-            CallErrorCause::Negotiation(_) => 488,
+            CallErrorCause::Negotiation(why) => why.status(),
             CallErrorCause::RoomLimit => 486,
             CallErrorCause::NoSuchService(_) => 404,
             CallErrorCause::IllegalOperation(_)
