@@ -56,6 +56,27 @@ fn a_binding_is_made_refreshed_asked_for_removed_and_expires() {
 }
 
 #[test]
+fn several_contacts_are_bound_together_or_not_at_all() {
+    let mut config = WorldConfig::default();
+    config.settings.limits.registrations = 3;
+    let mut bench = Bench::with(config);
+    let mut phone = Caller::new(1, "anna");
+    let two = "Contact: <sip:a@10.0.0.2>;expires=10, <sip:b@10.0.0.2>\r\nExpires: 60\r\n";
+    let bound = contacts(&register(&mut bench, &mut phone, two, common::PEER));
+    assert_eq!(bound, ["Contact: <sip:a@10.0.0.2>;expires=10", "Contact: <sip:b@10.0.0.2>;expires=60"]);
+    let more = "Contact: <sip:c@10.0.0.2>\r\nContact: <sip:d@10.0.0.2>\r\n";
+    assert_eq!(status(&register(&mut bench, &mut phone, more, common::PEER)), 503);
+    let bad = "Contact: <sip:c@10.0.0.2>, <sip:d\r\n";
+    assert_eq!(status(&register(&mut bench, &mut phone, bad, common::PEER)), 400);
+    let uris =
+        |lines: Vec<String>| lines.iter().map(|line| line.split(';').next().unwrap().into()).collect::<Vec<String>>();
+    let asked = contacts(&register(&mut bench, &mut phone, "", common::PEER));
+    assert_eq!(uris(asked), uris(bound), "neither changed anything");
+    let swap = "Contact: <sip:a@10.0.0.2>;expires=0, <sip:c@10.0.0.2>;expires=30\r\n";
+    assert_eq!(contacts(&register(&mut bench, &mut phone, swap, common::PEER)).len(), 2);
+}
+
+#[test]
 fn an_update_out_of_order_is_refused_and_long_bindings_are_cut() {
     let mut bench = Bench::new();
     let mut phone = Caller::new(1, "anna");

@@ -3,7 +3,7 @@
 use super::{DialogState, IllegalTransition, SessionOperation, SessionState};
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
-use crate::wire::sdp::{Codec, Direction};
+use crate::wire::sdp::{Codec, Direction, SdpError};
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -81,7 +81,7 @@ pub enum CallErrorCause {
     /// No port pair is free.
     PortsExhausted,
     /// There is no codec in common, or the session description can't be used.
-    Negotiation(String),
+    Negotiation(SdpError),
     /// A room has no place left.
     RoomLimit,
     /// There are as many rooms as there may be.
@@ -108,7 +108,7 @@ impl CallError {
     pub fn status(&self) -> u16 {
         match &self.cause {
             CallErrorCause::PortsExhausted | CallErrorCause::RoomsExhausted | CallErrorCause::Limit(_) => 503,
-            CallErrorCause::Negotiation(_) => 488,
+            CallErrorCause::Negotiation(why) => why.status(),
             CallErrorCause::RoomLimit => 486,
             CallErrorCause::NoSuchService(_) => 404,
             CallErrorCause::NoSuchSession

@@ -9,7 +9,7 @@ use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, Ti
 use ringworld_components::media::{
     Hearing, MediaFlow, Playing, PortPool, Room, RoomFull, RtpSilence, Sink, Stream, StreamTable, Wakeful,
 };
-use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
+use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SessionDescription};
 use std::time::Duration;
 
 /// The level of generated tones, of 32,767.
@@ -17,7 +17,7 @@ const TONE_LEVEL: i16 = 8_000;
 
 /// Answers the peer's offer and sets the leg's stream up by it. On an error nothing has changed.
 pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
-    let offer = SessionDescription::parse(offer).map_err(refused)?;
+    let offer = SessionDescription::parse(offer).map_err(CallErrorCause::Negotiation)?;
     let stream = prepare_stream(world, leg)?;
     let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
     match result {
@@ -27,7 +27,7 @@ pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Resu
         }
         Some(Err(error)) => {
             discard_unused(world, stream);
-            Err(refused(error))
+            Err(CallErrorCause::Negotiation(error))
         }
         None => Err(CallErrorCause::PortsExhausted),
     }
@@ -41,20 +41,16 @@ pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallEr
 
 /// Takes the answer to our offer.
 pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
-    let answer = SessionDescription::parse(answer).map_err(refused)?;
+    let answer = SessionDescription::parse(answer).map_err(CallErrorCause::Negotiation)?;
     let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
     match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
         Some(Ok(negotiated)) => {
             agree(world, leg, stream, negotiated);
             Ok(())
         }
-        Some(Err(error)) => Err(refused(error)),
+        Some(Err(error)) => Err(CallErrorCause::Negotiation(error)),
         None => Err(CallErrorCause::PortsExhausted),
     }
-}
-
-fn refused(error: SdpError) -> CallErrorCause {
-    CallErrorCause::Negotiation(error.to_string())
 }
 
 /// Calls `with` with our side of the leg's session description, and counts its version up.
