@@ -123,3 +123,31 @@ impl Record for Entity {
         to.leaf("entity");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_minted_in_order_and_differ_between_worlds_and_lives() {
+        let mut ids = StableIds::new(3, 7);
+        let (first, second) = (ids.mint(), ids.mint());
+        assert!(first < second);
+        assert_eq!((first.world(), ids.world()), (3, 3));
+        for other in [StableIds::new(3, 8).mint(), StableIds::new(4, 7).mint(), StableIds::new(0, 0).mint()] {
+            assert_ne!(other, first);
+        }
+        assert_eq!(first.to_string().parse(), Ok(first));
+    }
+
+    #[test]
+    fn an_id_finds_its_entity_as_long_as_that_lives() {
+        let mut world = World::new();
+        world.insert_resource(StableIds::new(0, 0));
+        let id = world.resource_mut::<StableIds>().mint();
+        let entity = world.spawn(id).id();
+        assert_eq!(world.resource::<StableIds>().find(id), Some(entity));
+        world.despawn(entity);
+        assert_eq!((world.resource::<StableIds>().find(id), world.resource::<StableIds>().living()), (None, 0));
+    }
+}
