@@ -1,8 +1,8 @@
 //! The simple interface over loopback: against simulated callers and answerers, and the engine against itself.
 
 use ringworld::api::simple::{
-    AutoAnswerHandler, CallAction, CallEnding, CallErrorCause, CallHandler, CallSession, CallState, EndCause, Error,
-    HandlerFuture, IncomingCall, RejectReason, SessionConfig, SessionManager,
+    AutoAnswerHandler, CallAction, CallEnding, CallHandler, CallSession, CallState, EndCause, Error, HandlerFuture,
+    IncomingCall, RejectReason, SessionConfig, SessionManager,
 };
 use ringworld::load::{self, Answerer, Behaviour, Plan, Report, Service};
 use std::net::SocketAddr;
@@ -218,49 +218,6 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     assert!(matches!(call.terminate().await, Err(Error::Ended { .. })));
     stop_clean(client).await;
     stop_clean(server).await;
-}
-
-#[tokio::test]
-async fn an_error_says_where_the_call_stood_and_when() {
-    let keeper = Keeper::default();
-    let (server, address) = server(keeper.clone(), config().deferral(PATIENCE)).await;
-    let limited = ports(SessionConfig::client()).with(|config| config.limits.sessions = 1);
-    let client = SessionManager::new(limited).await.unwrap();
-    let before = unix_ms();
-    let call = client.make_call("alice", &format!("bob@{address}"), None).await.unwrap();
-    let error = call.hold().await.unwrap_err();
-    let context = error.context().expect("the switch refused").clone();
-    assert_eq!((context.session, context.state), (call.id(), Some(CallState::Dialing)));
-    assert!(context.call_id.is_some() && context.dialog.is_none(), "{context:?}");
-    // By the anchor and the ticks since, not by a clock: it may lag behind by a pause of the ticks.
-    let off_ms = context.time.0.abs_diff(before);
-    assert!(off_ms < 2_000, "{} is {off_ms} ms off", context.time);
-    let text = error.to_string();
-    for part in [
-        format!("session {} (Dialing, no dialog, media offered at port ", call.id()),
-        format!("at {}, tick {}: ", context.time, context.tick.0),
-        "does not allow to hold; wait for the state change that allows it".to_owned(),
-    ] {
-        assert!(text.contains(&part), "{part}: {text}");
-    }
-
-    let full = client.make_call("alice", &format!("bob@{address}"), None).await.unwrap_err();
-    assert!(
-        matches!(&full, Error::Refused(error) if error.cause == CallErrorCause::Limit("sessions".into())),
-        "{full}"
-    );
-    assert!(full.to_string().contains("the limit of sessions is reached; end calls or raise it"), "{full}");
-    call.terminate().await.unwrap();
-    call.wait_until_ended(PATIENCE).await.unwrap();
-    let over = call.hold().await.unwrap_err().to_string();
-    assert_eq!(over, format!("call {} is over: hung up (480)", call.id()));
-    stop_clean(client).await;
-    stop_clean(server).await;
-}
-
-fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    u64::try_from(since.as_millis()).unwrap()
 }
 
 #[tokio::test]

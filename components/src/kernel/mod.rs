@@ -8,6 +8,8 @@ mod quiet;
 mod random;
 mod registry;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod table;
 mod time;
 mod timers;
