@@ -8,13 +8,16 @@ mod call;
 mod config;
 mod demo;
 mod diff;
+mod inspect;
 mod output;
 mod replay;
 mod run;
 mod signals;
 mod summary;
 
+use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit code when what was asked for failed.
@@ -45,6 +48,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Play a recording and check that it comes to the same digests.
     Replay(replay::ReplayArgs),
+    /// Show what was in the world at a tick of a recording.
+    Inspect(inspect::InspectArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -62,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }
@@ -70,4 +76,12 @@ pub fn main() -> ExitCode {
 fn fail(code: u8, sentence: impl std::fmt::Display) -> ExitCode {
     eprintln!("ringworld: {sentence}");
     ExitCode::from(code)
+}
+
+/// Opens a recording, or says what is wrong with it: a usage error if there is none.
+fn open(file: &Path, options: ReplayOptions) -> Result<Player, ExitCode> {
+    Player::open_with(file, options).map_err(|error| match error {
+        ReplayError::Io { .. } | ReplayError::NotARecording { .. } => fail(USAGE, error),
+        error => fail(FAILED, error),
+    })
 }

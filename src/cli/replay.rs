@@ -1,11 +1,11 @@
 //! `ringworld replay`: lives a recording again and says whether the same came out.
 
 use super::output::print;
-use super::{FAILED, USAGE, fail};
+use super::{FAILED, fail, open};
+use crate::inspect;
 use crate::replay::{Claims, Ending, Executor, Player, ReplayError, ReplayOptions, TickReport};
 use ringworld_components::edge::{Event, Output};
-use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TICK};
-use std::fmt::Write;
+use ringworld_components::kernel::{Now, StableId, TICK};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,10 +33,9 @@ pub struct ReplayArgs {
 /// can't be opened.
 pub fn run(args: ReplayArgs) -> ExitCode {
     let executor = if args.multi_threaded { Executor::MultiThreaded } else { Executor::SingleThreaded };
-    let mut player = match Player::open_with(&args.file, ReplayOptions { executor, ..ReplayOptions::default() }) {
+    let mut player = match open(&args.file, ReplayOptions { executor, ..ReplayOptions::default() }) {
         Ok(player) => player,
-        Err(error @ (ReplayError::Io { .. } | ReplayError::NotARecording { .. })) => return fail(USAGE, error),
-        Err(error) => return fail(FAILED, error),
+        Err(code) => return code,
     };
     let start = player.tick();
     let began = Instant::now();
@@ -48,7 +47,7 @@ pub fn run(args: ReplayArgs) -> ExitCode {
     };
     text.push_str(&figures(&player, start, took));
     if let Some(id) = args.inspect {
-        match inspect(&player, id) {
+        match inspect::entity(player.engine().world(), id) {
             Some(lines) => text.push_str(&lines),
             None => {
                 print(&text);
@@ -104,17 +103,6 @@ fn figures(player: &Player, start: u64, took: Duration) -> String {
         census.sessions,
         took.as_secs_f64(),
     )
-}
-
-fn inspect(player: &Player, id: StableId) -> Option<String> {
-    let world = player.engine().world();
-    let entity = world.resource::<StableIds>().find(id)?;
-    let mut text = format!("entity {id} at tick {}:\n", player.tick());
-    for (name, value) in world.resource::<Registry>().describe(world.get_entity(entity).ok()?) {
-        // Writing to a string can't fail.
-        let _ = writeln!(text, "  {name}: {value}");
-    }
-    Some(text)
 }
 
 fn events(report: &TickReport) -> String {
