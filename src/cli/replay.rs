@@ -82,6 +82,7 @@ fn agreed(player: &Player) -> String {
     let ending = match player.footer().map(|footer| footer.ending) {
         None | Some(Ending::Finished) => "",
         Some(Ending::SizeCap) => "; the recording ends here because it had reached its largest size",
+        Some(Ending::Panicked) => "; the recording ends here because the world broke",
         Some(Ending::Overrun) => "; the recording ends here because the disk could not keep up",
     };
     format!("{what}{ending}\n")

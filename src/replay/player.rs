@@ -1,5 +1,6 @@
 //! Lives a recording again, and compares.
 
+use super::chunks::FileChunks;
 use super::entry::{Entry, Inlet, TickEntry};
 use super::error::{Damage, ReplayError};
 use super::header::{Footer, Header};
@@ -75,6 +76,22 @@ pub struct TickReport {
     pub(super) taken: ChainDigest,
 }
 
+/// Looks on while a recording is played: at what a world takes in, and at what it puts out.
+pub trait Witness {
+    /// The world is about to advance by `elapsed` ticks with these inputs.
+    fn takes(&mut self, engine: &Engine, elapsed: u32, inputs: &[Input]);
+    /// The world has advanced, and this is what it puts out.
+    fn gives(&mut self, engine: &Engine, outputs: &Outputs);
+}
+
+/// Nobody looks.
+struct Nobody;
+
+impl Witness for Nobody {
+    fn takes(&mut self, _: &Engine, _: u32, _: &[Input]) {}
+    fn gives(&mut self, _: &Engine, _: &Outputs) {}
+}
+
 /// A recording and the world that lives by it.
 ///
 /// ```no_run
@@ -111,7 +128,12 @@ impl Player {
 
     /// Opens a recording.
     pub fn open_with(path: &Path, options: ReplayOptions) -> Result<Self, ReplayError> {
-        let (reader, header) = Reader::open(path)?;
+        let (reader, header) = Reader::open(FileChunks::open(path)?)?;
+        Self::over(reader, header, options)
+    }
+
+    /// Plays what a reader reads, from where the header says.
+    pub(super) fn over(reader: Reader, header: Header, options: ReplayOptions) -> Result<Self, ReplayError> {
         let unlike = |unlike| ReplayError::Unlike { build: header.build.clone(), unlike };
         header.check_inputs().map_err(unlike)?;
         let config = header.world_config().map_err(|error| ReplayError::Damaged {
@@ -180,15 +202,20 @@ impl Player {
     /// The first difference between what was recorded and what came out, or what is wrong with the file. Nothing can be
     /// played after either.
     pub fn step(&mut self) -> Result<Option<TickReport>, ReplayError> {
+        self.step_before(&mut Nobody)
+    }
+
+    /// As [`Player::step`], with somebody who looks on.
+    pub fn step_before(&mut self, witness: &mut dyn Witness) -> Result<Option<TickReport>, ReplayError> {
         loop {
             if self.idle > 0 {
                 self.idle -= 1;
-                return self.play_idle().map(Some);
+                return self.play_idle(witness).map(Some);
             }
             let tick = self.tick();
             match self.reader.next(&self.inlet, &mut self.engine.pool(), tick)? {
                 Some(Entry::Idle { ticks }) => self.idle = ticks,
-                Some(Entry::Tick(entry)) => return self.play(*entry).map(Some),
+                Some(Entry::Tick(entry)) => return self.play(*entry, witness).map(Some),
                 Some(Entry::Checkpoint(digest)) => self.compare_world(digest)?,
                 None => return self.compare_end().map(|()| None),
             }
@@ -218,24 +245,33 @@ impl Player {
         Ok(())
     }
 
-    fn play_idle(&mut self) -> Result<TickReport, ReplayError> {
+    fn play_idle(&mut self, witness: &mut dyn Witness) -> Result<TickReport, ReplayError> {
         self.recorded.add_inputs(1, &[]);
         let taken = self.digest_inputs(1, &[]);
-        let outputs = self.engine.tick(1, Vec::new());
+        witness.takes(&self.engine, 1, &[]);
+        let outputs = self.tick_or_break(1, Vec::new())?;
         self.facts.clear();
         self.compare(Vec::new())?;
+        witness.gives(&self.engine, &outputs);
         Ok(TickReport { taken, ..self.report(1, outputs) })
     }
 
-    fn play(&mut self, entry: TickEntry) -> Result<TickReport, ReplayError> {
+    fn play(&mut self, entry: TickEntry, witness: &mut dyn Witness) -> Result<TickReport, ReplayError> {
         let packets = entry.inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count() as u32;
         let inputs = entry.inputs.len() as u32 + entry.headers;
         let media = entry.media.unwrap_or(self.recorded.digest().media);
         self.recorded = Chain::resume(ChainDigest { control: entry.control, media });
         let taken = self.digest_inputs(entry.elapsed, &entry.inputs);
-        let outputs = self.engine.tick(entry.elapsed, entry.inputs);
+        witness.takes(&self.engine, entry.elapsed, &entry.inputs);
+        let outputs = self.tick_or_break(entry.elapsed, entry.inputs)?;
         self.compare(entry.facts)?;
+        witness.gives(&self.engine, &outputs);
         Ok(TickReport { inputs, packets_in: packets + entry.headers, taken, ..self.report(entry.elapsed, outputs) })
+    }
+
+    fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, ReplayError> {
+        let tick = self.tick() + u64::from(elapsed);
+        self.engine.tick_or_break(elapsed, inputs).map_err(|message| ReplayError::Panicked { tick, message })
     }
 
     fn digest_inputs(&self, elapsed: u32, inputs: &[Input]) -> ChainDigest {
