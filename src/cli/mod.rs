@@ -14,6 +14,7 @@ mod replay;
 mod run;
 mod signals;
 mod summary;
+mod trace;
 
 use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
@@ -50,6 +51,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show what was in the world at a tick of a recording.
     Inspect(inspect::InspectArgs),
+    /// Show one call of a recording: messages, states and media, as text, as a picture, as a capture.
+    Trace(trace::TraceArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }
