@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod import;
 pub mod inspect;
 #[doc(hidden)]
 pub mod load;

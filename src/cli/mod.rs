@@ -8,6 +8,7 @@ mod call;
 mod config;
 mod demo;
 mod diff;
+mod import;
 mod inspect;
 mod output;
 mod replay;
@@ -53,6 +54,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Show one call of a recording: messages, states and media, as text, as a picture, as a capture.
     Trace(trace::TraceArgs),
+    /// Make a recording of a capture, with the engine in the place of one of its hosts.
+    Import(import::ImportArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Import(args) => import::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }

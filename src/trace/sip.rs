@@ -1,5 +1,7 @@
 //! What the lines of a SIP message say, for people: of malformed messages, too, so nothing here parses more than it must.
 
+use std::net::SocketAddr;
+
 /// The value of the first header field of a name, or of its compact form.
 pub(crate) fn header<'m>(message: &'m [u8], name: &str, compact: &str) -> Option<&'m [u8]> {
     lines(message).skip(1).find_map(|line| {
@@ -95,6 +97,13 @@ pub(crate) fn audio_port(message: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// Where its sender wants its audio.
+pub(crate) fn audio_address(message: &[u8]) -> Option<SocketAddr> {
+    let connection = body(message).split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"c=IN IP"))?;
+    let ip = std::str::from_utf8(connection).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(SocketAddr::new(ip, audio_port(message)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +127,7 @@ mod tests {
         assert_eq!(title(INVITE), "INVITE sip:echo@h");
         assert_eq!(title(b"SIP/2.0 200 OK\r\nCSeq: 7 BYE\r\n\r\n"), "200 OK to BYE");
         assert_eq!(description(INVITE).as_deref(), Some("sendonly, PCMU telephone-event, 10.0.0.2:4000"));
+        assert_eq!(audio_address(INVITE), Some("10.0.0.2:4000".parse().unwrap()));
         assert_eq!((audio_port(INVITE), status(INVITE), status(b"SIP/2.0 486 Busy")), (Some(4000), None, Some(486)));
     }
 
