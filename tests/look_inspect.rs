@@ -30,7 +30,7 @@ fn the_tree_shows_sessions_with_all_that_belongs_to_them() {
     let path = recorded("tree");
     let mut player = Player::open(&path).expect("a recording");
     player.run_to(150).expect("the replay agrees");
-    let shown = inspect::overview(player.engine().world());
+    let shown = inspect::overview(player.engine().world(), player.engine().now());
     println!("{shown}");
     let census = player.engine().census();
     assert!(shown.contains(&format!("sessions: {}\n", census.sessions)), "{shown}");

@@ -32,18 +32,21 @@ pub fn run(args: InspectArgs) -> ExitCode {
     if let Some(tick) = args.tick.filter(|&tick| tick < began) {
         return fail(FAILED, format_args!("the recording begins at tick {began}, after tick {tick}"));
     }
-    let played = player.run_to(args.tick.unwrap_or(u64::MAX));
+    let played = player.run_up_to(args.tick.unwrap_or(u64::MAX));
+    // Of ticks in which nothing happened the recording knows the last one before them.
+    let asked = args.tick.filter(|_| matches!(played, Ok(true)));
+    let now = Now(asked.unwrap_or(player.tick()));
     let shown = match args.session {
-        None => Some(inspect::overview(player.engine().world())),
-        Some(id) => inspect::whole(player.engine().world(), id),
+        None => Some(inspect::overview(player.engine().world(), now)),
+        Some(id) => inspect::whole(player.engine().world(), id, now),
     };
     if let Some(text) = &shown {
-        print(&format!("{}\n{text}", heading(&player)));
+        print(&format!("{}\n{text}", heading(&player, now)));
     }
     match (played, args.session, args.tick) {
         (Err(error), ..) => fail(FAILED, error),
         (_, Some(id), _) if shown.is_none() => {
-            fail(FAILED, format_args!("there is no entity {id} at tick {}", player.tick()))
+            fail(FAILED, format_args!("there is no entity {id} at tick {}", args.tick.unwrap_or(player.tick())))
         }
         (Ok(false), _, Some(tick)) if player.tick() < tick => {
             fail(FAILED, format_args!("the recording ends at tick {}, before tick {tick}", player.tick()))
@@ -52,8 +55,9 @@ pub fn run(args: InspectArgs) -> ExitCode {
     }
 }
 
-fn heading(player: &Player) -> String {
-    let (tick, census) = (player.tick(), player.engine().census());
+/// When this is and what there is.
+fn heading(player: &Player, Now(tick): Now) -> String {
+    let census = player.engine().census();
     let unix_ms = player.header().began_unix_ms.saturating_add(tick.saturating_mul(TICK.as_millis() as u64));
     format!(
         "tick {tick}, {}, {} UTC: {} sessions, {} dialogs, {} transactions, {} streams, {} rooms, {} timers\n",

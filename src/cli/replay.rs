@@ -64,11 +64,9 @@ pub fn run(args: ReplayArgs) -> ExitCode {
 
 fn play(player: &mut Player, args: &ReplayArgs) -> Result<(), ReplayError> {
     let to = args.to.unwrap_or(u64::MAX);
-    while player.tick() < to {
-        match player.step()? {
-            Some(report) if args.events => print(&events(&report)),
-            Some(_) => {}
-            None => break,
+    while player.next_tick()?.is_some_and(|next| next <= to) {
+        if let Some(report) = player.step()?.filter(|_| args.events) {
+            print(&events(&report));
         }
     }
     Ok(())

@@ -9,9 +9,8 @@ use ringworld_components::kernel::{Now, TimerCounts};
 use ringworld_components::media::{MediaFlow, Participant, Participants, Room, Sink, Stream};
 use ringworld_components::wire::sdp::Direction;
 
-/// What an entity is and how it stands.
-pub(super) fn about(world: &World, entity: EntityRef) -> String {
-    let now = *world.resource::<Now>();
+/// What an entity is and how it stands at a tick.
+pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
     let text = if let Some(session) = entity.get::<Session>() {
         self::session(session, now)
     } else if let Some(leg) = entity.get::<Leg>() {

@@ -10,15 +10,16 @@ pub use time::{duration, seconds, utc};
 pub(crate) use line::direction;
 
 use bevy_ecs::prelude::*;
-use ringworld_components::kernel::{Registry, StableId, StableIds, TimerCounts};
+use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerCounts};
 use std::fmt::Write;
 use tree::Tree;
 use value::{Names, readable};
 
 /// Everything that lives in a world: sessions with their legs, dialogs, streams, transactions and timers, then rooms, and
-/// what belongs to nobody.
-pub fn overview(world: &World) -> String {
-    let tree = Tree::of(world);
+/// what belongs to nobody. `now` is the time to which waits and ages are counted: that of the world, or a later one up
+/// to which nothing happened.
+pub fn overview(world: &World, now: Now) -> String {
+    let tree = Tree::of(world, now);
     let mut under: Vec<(&str, String, usize)> =
         ["sessions", "rooms"].map(|heading| (heading, String::new(), 0)).to_vec();
     for root in tree.roots() {
@@ -42,9 +43,9 @@ pub fn overview(world: &World) -> String {
 }
 
 /// The tree that an entity belongs to, and then every component of all in it. `None` if there is no such entity.
-pub fn whole(world: &World, id: StableId) -> Option<String> {
+pub fn whole(world: &World, id: StableId, now: Now) -> Option<String> {
     let entity = world.resource::<StableIds>().find(id)?;
-    let (tree, names) = (Tree::of(world), Names::of(world));
+    let (tree, names) = (Tree::of(world, now), Names::of(world));
     let root = tree.root_of(entity);
     let mut text = String::new();
     tree.draw(root, &mut text);
@@ -52,7 +53,7 @@ pub fn whole(world: &World, id: StableId) -> Option<String> {
     let members = if root == entity { tree.members(root) } else { vec![entity] };
     for member in members {
         text.push('\n');
-        components(world, member, &names, &mut text);
+        components(world, member, now, &names, &mut text);
     }
     Some(text)
 }
@@ -61,15 +62,15 @@ pub fn whole(world: &World, id: StableId) -> Option<String> {
 pub fn entity(world: &World, id: StableId) -> Option<String> {
     let entity = world.resource::<StableIds>().find(id)?;
     let mut text = String::new();
-    components(world, entity, &Names::of(world), &mut text);
+    components(world, entity, *world.resource::<Now>(), &Names::of(world), &mut text);
     Some(text)
 }
 
 // Writing to a string can't fail.
-fn components(world: &World, entity: Entity, names: &Names, text: &mut String) {
+fn components(world: &World, entity: Entity, now: Now, names: &Names, text: &mut String) {
     let Ok(entity) = world.get_entity(entity) else { return };
     let id = entity.get::<StableId>().map(StableId::to_string).unwrap_or_default();
-    let _ = writeln!(text, "{id} {}", line::about(world, entity));
+    let _ = writeln!(text, "{id} {}", line::about(world, entity, now));
     for (name, value) in world.resource::<Registry>().describe(entity) {
         let _ = writeln!(text, "  {name}");
         text.push_str(&readable(&value, names, 4));

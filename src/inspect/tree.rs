@@ -5,19 +5,20 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     DialogOf, Dialogs, LegOf, Legs, Session, StreamOf, Streams, Transaction, TransactionTable,
 };
-use ringworld_components::kernel::StableId;
+use ringworld_components::kernel::{Now, StableId};
 use ringworld_components::media::{Participants, Room, Sink, Stream, Voice, VoiceOf};
 use std::collections::BTreeMap;
 
 /// A world's entities by whom they belong to.
 pub(super) struct Tree<'w> {
     world: &'w World,
+    now: Now,
     /// The transactions of each leg and dialog.
     transactions: BTreeMap<Entity, Vec<Entity>>,
 }
 
 impl<'w> Tree<'w> {
-    pub fn of(world: &'w World) -> Self {
+    pub fn of(world: &'w World, now: Now) -> Self {
         let mut transactions: BTreeMap<Entity, Vec<Entity>> = BTreeMap::new();
         if world.get_resource::<TransactionTable>().is_some_and(|table| !table.is_empty()) {
             for entity in world.iter_entities() {
@@ -26,7 +27,7 @@ impl<'w> Tree<'w> {
                 }
             }
         }
-        Self { world, transactions }
+        Self { world, now, transactions }
     }
 
     /// All entities with a stable id that belong to none, by id.
@@ -66,7 +67,7 @@ impl<'w> Tree<'w> {
     fn draw_below(&self, entity: Entity, first: &str, rest: &str, text: &mut String) {
         let Ok(reference) = self.world.get_entity(entity) else { return };
         let id = reference.get::<StableId>().map(StableId::to_string).unwrap_or_default();
-        text.push_str(&format!("{first}{id} {}\n", about(self.world, reference)));
+        text.push_str(&format!("{first}{id} {}\n", about(self.world, reference, self.now)));
         let children = self.children(entity);
         let extra = self.room_of(reference);
         let count = children.len() + usize::from(extra.is_some());
@@ -94,7 +95,7 @@ impl<'w> Tree<'w> {
             .map(|id| id.to_string())
             .collect();
         let with = if others.is_empty() { "alone".to_owned() } else { format!("with {}", others.join(", ")) };
-        Some(format!("{id} {}, {with}", about(self.world, room)))
+        Some(format!("{id} {}, {with}", about(self.world, room, self.now)))
     }
 
     fn parent(&self, entity: Entity) -> Option<Entity> {

@@ -114,6 +114,8 @@ pub struct Player {
     pub(super) recorded: Chain,
     /// Idle ticks still to be run.
     idle: u64,
+    /// A tick that was read already.
+    ahead: Option<Box<TickEntry>>,
     ticks: u64,
     /// The last tick at which the whole world was seen to be as recorded.
     pub(super) same_at: u64,
@@ -160,6 +162,7 @@ impl Player {
             engine,
             recorded: Chain::resume(chain),
             idle: 0,
+            ahead: None,
             ticks: 0,
             same_at,
             facts: Vec::new(),
@@ -207,17 +210,50 @@ impl Player {
 
     /// As [`Player::step`], with somebody who looks on.
     pub fn step_before(&mut self, witness: &mut dyn Witness) -> Result<Option<TickReport>, ReplayError> {
-        loop {
-            if self.idle > 0 {
+        if self.next_tick()?.is_none() {
+            return Ok(None);
+        }
+        match self.ahead.take() {
+            Some(entry) => self.play(*entry, witness).map(Some),
+            None => {
                 self.idle -= 1;
-                return self.play_idle(witness).map(Some);
+                self.play_idle(witness).map(Some)
             }
+        }
+    }
+
+    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more than
+    /// one ahead: a switch skips ticks in which nothing happens.
+    ///
+    /// # Errors
+    /// As [`Player::step`].
+    pub fn next_tick(&mut self) -> Result<Option<u64>, ReplayError> {
+        loop {
             let tick = self.tick();
+            if self.idle > 0 {
+                return Ok(Some(tick + 1));
+            }
+            if let Some(entry) = &self.ahead {
+                return Ok(Some(tick + u64::from(entry.elapsed)));
+            }
             match self.reader.next(&self.inlet, &mut self.engine.pool(), tick)? {
                 Some(Entry::Idle { ticks }) => self.idle = ticks,
-                Some(Entry::Tick(entry)) => return self.play(*entry, witness).map(Some),
+                Some(Entry::Tick(entry)) => self.ahead = Some(entry),
                 Some(Entry::Checkpoint(digest)) => self.compare_world(digest)?,
                 None => return self.compare_end().map(|()| None),
+            }
+        }
+    }
+
+    /// Plays as far as the world is not past `tick`: to the state that it had then. Says whether there is more to play.
+    pub fn run_up_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
+        loop {
+            match self.next_tick()? {
+                None => return Ok(false),
+                Some(next) if next > tick => return Ok(true),
+                Some(_) => {
+                    self.step()?;
+                }
             }
         }
     }
