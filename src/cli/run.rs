@@ -214,7 +214,7 @@ mod tests {
         let why = serve(&switch, &mut Signals::listen().unwrap()).unwrap_err();
         assert!(why.starts_with("panic: this behaviour is broken; the flight recording is in "), "{why}");
         let summary = switch.stop();
-        assert_eq!(summary.alarms, [why.clone()]);
+        assert_eq!(summary.alarms, std::slice::from_ref(&why));
         let path = PathBuf::from(why.rsplit(" in ").next().unwrap());
         let options = ReplayOptions { extend, ..ReplayOptions::default() };
         let mut player = Player::open_with(&path, options).unwrap();

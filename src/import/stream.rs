@@ -163,7 +163,7 @@ struct Half {
 
 impl Half {
     fn new(limits: &Limits) -> Self {
-        let framer = StreamFramer::new(limits.clone());
+        let framer = StreamFramer::new(*limits);
         Self { next: None, waiting: BTreeMap::new(), waiting_bytes: 0, framer, is_adrift: true }
     }
 
@@ -251,7 +251,7 @@ impl Half {
 
     fn lose_track(&mut self, limits: &Limits, account: &mut Account) {
         account.bytes_skipped += self.framer.pending() as u64;
-        self.framer = StreamFramer::new(limits.clone());
+        self.framer = StreamFramer::new(*limits);
         self.is_adrift = true;
     }
 

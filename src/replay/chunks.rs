@@ -11,7 +11,7 @@ pub(super) trait Chunks {
     /// The next chunk, unpacked; `None` behind the last one. `tick` is the last tick that was read, for errors.
     fn next(&mut self, tick: u64) -> Result<Option<Vec<u8>>, ReplayError>;
     /// Where the chunk at hand began, in bytes.
-    fn offset(&self) -> u64;
+    fn began_at(&self) -> u64;
 }
 
 /// The chunks of a file.
@@ -93,7 +93,7 @@ impl Chunks for FileChunks {
         Ok(Some(raw))
     }
 
-    fn offset(&self) -> u64 {
+    fn began_at(&self) -> u64 {
         self.chunk_offset
     }
 }

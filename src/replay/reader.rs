@@ -82,6 +82,6 @@ impl Reader {
     }
 
     fn damaged(&self, damage: Damage, readable_to: u64) -> ReplayError {
-        ReplayError::Damaged { offset: self.chunks.offset(), readable_to, damage }
+        ReplayError::Damaged { offset: self.chunks.began_at(), readable_to, damage }
     }
 }

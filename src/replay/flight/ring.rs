@@ -105,7 +105,7 @@ impl Chunks for MemoryChunks {
         Ok(Some(footer_bytes(&Footer { tick, ticks, ending: Ending::Finished, digest: None })))
     }
 
-    fn offset(&self) -> u64 {
+    fn began_at(&self) -> u64 {
         0
     }
 }
