@@ -27,6 +27,8 @@ pub(super) struct Watch {
     /// Ticks lost between two looks that are an alarm; `None`: never.
     late_ticks: Option<u64>,
     lost_ticks: u64,
+    /// Contained panics that were seen.
+    panics: u64,
     looked_at: u64,
     written: usize,
     last: Option<Instant>,
@@ -43,6 +45,7 @@ impl Watch {
             flight,
             late_ticks,
             lost_ticks: 0,
+            panics: 0,
             looked_at: 0,
             written: 0,
             last: None,
@@ -81,6 +84,12 @@ impl Watch {
         let lost = lost_ticks - std::mem::replace(&mut self.lost_ticks, lost_ticks);
         if self.late_ticks.is_some_and(|most| lost >= most) {
             self.alarm(engine, format!("ticks late: {} ms were lost", lost * 5));
+        }
+        let panics = &engine.counters().panics;
+        let count = panics.values().sum();
+        if count > std::mem::replace(&mut self.panics, count) {
+            let systems = panics.keys().cloned().collect::<Vec<_>>().join(", ");
+            self.alarm(engine, format!("contained panic: {count} so far, in {systems}"));
         }
         let census = engine.census();
         if census.ports != census.streams {
@@ -239,6 +248,19 @@ mod tests {
             watch.alarms()
         );
         std::fs::remove_dir_all(folder("counts")).unwrap();
+    }
+
+    #[test]
+    fn a_contained_panic_is_an_alarm() {
+        let (mut engine, mut watch) = watched("contained");
+        live(&mut engine, &mut watch, 10);
+        let mut counters = engine.app_mut().world_mut().resource_mut::<ringworld_components::call::Counters>();
+        counters.panicked("carry_out_requests");
+        wait_for_alarm(&engine, &mut watch, 0);
+        watch.look(&engine, 0);
+        let [alarm] = watch.alarms() else { panic!("{:?}", watch.alarms()) };
+        assert!(alarm.starts_with("contained panic: 1 so far, in carry_out_requests; the flight"), "{alarm}");
+        std::fs::remove_dir_all(folder("contained")).unwrap();
     }
 
     #[test]

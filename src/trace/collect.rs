@@ -120,7 +120,7 @@ impl Collector {
                 Output::Reply(reply) if reply.number == number => Some(&reply.result),
                 _ => None,
             });
-            let about = session_of(&operation).or_else(|| answered.and_then(|result| result.as_ref().ok().copied()));
+            let about = operation.session().or_else(|| answered.and_then(|result| result.as_ref().ok().copied()));
             if about.is_some_and(|session| self.trace.sessions.contains(&session)) {
                 let refused = answered.and_then(|result| result.as_ref().err());
                 let refused = refused.map(|refusal| format!(" (refused: {refusal})")).unwrap_or_default();
@@ -190,20 +190,6 @@ impl Witness for Collector {
         for fact in self.media.look(world, now, &self.trace.sessions, self.trace.has_media) {
             self.add(now, What::Media(fact));
         }
-    }
-}
-
-/// The session that an operation names.
-fn session_of(operation: &Operation) -> Option<StableId> {
-    match operation {
-        Operation::Answer { session, .. }
-        | Operation::Ring { session }
-        | Operation::Reject { session, .. }
-        | Operation::HangUp { session }
-        | Operation::Hold { session }
-        | Operation::Resume { session }
-        | Operation::SendDtmf { session, .. } => Some(*session),
-        Operation::Place(_) | Operation::Drain => None,
     }
 }
 

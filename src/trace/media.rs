@@ -135,6 +135,7 @@ fn facts(world: &World, entity: Entity, has_media: bool, told: &mut Vec<String>)
             MediaFact::Latched { stream, source } if *stream == entity && !has_media => {
                 told.push(format!("packets come from {source}"));
             }
+            MediaFact::Panicked { stream, system } if *stream == entity => told.push(format!("panic in {system}")),
             _ => {}
         }
     }
