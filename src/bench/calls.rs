@@ -133,7 +133,8 @@ impl CallsBench {
         figures.tell("memory at the end without the flight recorder", memory(&without), "MiB");
         figures.tell("memory at the end with it", memory(plain), "MiB");
         figures.tell("memory at the end, the follower working", memory(&followed), "MiB");
-        figures.note(followed.window.threads());
+        figures.note(format!("without the flight recorder: {}", without.window.threads()));
+        figures.note(format!("with the follower working: {}", followed.window.threads()));
         Ok(())
     }
 

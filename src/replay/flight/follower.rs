@@ -59,7 +59,7 @@ impl Job {
 pub(super) fn pack(snapshot: &[u8]) -> (Vec<u8>, u32) {
     // Packing fails only for want of memory, which is not caught elsewhere either; an empty snapshot is refused later.
     let packed = zstd::bulk::compress(snapshot, LEVEL).unwrap_or_default();
-    (packed, u32::try_from(snapshot.len()).unwrap_or(u32::MAX))
+    (fitting(packed), u32::try_from(snapshot.len()).unwrap_or(u32::MAX))
 }
 
 /// What a recording that begins there says in its header.
@@ -67,4 +67,9 @@ pub(super) fn start_of(base: &Base) -> Result<Option<Start>, ReplayError> {
     let Some(packed) = &base.snapshot else { return Ok(None) };
     let snapshot = unpack(&packed.0, packed.1).ok_or(ReplayError::Restore(RestoreError::Format))?;
     Ok(Some(Start { tick: base.mark.tick, snapshot, chain: base.chain }))
+}
+
+/// Packed bytes come in a buffer for the worst case; what is kept is kept in one of its size.
+pub(super) fn fitting(packed: Vec<u8>) -> Vec<u8> {
+    packed.as_slice().to_vec()
 }

@@ -2,7 +2,7 @@
 
 use super::FlightSettings;
 use super::dump::{FlightDump, Folder};
-use super::follower::{Job, Moved, pack};
+use super::follower::{Job, Moved, fitting, pack};
 use super::ring::{Base, Packed, Ring};
 use crate::engine::Extend;
 use crate::replay::file::HEADER;
@@ -146,7 +146,7 @@ impl Keeper {
             self.header = Header::decode(&mut Decoder::new(body)).ok();
         } else if !self.signs.is_lost.load(Ordering::Acquire) {
             match self.packer.compress(&raw) {
-                Ok(bytes) => self.ring.push(Packed { bytes, raw: raw.len() as u32, mark }),
+                Ok(bytes) => self.ring.push(Packed { bytes: fitting(bytes), raw: raw.len() as u32, mark }),
                 Err(_) => self.lose(),
             }
             self.make_room();
