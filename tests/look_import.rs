@@ -102,7 +102,7 @@ fn other_settings_give_other_answers_and_each_is_listed() {
     let text = report.to_string();
     for part in [
         "call-0  answer to INVITE 1: captured 200 with PCMU telephone-event, the engine 200 with PCMA telephone-event",
-        "call-13  answer to INVITE 1: captured 200 with PCMU telephone-event, the engine 486",
+        "call-13  answer to INVITE 1: captured 200 with PCMU telephone-event, the engine 503",
         "call-13  answer to BYE 2: captured 200, the engine 481",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");

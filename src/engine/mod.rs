@@ -14,6 +14,6 @@ mod world;
 pub use chain::{Chain, ChainDigest};
 pub use route::world_of_message;
 pub use summary::{Levels, Summary, TickPercentiles};
-pub use switch::{Extend, StartError, Switch};
 pub(crate) use switch::unix_ms;
+pub use switch::{Extend, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

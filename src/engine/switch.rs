@@ -270,7 +270,7 @@ pub(crate) fn unix_ms() -> u64 {
 }
 
 /// What a thread said when it panicked.
-fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
 }

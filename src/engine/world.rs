@@ -1,5 +1,6 @@
 //! A world without sockets: inputs in, outputs out.
 
+use super::switch::message_of;
 use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -154,8 +155,7 @@ impl Engine {
     pub fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
         catch_unwind(AssertUnwindSafe(|| self.tick(elapsed, inputs))).map_err(|panic| {
             self.is_broken = true;
-            let message = panic.downcast_ref::<&str>().map(|&text| text.to_owned());
-            message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
+            message_of(panic.as_ref()).to_owned()
         })
     }
 

@@ -172,7 +172,7 @@ impl fmt::Display for Account {
             (self.responses_unused, "of them answer requests that the engine does not make"),
             (self.sip_from_us, "SIP messages from the host, to compare with"),
             (self.packets_used, "packets to its media ports are in the recording"),
-            (self.packets_unused, "packets to ports that none of its descriptions had named"),
+            (self.packets_unused, "packets to ports that no call of the engine stands for, and not used"),
             (self.packets_from_us, "packets from it, which the engine makes by itself"),
         ] {
             if count > 0 {

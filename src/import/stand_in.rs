@@ -56,9 +56,10 @@ pub(super) struct StandIn {
 impl StandIn {
     pub fn begin(local: Local, config: &Config, out: &Path, began: Duration) -> Result<Self, RecordError> {
         // The seed is fixed: the same capture gives the same recording.
-        let world = WorldConfig { settings: config.settings(), secret: [0x52; 32], ..WorldConfig::default() };
         let began_unix_ms = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
-        let recorder = Recorder::create_began(out, &world, &config.record, began_unix_ms)?;
+        let (settings, secret) = (config.settings(), [0x52; 32]);
+        let world = WorldConfig { settings, secret, began_unix_ms, ..WorldConfig::default() };
+        let recorder = Recorder::create(out, &world, &config.record)?;
         let range = config.network.rtp_ports;
         let pairs = (range.first.next_multiple_of(2)..range.last).step_by(2);
         Ok(Self {

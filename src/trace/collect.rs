@@ -204,5 +204,6 @@ fn in_words(operation: &Operation) -> String {
         Operation::Resume { .. } => "resume".to_owned(),
         Operation::SendDtmf { digits, .. } => format!("send digits {digits}"),
         Operation::Drain => "end all calls".to_owned(),
+        Operation::Reanchor { .. } => "set its clock".to_owned(),
     }
 }
