@@ -8,11 +8,14 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod import;
+pub mod inspect;
 #[doc(hidden)]
 pub mod load;
 pub mod net;
 pub mod prelude;
 pub mod replay;
+pub mod trace;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;

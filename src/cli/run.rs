@@ -1,7 +1,7 @@
 //! `ringworld run`: the switch.
 
 use super::output::{print, write_whole};
-use super::signals::Signals;
+use super::signals::{Signals, Wish};
 use super::{FAILED, USAGE, fail, summary};
 use crate::config::{Config, ConfigError, PortRange, RecordMedia, SipListen};
 use crate::engine::{Summary, Switch};
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How long calls may take to end after the first signal.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the worlds are still there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How often the end of the calls is looked for.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -79,7 +82,10 @@ pub fn run(args: RunArgs) -> ExitCode {
         Err(error) => return fail(FAILED, error),
     };
     print(&greeting(&config, &switch));
-    signals.wait();
+    if let Err(why) = serve(&switch, &mut signals) {
+        switch.stop();
+        return fail(FAILED, format_args!("a world stopped by itself: {why}"));
+    }
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
@@ -90,11 +96,32 @@ pub fn run(args: RunArgs) -> ExitCode {
     }
 }
 
+/// Runs until a signal ends it, or a world stops by itself.
+fn serve(switch: &Switch, signals: &mut Signals) -> Result<(), String> {
+    loop {
+        match signals.wait_for(LOOK) {
+            Some(Wish::End) => return Ok(()),
+            Some(Wish::WriteFlight) => {
+                for written in switch.write_flight() {
+                    print(&match written {
+                        Ok(path) => format!("the flight recording is in {}\n", path.display()),
+                        Err(error) => format!("there is no flight recording: {error}\n"),
+                    });
+                }
+            }
+            None => {}
+        }
+        if let Some(why) = switch.failure() {
+            return Err(why);
+        }
+    }
+}
+
 /// Refuses new calls, ends the others, and stops when they are gone, when time is up, or at a second signal.
 fn drain(switch: Switch, signals: &mut Signals) -> Summary {
     switch.begin_drain();
     let deadline = Instant::now() + DRAIN_PATIENCE;
-    while !switch.is_drained() && Instant::now() < deadline && !signals.wait_for(DRAIN_LOOK) {}
+    while !switch.is_drained() && Instant::now() < deadline && signals.wait_for(DRAIN_LOOK) != Some(Wish::End) {}
     switch.stop()
 }
 
@@ -135,6 +162,8 @@ const SERVICES: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prelude::{App, IntoScheduleConfigs, Now, Phase, Res, Tick};
+    use crate::replay::{Player, ReplayOptions};
     use ringworld_components::call::Service;
 
     #[test]
@@ -165,5 +194,38 @@ mod tests {
             let example = name.replace("NAME", "lobby").replace('N', "3");
             assert!(Service::named(&example).is_some(), "{name}");
         }
+    }
+
+    fn break_after_a_while(now: Res<Now>) {
+        assert!(now.0 < 60, "this behaviour is broken");
+    }
+
+    #[test]
+    fn a_world_that_breaks_ends_the_process_and_leaves_its_flight_recording() {
+        let folder = std::env::temp_dir().join(format!("ringworld-broken-{}", std::process::id()));
+        let mut config = Config::default();
+        config.network.sip = vec!["udp:127.0.0.1:0".parse().unwrap()];
+        config.network.rtp_ports = "24000-24039".parse().unwrap();
+        config.record.flight_dir.clone_from(&folder);
+        let extend = std::sync::Arc::new(|app: &mut App| {
+            app.add_systems(Tick, break_after_a_while.in_set(Phase::Behaviour));
+        });
+        let switch = Switch::start_with(&config, extend.clone()).unwrap();
+        let why = serve(&switch, &mut Signals::listen().unwrap()).unwrap_err();
+        assert!(why.starts_with("panic: this behaviour is broken; the flight recording is in "), "{why}");
+        let summary = switch.stop();
+        assert_eq!(summary.alarms, std::slice::from_ref(&why));
+        let path = PathBuf::from(why.rsplit(" in ").next().unwrap());
+        let options = ReplayOptions { extend, ..ReplayOptions::default() };
+        let mut player = Player::open_with(&path, options).unwrap();
+        let broken = loop {
+            match player.step() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the replay came to its end"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(broken.ends_with(": this behaviour is broken"), "{broken}");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn text(summary: &Summary) -> String {
     rows.push(row("packet buffers free / allocated", [summary.pool_free, summary.pool_misses]));
     text.push_str(&columns(&rows));
     text.push_str(&inventory(summary));
+    text.extend(summary.alarms.iter().map(|alarm| format!("alarm: {alarm}\n")));
     text.extend(summary.recordings.iter().map(recorded));
     text.extend(summary.defects.iter().map(|defect| format!("a defect of ringworld, please report it: {defect}\n")));
     text

@@ -93,6 +93,32 @@ pub const KEYS: &[Key] = &[
         "How much of RTP is recorded. Only with full does a replay vouch for the media, too.",
         Words("\"off\", \"headers\" or \"full\""),
     ),
+    key(
+        "record.flight_seconds",
+        "How far back the flight recorder reaches, in seconds. It is always on and written out on an alarm, on a panic \
+         and on SIGUSR1. 0: there is none.",
+        Numbers(0, 86_400),
+    ),
+    key(
+        "record.flight_mib",
+        "How much memory the flight recorder of a world may take, in MiB, at the cost of its seconds.",
+        Numbers(1, 1_048_576),
+    ),
+    key(
+        "record.flight_media",
+        "How much of RTP the flight recorder keeps. With full it reaches back some seconds only.",
+        Words("\"off\", \"headers\" or \"full\""),
+    ),
+    key(
+        "record.flight_dir",
+        "The folder that flight recordings are written to; empty: that of record.file, else the temporary one.",
+        Words("a path, or empty"),
+    ),
+    key(
+        "record.flight_late_ms",
+        "How late the ticks must be for an alarm, in milliseconds. 0: no delay is one.",
+        Numbers(0, 3_600_000),
+    ),
     key("sip.t1_ms", "The round-trip estimate T1 of RFC 3261 section 17.1.1.1, in milliseconds.", Numbers(10, 60_000)),
     key("sip.t2_ms", "The longest interval between retransmissions, T2, in milliseconds.", Numbers(10, 600_000)),
     key("sip.t4_ms", "How long a message stays in the network, T4, in milliseconds.", Numbers(10, 600_000)),

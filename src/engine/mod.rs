@@ -8,10 +8,12 @@ mod route;
 mod runner;
 mod summary;
 mod switch;
+mod watch;
 mod world;
 
 pub use chain::{Chain, ChainDigest};
 pub use route::world_of_message;
 pub use summary::{Levels, Summary, TickPercentiles};
+pub(crate) use switch::unix_ms;
 pub use switch::{Extend, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

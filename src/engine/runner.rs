@@ -3,6 +3,7 @@
 use super::Engine;
 use super::summary::{Summary, TickTimes};
 use super::switch::unix_ms;
+use super::watch::{Watch, Wish};
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crossbeam::channel::{Sender, TrySendError};
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     status: Mutex<Summary>,
     replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
+    wishes: Mutex<Vec<Wish>>,
+    failure: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -48,6 +51,16 @@ impl Shared {
 
     pub fn subscribe(&self, tell: Sender<Event>) {
         lock(&self.subscribers).push(tell);
+    }
+
+    /// Asks for the flight recording.
+    pub fn wish(&self, wish: Wish) {
+        lock(&self.wishes).push(wish);
+    }
+
+    /// Why the world has stopped by itself, if it has.
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
     }
 
     pub fn stop(&self) {
@@ -77,6 +90,7 @@ pub(super) struct Runner {
     engine: Engine,
     edge: WorldEdge,
     recorder: Option<Recorder>,
+    watch: Watch,
     shared: Arc<Shared>,
     pool_share: usize,
     times: TickTimes,
@@ -88,11 +102,12 @@ impl Runner {
         engine: Engine,
         edge: WorldEdge,
         recorder: Option<Recorder>,
+        watch: Watch,
         shared: Arc<Shared>,
         pool_share: usize,
     ) -> Self {
         let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, recorder, shared, pool_share, times, summary }
+        Self { engine, edge, recorder, watch, shared, pool_share, times, summary }
     }
 
     /// Runs until it is told to stop, and tells what was.
@@ -109,12 +124,17 @@ impl Runner {
             let began = Instant::now();
             self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
             owed += u64::from(due.ticks) + due.skipped;
+            let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
+            wishes.into_iter().for_each(|wish| self.watch.serve(&self.engine, wish));
             // A tick in which nothing can happen is not run; the next one makes up for it.
             if inputs.is_empty() && self.engine.now().0 + owed < next_due.0 && owed < QUIET_TICKS_MAX {
                 continue;
             }
             let elapsed = u32::try_from(std::mem::take(&mut owed)).unwrap_or(u32::MAX);
-            self.tick(elapsed, std::mem::take(&mut inputs));
+            if let Err(message) = self.tick(elapsed, std::mem::take(&mut inputs)) {
+                self.break_off(&message);
+                return self.summary;
+            }
             next_due = self.engine.next_due();
             self.times.add(began.elapsed());
             if self.engine.now().0 >= published + STATUS_TICKS {
@@ -129,11 +149,23 @@ impl Runner {
         self.summary
     }
 
-    fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) {
+    /// A system panicked: what led to it is written out, and nothing more is done with this world.
+    fn break_off(&mut self, message: &str) {
+        let what = self.watch.broken(&self.engine, message);
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.break_off(&self.engine)));
+        self.summary.defects.push(format!("a world panicked: {message}"));
+        self.summary.alarms = self.watch.alarms().to_vec();
+        *lock(&self.shared.status) = self.summary.clone();
+        *lock(&self.shared.failure) = Some(what);
+    }
+
+    fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<(), String> {
+        self.watch.inputs(elapsed, &inputs);
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed, &inputs);
         }
-        let mut outputs = self.engine.tick(elapsed, inputs);
+        let mut outputs = self.engine.tick_or_break(elapsed, inputs)?;
+        self.watch.end_of_tick(&self.engine);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
         }
@@ -151,6 +183,7 @@ impl Runner {
         if self.engine.world().resource::<Draining>().0 {
             self.shared.drained.store(true, Ordering::Release);
         }
+        Ok(())
     }
 
     /// A slow subscriber loses events, and one that is gone is forgotten.
@@ -187,6 +220,8 @@ impl Runner {
         self.summary.ticks_late = pacer.late();
         self.summary.ticks_skipped = pacer.skipped();
         self.summary.buffers.observe(self.edge.buffers_in_use());
+        self.watch.look(&self.engine, pacer.late() + pacer.skipped());
+        self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
         *lock(&self.shared.status) = self.summary.clone();

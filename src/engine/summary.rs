@@ -40,6 +40,8 @@ pub struct Summary {
     pub events_lost: u64,
     /// Defects: components and resources that broke the rule of the registry, and worlds that panicked.
     pub defects: Vec<String>,
+    /// What was found wrong with a world while it ran, and where its flight recording is.
+    pub alarms: Vec<String>,
     /// What each world recorded.
     pub recordings: Vec<RecordingSummary>,
 }
@@ -103,6 +105,7 @@ impl Summary {
         self.ticks_skipped += other.ticks_skipped;
         self.events_lost += other.events_lost;
         self.defects.extend_from_slice(&other.defects);
+        self.alarms.extend_from_slice(&other.alarms);
         self.recordings.extend_from_slice(&other.recordings);
         let (mine, theirs) = (&mut self.tick_time, &other.tick_time);
         mine.ticks = mine.ticks.max(theirs.ticks);

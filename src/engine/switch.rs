@@ -3,10 +3,11 @@
 use super::route::world_of_room;
 use super::runner::{Runner, Shared};
 use super::summary::Summary;
+use super::watch::Watch;
 use super::{Engine, WorldConfig, world_of_message};
 use crate::config::{Config, sip_limits};
 use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
-use crate::replay::{RecordError, Recorder};
+use crate::replay::{FlightDump, FlightRecorder, FlightSettings, RecordError, Recorder};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long [`Switch::command`] waits for a world's answer.
 const REPLY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long [`Switch::write_flight`] waits for a world.
+const FLIGHT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running switch: its sockets, and a thread for every world.
 pub struct Switch {
@@ -94,12 +98,15 @@ impl Switch {
             };
             let shared = Arc::new(Shared::default());
             let commands = edge.commands();
-            let (extend, of_thread) = (extend.clone(), shared.clone());
+            let (extend, of_thread, record) = (extend.clone(), shared.clone(), config.record.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("world-{index}"))
                 .spawn(move || {
                     let engine = Engine::with_plugins(&world, |app| extend(app));
-                    Runner::new(engine, edge, recorder, of_thread, world.pool_share).run()
+                    let start = |settings| FlightRecorder::start(&engine, &world, &settings, extend.clone());
+                    let flight = FlightSettings::of(&record).and_then(|settings| start(settings).ok());
+                    let watch = Watch::new(flight, record.flight_late_ms);
+                    Runner::new(engine, edge, recorder, watch, of_thread, world.pool_share).run()
                 })
                 .map_err(StartError::System)?;
             worlds.push(Running { commands, shared, thread });
@@ -162,6 +169,23 @@ impl Switch {
         self.worlds.iter().map(|running| running.shared.status()).collect()
     }
 
+    /// Has the flight recording of every world written out, and says where each is.
+    pub fn write_flight(&self) -> Vec<FlightDump> {
+        let ask = |running: &Running| {
+            let (tell, told) = bounded(1);
+            running.shared.wish(tell);
+            told
+        };
+        let told: Vec<Receiver<FlightDump>> = self.worlds.iter().map(ask).collect();
+        let late = || Err("the world did not answer in time".to_owned());
+        told.into_iter().map(|told| told.recv_timeout(FLIGHT_PATIENCE).unwrap_or_else(|_| late())).collect()
+    }
+
+    /// Why a world has stopped by itself: a system of it panicked. The switch is of no use any more then.
+    pub fn failure(&self) -> Option<String> {
+        self.worlds.iter().find_map(|running| running.shared.failure())
+    }
+
     /// From now on refuses new calls, and ends the others with BYE.
     pub fn begin_drain(&self) {
         for running in &self.worlds {
@@ -188,7 +212,7 @@ impl Switch {
 
     /// Stops at once and tells what was.
     pub fn stop(self) -> Summary {
-        let mut total = Summary::default();
+        let (mut total, broken) = (Summary::default(), self.failure());
         for running in &self.worlds {
             running.shared.stop();
         }
@@ -200,7 +224,7 @@ impl Switch {
         }
         total.network = self.net.counters().snapshot();
         self.net.stop();
-        debug_assert_eq!(total.defects, [""; 0], "see the world's own message above");
+        debug_assert!(broken.is_some() || total.defects.is_empty(), "{:?}", total.defects);
         total
     }
 }
@@ -240,13 +264,13 @@ fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::pa
 }
 
 /// The time of day, for a world that begins now.
-pub(super) fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a thread said when it panicked.
-fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
 }

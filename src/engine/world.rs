@@ -1,5 +1,6 @@
 //! A world without sockets: inputs in, outputs out.
 
+use super::switch::message_of;
 use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -17,6 +18,7 @@ use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
 use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a world is made from. Two worlds with the same one, fed the same inputs, stay the same for ever.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ impl Default for WorldConfig {
 pub struct Engine {
     app: App,
     chain: Chain,
+    /// Whether a system panicked in the middle of a tick.
+    is_broken: bool,
 }
 
 /// What is in a world, for summaries and for tests that count.
@@ -124,7 +128,7 @@ impl Engine {
         extend(&mut app);
         app.finish();
         app.cleanup();
-        Self { app, chain: Chain::default() }
+        Self { app, chain: Chain::default(), is_broken: false }
     }
 
     /// Adds a plugin. All plugins must be there before the first tick.
@@ -142,6 +146,17 @@ impl Engine {
         let outputs = std::mem::take(&mut *self.app.world_mut().resource_mut::<Outputs>());
         self.chain.add_outputs(&outputs);
         outputs
+    }
+
+    /// As [`Engine::tick`]; a panic of a system is caught.
+    ///
+    /// # Errors
+    /// What the panic said. The world is broken then: it can be looked at, but not run any more.
+    pub fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
+        catch_unwind(AssertUnwindSafe(|| self.tick(elapsed, inputs))).map_err(|panic| {
+            self.is_broken = true;
+            message_of(panic.as_ref()).to_owned()
+        })
     }
 
     /// The digests of everything that went in and came out so far. Cheap; see [`Engine::digest`] for the world itself.
@@ -245,7 +260,7 @@ impl Engine {
 #[cfg(debug_assertions)]
 impl Drop for Engine {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.is_broken {
             assert_eq!(self.unregistered(), [], "a world held what it must not");
         }
     }

@@ -73,6 +73,8 @@ pub enum Ending {
     SizeCap,
     /// The disk could not keep up.
     Overrun,
+    /// The world broke in the last tick.
+    Panicked,
 }
 
 impl Header {

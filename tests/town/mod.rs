@@ -11,7 +11,7 @@ use ringworld::components::edge::{Command, Input, Operation, Output, Outputs, Pa
 use ringworld::components::kernel::{Digest, StableId};
 use ringworld::config::{RecordMedia, RecordSettings};
 use ringworld::engine::{ChainDigest, Engine, WorldConfig};
-use ringworld::replay::{Recorder, RecordingSummary};
+use ringworld::replay::{FlightRecorder, Recorder, RecordingSummary};
 use std::path::{Path, PathBuf};
 
 pub use person::Plan;
@@ -22,6 +22,7 @@ const CALLEE: &str = "10.0.0.3:5080";
 pub struct Town {
     pub engine: Engine,
     recorder: Option<Recorder>,
+    pub flight: Option<FlightRecorder>,
     people: Vec<Person>,
     released: Vec<(u64, u16)>,
     pending: Vec<Input>,
@@ -72,6 +73,7 @@ impl Town {
         Self {
             engine,
             recorder: None,
+            flight: None,
             people,
             released: Vec::new(),
             pending,
@@ -136,9 +138,15 @@ impl Town {
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed as u32, &inputs);
         }
+        if let Some(flight) = &mut self.flight {
+            flight.inputs(elapsed as u32, &inputs);
+        }
         let outputs = self.engine.tick(elapsed as u32, inputs);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
+        }
+        if let Some(flight) = &mut self.flight {
+            flight.end_of_tick(&self.engine);
         }
         self.digests.push((self.engine.now().0, self.engine.chain()));
         self.take(now, outputs);
