@@ -12,6 +12,7 @@ mod output;
 mod replay;
 mod run;
 mod signals;
+mod sim;
 mod summary;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Play a recording and check that it comes to the same digests.
     Replay(replay::ReplayArgs),
+    /// Run the switch among simulated user agents, from a seed, and check what must always hold.
+    Sim(sim::SimArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }
