@@ -14,6 +14,9 @@ const BEEP_HZ: u32 = 880;
 const BEEP_FRAMES: u16 = 10;
 const BEEP_LEVEL: i16 = 8_000;
 
+/// Skipped ticks that are made up for.
+const MADE_UP_TICKS_MAX: u32 = 8;
+
 /// Visits the streams whose frame falls into this tick, and lets those go that have nothing left to play.
 #[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
 pub(super) fn play_streams(
@@ -27,7 +30,23 @@ pub(super) fn play_streams(
     mut commands: Commands,
 ) {
     // A few skipped ticks are made up for; a long stop is not, nobody wants to hear the past.
-    for back in (0..u64::from(elapsed.0.min(8))).rev() {
+    let made_up = elapsed.0.min(MADE_UP_TICKS_MAX);
+    if elapsed.0 > made_up {
+        // A digit is over long before the last of many.
+        let ticks = u64::from((elapsed.0 - made_up).min(100));
+        let end = (now.0 + 1).saturating_sub(u64::from(made_up));
+        let first = end.saturating_sub(ticks);
+        for phase in 0..4u8 {
+            let frames = (first..end).filter(|tick| tick & 3 == u64::from(phase)).count() as u64;
+            wakeful.visit(phase, |&entity| {
+                if let Ok((_, _, mut playing)) = streams.get_mut(entity) {
+                    pass(&mut playing, frames);
+                }
+                true
+            });
+        }
+    }
+    for back in (0..u64::from(made_up)).rev() {
         let then = Now(now.0 - back.min(now.0));
         wakeful.visit((then.0 & 3) as u8, |&entity| {
             let Ok((stream, mut flow, mut playing)) = streams.get_mut(entity) else { return false };
@@ -43,6 +62,13 @@ pub(super) fn play_streams(
     }
 }
 
+/// Frames pass in which a stream could not send.
+fn pass(playing: &mut Playing, frames: u64) {
+    if let Some(digits) = playing.digits.as_mut() {
+        digits.pass(frames);
+    }
+}
+
 struct Player<'a> {
     stream: &'a Stream,
     flow: &'a mut MediaFlow,
@@ -53,9 +79,10 @@ struct Player<'a> {
 
 impl Player<'_> {
     /// Sends one frame of what there is to play; says how many packets went out. Nothing is used up while the stream may
-    /// not send.
+    /// not send, but a digit that is under way goes on, so that what follows is not taken for another one.
     fn play_frame(&mut self, playing: &mut Playing) -> u64 {
         if !self.stream.sends() {
+            pass(playing, 1);
             return 0;
         }
         match playing.digits.as_mut().and_then(|digits| digits.step()) {

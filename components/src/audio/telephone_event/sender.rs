@@ -92,6 +92,16 @@ impl EventSender {
         })
     }
 
+    /// Lets `steps` pass in which nothing could be sent: the event under way goes on unheard, so that its timestamp holds;
+    /// what waits goes on waiting.
+    pub fn pass(&mut self, steps: u64) {
+        self.sending = self.sending.and_then(|Sending { event, step }| {
+            let next = u64::from(step).saturating_add(steps);
+            let step = u8::try_from(next).ok().filter(|step| *step < TONE_STEPS + GAP_STEPS)?;
+            Some(Sending { event, step })
+        });
+    }
+
     /// Whether nothing is being sent and nothing waits: there is no need to step.
     pub fn is_idle(&self) -> bool {
         self.sending.is_none() && self.waiting.is_empty()
@@ -108,6 +118,18 @@ mod tests {
     use super::super::EventReceiver;
     use super::*;
     use crate::record::{from_bytes, to_bytes};
+
+    #[test]
+    fn a_digit_that_is_interrupted_keeps_its_beginning() {
+        let mut sender = EventSender::default();
+        assert!(sender.queue(1) && sender.queue(2));
+        sender.step();
+        sender.pass(2);
+        let next = sender.step().expect("the same event");
+        assert_eq!((next.event, next.marker, next.timestamp_offset), (1, false, 3 * STEP));
+        sender.pass(1_000);
+        assert_eq!(sender.step().map(|packet| (packet.event, packet.marker)), Some((2, true)));
+    }
 
     #[test]
     fn a_digit_is_sent_as_rfc_4733_has_it() {
