@@ -5,7 +5,7 @@ use super::state::{change, leg_of, stream_of};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CancelDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg, Queue,
+    CallEnded, CancelDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg, Lifetime, Queue,
     RingDeadline, Role, Session, SessionState, Settings, Signal,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
@@ -63,6 +63,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
     }
     let ending = state.ending.get_or_insert(Ending { cause, status }).clone();
     release(world, session);
+    forget_invite(world, session);
     if change(world, session, SessionState::Terminated).is_err() {
         return;
     }
@@ -81,6 +82,19 @@ fn release(world: &mut World, session: Entity) {
     world.resource_mut::<TimerWheel<DurationDeadline>>().cancel(session);
     if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
         world.despawn(stream);
+    }
+}
+
+/// An INVITE of ours that has no final response yet waits for it, and acknowledges it, for 64*T1 more: after a provisional
+/// response no other timer runs (section 17.1.1.2), and one may never come.
+fn forget_invite(world: &mut World, session: Entity) {
+    let leg = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg));
+    let Some(invite) = leg.filter(|leg| leg.outgoing.is_some()).and_then(|leg| leg.invite) else { return };
+    let patience_ms = world.resource::<Settings>().sip.transaction_ms();
+    let deadline = world.resource::<Now>().after(Duration::from_millis(patience_ms));
+    let mut lifetimes = world.resource_mut::<TimerWheel<Lifetime>>();
+    if lifetimes.deadline(invite).is_none() {
+        lifetimes.start(invite, deadline.0);
     }
 }
 
