@@ -7,14 +7,17 @@ use ringworld_components::call::{
     AckWait, AnswerRetransmit, CallEvent, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent,
     TransactionKind, TransactionState, UnackedAnswer,
 };
-use ringworld_components::kernel::{StableId, TimerFired};
+use ringworld_components::kernel::{StableId, TimerFired, TimerWheel};
 
 pub(super) fn run_transaction_timers(world: &mut World) {
     for transaction in fired::<Retransmit>(world) {
         retransmit(world, transaction);
     }
     for transaction in fired::<Lifetime>(world) {
-        end(world, transaction);
+        // If it runs again, a message of this very tick was in time.
+        if world.resource::<TimerWheel<Lifetime>>().deadline(transaction).is_none() {
+            end(world, transaction);
+        }
     }
 }
 
