@@ -1,6 +1,6 @@
 //! What goes wrong in a run: a list of faults, drawn from the seed, each of which can be left out by its number.
 
-use super::{Dice, Purpose, SECOND};
+use super::{Dice, MS, Purpose, SECOND, TICK};
 use std::fmt;
 
 /// How much goes wrong.
@@ -182,6 +182,19 @@ impl Fault {
     /// Whether it is at work.
     pub fn is_on(&self, now: u64) -> bool {
         (self.from..self.to).contains(&now)
+    }
+
+    /// By how much it makes audio late at most, in nanoseconds.
+    pub(super) fn lag(&self) -> u64 {
+        match self.kind {
+            Kind::Delay => self.part_of(150 * MS),
+            Kind::Jitter => self.part_of(80 * MS),
+            Kind::Reorder => 60 * MS,
+            Kind::Duplicate => 30 * MS,
+            Kind::LateTicks => (1 + self.part_of(8)) * TICK,
+            Kind::SkippedTicks => (8 + self.part_of(50)) * TICK,
+            _ => 0,
+        }
     }
 
     /// A part of `worst`, by its strength.

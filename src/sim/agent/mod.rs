@@ -205,7 +205,9 @@ impl Agent {
         call.laws.extend(other.into_iter().filter(|law| *law != self.habits.law));
         // Ports are not used again soon, as stragglers of the last call may still arrive.
         call.rtp = (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2);
-        self.speech.begin(now, self.made);
+        if self.call().is_none() {
+            self.speech.begin(now, self.made);
+        }
         call
     }
 

@@ -96,7 +96,8 @@ impl Speech {
             self.sequence = self.sequence.wrapping_add(1);
             if wild && dice.happens(300) {
                 let length = dice.below(700) as usize;
-                let garbage = (0..length).map(|_| dice.bits() as u8).collect();
+                // Of no version of RTP, whatever follows.
+                let garbage = (0..length).map(|n| if n == 0 { 0 } else { dice.bits() as u8 }).collect();
                 let own = call.rtp.port();
                 out.rtp.push((own, address, garbage));
                 bytes[1] = 77;

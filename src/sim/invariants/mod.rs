@@ -20,6 +20,7 @@ use ringworld_components::edge::{Event, Packet};
 use ringworld_components::kernel::StableId;
 use sessions::Sessions;
 use std::fmt;
+pub(super) use voices::Lags;
 use wire::Wire;
 pub(super) use world::{deep, nothing_left};
 
@@ -141,6 +142,7 @@ pub(super) struct Invariants {
     pub digits: Digits,
     pub sessions: Sessions,
     pub crossings: Crossings,
+    pub lags: Lags,
     /// What was found; the run ends with the first.
     pub breaches: Vec<Breach>,
 }
@@ -180,7 +182,7 @@ impl Invariants {
         hearing: &Hearing,
         asked: Option<(StableId, &str)>,
     ) {
-        voices::check(now, agent, agents, hearing, &mut self.breaches);
+        voices::check(now, agent, agents, hearing, &self.lags, &mut self.breaches);
         if let (Some(digit), Some((session, asked))) = (hearing.digit, asked) {
             self.breaches.extend(self.digits.agent_heard(session, digit, asked, agent.number));
         }

@@ -70,7 +70,8 @@ impl Sessions {
             _ => false,
         };
         if early {
-            let what = format!("it ended as {:?} ({}), though its time had not come", cause.as_str(), known.state);
+            let age = lasted(known.began);
+            let what = format!("it ended as {:?} after {age} s, though its time had not come", cause.as_str());
             breaches.push(Breach::new(Invariant::TimersStop, what, who));
         }
     }

@@ -2,16 +2,46 @@
 
 use super::{Breach, Invariant, of_agent};
 use crate::sim::agent::{Agent, FRAMES, Hearing, Sound};
-use crate::sim::{MS, SECOND};
+use crate::sim::fault::Fault;
+use crate::sim::{MS, SECOND, network};
 
-/// What may lie between mouth and ear: the jitter buffer's 200 ms, three concealed frames, and a network at its worst (a
-/// delay of 190 ms and a jitter of 80 each way, 60 for what is overtaken, ticks 300 ms late).
-const DELAY_MAX: u64 = 1_300 * MS;
+/// What may lie between mouth and ear in a calm network: 200 ms of the jitter buffer, three frames that repeat what was
+/// lost, the frame that is being mixed, a tick at each end, and both ways.
+const CALM_MAX: u64 = 320 * MS + 2 * network::DELAY_MAX;
+
+/// How long a fault is felt after its end, at most.
+const AFTER: u64 = 2 * SECOND;
+
+/// How late the network of a run can make audio.
+#[derive(Debug, Default)]
+pub(in crate::sim) struct Lags(Vec<Fault>);
+
+impl Lags {
+    pub fn new(faults: &[Fault]) -> Self {
+        Self(faults.iter().filter(|fault| fault.lag() > 0).cloned().collect())
+    }
+
+    /// From the mouth of one to the ear of another.
+    fn between(&self, now: u64, speaker: u32, listener: u32) -> u64 {
+        let concerns = |fault: &&Fault| fault.agent.is_none_or(|agent| agent == speaker || agent == listener);
+        let is_felt = |fault: &&Fault| fault.from <= now && fault.to.saturating_add(AFTER) > now;
+        let lags = self.0.iter().filter(concerns).filter(is_felt).map(Fault::lag).sum::<u64>();
+        // In an echo the way of one is taken twice.
+        CALM_MAX + if speaker == listener { 2 * lags } else { lags }
+    }
+}
 
 /// How long a voice may still be heard after its call.
 const ECHO: u64 = 2 * SECOND;
 
-pub(super) fn check(now: u64, agent: &Agent, agents: &[Agent], hearing: &Hearing, breaches: &mut Vec<Breach>) {
+pub(super) fn check(
+    now: u64,
+    agent: &Agent,
+    agents: &[Agent],
+    hearing: &Hearing,
+    lags: &Lags,
+    breaches: &mut Vec<Breach>,
+) {
     let Some(call) = agent.calls.iter().find(|call| call.identity.call_id == hearing.call_id) else { return };
     let own = agent.habits.voice;
     let is_room = call.service.starts_with("conf-");
@@ -34,11 +64,16 @@ pub(super) fn check(now: u64, agent: &Agent, agents: &[Agent], hearing: &Hearing
         };
         let who = || [of_agent(agent.number), format!("Call-ID {}", hearing.call_id)];
         breaches.extend(breach.map(|what| Breach::new(Invariant::RoomsArePrivate, what, who())));
-        if let Sound::Voice(_, frame) = *sound {
+        if let Sound::Voice(voice, frame) = *sound {
             let present = now / (20 * MS);
             let frames = present.wrapping_sub(u64::from(frame)) % FRAMES;
-            if frames * 20 * MS > DELAY_MAX {
-                let what = format!("what it hears was said {} ms ago", frames * 20);
+            if frames * 20 * MS <= CALM_MAX {
+                continue;
+            }
+            let speaker = agents.iter().find(|other| other.habits.voice == Some(voice)).map_or(0, |other| other.number);
+            let most = lags.between(now, speaker, agent.number);
+            if frames * 20 * MS > most {
+                let what = format!("what it hears was said {} ms ago, at most {} are due", frames * 20, most / MS);
                 breaches.push(Breach::new(Invariant::DelayBounded, what, who()));
             }
         }

@@ -133,11 +133,15 @@ impl Wire {
         let call = self.calls.entry(message.header("Call-ID").unwrap_or_default().to_owned()).or_default();
         let makes_dialog = method == "INVITE" && (101..300).contains(&status);
         let last = served.last.replace((status, hash));
+        if last.is_some_and(|before| before.0 == 503 && before != (status, hash)) {
+            served.tag = None;
+        }
         if last != served.last {
             *distinct += 1;
         }
         match last {
-            Some((before, of_before)) if before >= 200 && (before, of_before) != (status, hash) => {
+            // What was refused past a limit, without a transaction, may be served when it comes again.
+            Some((before, of_before)) if before >= 200 && before != 503 && (before, of_before) != (status, hash) => {
                 return Some((Invariant::OneFinal, format!("{status} to {method} {cseq} after {before}")));
             }
             Some((before, _)) if before >= 200 && served.acked.is_some_and(|at| at < tick) && before >= 300 => {

@@ -8,7 +8,7 @@ use ringworld_components::call::{
     AckWait, AnswerRetransmit, CancelDeadline, Dialog, DialogOf, DurationDeadline, LegOf, Retransmit, RingDeadline,
     Session, SessionState, StreamOf, Transaction, TransactionState, UnackedAnswer,
 };
-use ringworld_components::kernel::{Now, StableId, TimerWheel};
+use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{Participant, Participants, Room, Stream};
 use std::time::Duration;
 
@@ -23,11 +23,21 @@ pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
     })
 }
 
-/// Nothing is left.
+/// Nothing is left; if something is, the first of it is described.
 pub(in crate::sim) fn nothing_left(engine: &Engine) -> Option<Breach> {
-    let census = engine.census();
-    let left = (census != Default::default()).then(|| format!("left: {census:?}"));
-    left.map(|what| Breach::new(Invariant::NothingOutlives, what, []))
+    let (world, census) = (engine.world(), engine.census());
+    if census == Default::default() {
+        return None;
+    }
+    let mut left: Vec<StableId> = world.iter_entities().filter_map(|entity| entity.get().copied()).collect();
+    left.sort_unstable();
+    let who = left.iter().take(3).map(|id| {
+        let entity = world.resource::<StableIds>().find(*id).and_then(|entity| world.get_entity(entity).ok());
+        let holds = entity.map(|entity| world.resource::<Registry>().describe(entity)).unwrap_or_default();
+        let holds: Vec<String> = holds.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        format!("{id}: {}", holds.join(" "))
+    });
+    Some(Breach::new(Invariant::NothingOutlives, format!("left: {census:?}"), who))
 }
 
 /// All entities with these components, with their names.

@@ -4,6 +4,9 @@ use crate::sim::fault::{Fault, Kind};
 use crate::sim::{Dice, MS, Purpose};
 use std::collections::BTreeMap;
 
+/// What a packet takes at most where nothing is wrong.
+pub(crate) const DELAY_MAX: u64 = 40 * MS;
+
 /// What becomes of one copy of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fate {
@@ -27,7 +30,7 @@ pub(super) struct Link {
 
 impl Link {
     pub fn new(seed: u64, agent: u32, faults: &[Fault]) -> Self {
-        let delay = Dice::new(seed, Purpose::Link, agent).within(MS..=40 * MS);
+        let delay = Dice::new(seed, Purpose::Link, agent).within(MS..=DELAY_MAX);
         let faults = faults
             .iter()
             .filter(|fault| fault.agent == Some(agent))
@@ -58,12 +61,12 @@ impl Link {
             }
             *struck.entry(fault.kind).or_default() += 1;
             match fault.kind {
-                Kind::Delay => fates.iter_mut().for_each(|fate| fate.at += fault.part_of(150 * MS)),
-                Kind::Jitter => fates.iter_mut().for_each(|fate| fate.at += dice.below(fault.part_of(80 * MS))),
-                Kind::Reorder => fates.iter_mut().for_each(|fate| fate.at += dice.within(20 * MS..=60 * MS)),
+                Kind::Delay => fates.iter_mut().for_each(|fate| fate.at += fault.lag()),
+                Kind::Jitter => fates.iter_mut().for_each(|fate| fate.at += dice.below(fault.lag())),
+                Kind::Reorder => fates.iter_mut().for_each(|fate| fate.at += dice.within(20 * MS..=fault.lag())),
                 Kind::Duplicate => {
                     if let Some(&first) = fates.first() {
-                        fates.push(Fate { at: first.at + dice.below(30 * MS), ..first });
+                        fates.push(Fate { at: first.at + dice.below(fault.lag()), ..first });
                     }
                 }
                 Kind::Corrupt => fates.iter_mut().for_each(|fate| fate.corrupt = Some(dice.bits())),
@@ -78,8 +81,8 @@ impl Link {
         let mut at = now + self.delay;
         for (fault, dice) in self.faults.iter_mut().filter(|(fault, _)| fault.is_on(now)) {
             let later = match fault.kind {
-                Kind::Delay => fault.part_of(150 * MS),
-                Kind::Jitter => dice.below(fault.part_of(80 * MS)),
+                Kind::Delay => fault.lag(),
+                Kind::Jitter => dice.below(fault.lag()),
                 Kind::Loss if dice.happens(fault.part_of(250)) => 200 * MS,
                 Kind::Partition => fault.to - now,
                 Kind::CutFromAgent if from_agent => fault.to - now,

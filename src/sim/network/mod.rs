@@ -10,6 +10,7 @@ mod stream;
 pub(crate) use address::{SWITCH, inside, is_behind_nat, outside};
 use address::{agent_at, through};
 use bytes::Bytes;
+pub(crate) use link::DELAY_MAX;
 use link::{Fate, Link};
 use ringworld_components::edge::{ConnId, Flow, SendFailure, Target, Transport};
 use ringworld_components::kernel::StableId;

@@ -127,7 +127,7 @@ impl Run {
         self.watchers.crossings.rtp_in += packets as u64;
         let (free, misses) = (self.engine.pool().free(), self.engine.pool().misses);
         let Outputs { control, rtp } = self.engine.tick(elapsed, inputs);
-        self.count_buffers(free + packets - rtp.len().min(free + packets), misses, rtp.len() > free + packets);
+        self.count_buffers(free + packets, rtp.len(), misses);
         self.exercised.ticks += 1;
         for output in control {
             self.put_out(tick, output);
@@ -141,13 +141,13 @@ impl Run {
         self.look_after(tick);
     }
 
-    /// Every buffer that went in came out or is in the pool, as long as that is not full.
-    fn count_buffers(&mut self, expected: usize, misses: u64, is_short: bool) {
+    /// Every buffer that was there or went in is still there or came out, unless there were more than the pool keeps.
+    fn count_buffers(&mut self, before: usize, sent: usize, misses: u64) {
         let share = self.config.pool_share;
         let mut pool = self.engine.pool();
         let (free, allocated) = (pool.free(), (pool.misses - misses) as usize);
-        if !is_short && free < share && free != expected + allocated {
-            let what = format!("{} packet buffers are in the pool, not {free}", expected + allocated);
+        if before + allocated < share && free + sent != before + allocated {
+            let what = format!("{free} packet buffers are in the pool, not {} less {sent}", before + allocated);
             self.watchers.breaches.push(Breach::new(Invariant::NothingOutlives, what, []));
         }
         while pool.free() > share / 2 {

@@ -45,13 +45,13 @@ impl Clock {
             return;
         }
         for (fault, dice) in self.faults.iter_mut().filter(|(fault, _)| fault.is_on(self.now)) {
-            let (often, ticks, count) = match fault.kind {
-                Kind::LateTicks => (30, 1 + fault.part_of(8), &mut self.late),
-                _ => (4, 8 + fault.part_of(50), &mut self.skipped),
+            let (often, count) = match fault.kind {
+                Kind::LateTicks => (30, &mut self.late),
+                _ => (4, &mut self.skipped),
             };
             if dice.happens(often) {
                 *count += 1;
-                self.stalled_until = self.now + (1 + dice.below(ticks)) * TICK;
+                self.stalled_until = self.now + (1 + dice.below(fault.lag() / TICK)) * TICK;
             }
         }
     }

@@ -8,7 +8,7 @@ use super::agent::Out;
 use super::desk::Desk;
 use super::exercised::Exercised;
 use super::fault::Fault;
-use super::invariants::{Breach, Invariant, Invariants, agree, deep, nothing_left};
+use super::invariants::{Breach, Invariant, Invariants, Lags, agree, deep, nothing_left};
 use super::network::Network;
 use super::operator::Operator;
 use super::rings::Rings;
@@ -152,8 +152,8 @@ impl Run {
             desk,
             rings,
             config,
+            watchers: Invariants { lags: Lags::new(&faults), ..Invariants::default() },
             faults,
-            watchers: Invariants::default(),
             exercised: Exercised { runs: 1, ..Exercised::default() },
             resting: VecDeque::new(),
             under_way: Vec::new(),

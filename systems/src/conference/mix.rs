@@ -9,6 +9,7 @@ use ringworld_components::media::{
     Ear, Hearing, MediaCounters, MediaFlow, Mixing, Participant, Participants, Speaking, Stream, Wakeful, frame_of,
     law_of,
 };
+use ringworld_components::planted;
 
 /// Frames that a participant may miss and still be counted as a speaker whose loss is concealed.
 const SILENT_FRAMES_MAX: u32 = 5;
@@ -60,7 +61,9 @@ pub(super) fn mix_rooms(
         });
         // Rooms and participants come in the order of their storage: what leaves is put into the order of ports.
         let sent = outputs.rtp.get_mut(first_packet..).unwrap_or_default();
-        sent.sort_unstable_by_key(|RtpOut(packet)| packet.port);
+        sent.sort_by_cached_key(|RtpOut(packet)| {
+            planted!(HashOrder ? ringworld_components::planted::hashed(packet.port), u64::from(packet.port))
+        });
         counters.packets_out += sent.len() as u64;
     }
 }
@@ -112,7 +115,11 @@ impl Desk {
         let is_alone = self.speakers.len() == 1;
         for (speaker, &entity) in self.speakers.iter().zip(&self.speaking).filter(|_| !is_alone) {
             if let Ok((stream, mut flow, _)) = streams.get_mut(entity) {
-                sender.send(stream, &mut flow, &speaker.payload);
+                let mut payload = speaker.payload;
+                if planted!(SelfHearing) {
+                    encode_sum(&self.sum, speaker.hears, &mut payload);
+                }
+                sender.send(stream, &mut flow, &payload);
             }
         }
         let mut shared: [Option<EncodedFrame>; 2] = [None, None];

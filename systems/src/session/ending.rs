@@ -9,6 +9,8 @@ use ringworld_components::call::{
     RingDeadline, Role, Session, SessionState, Settings, Signal,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
+use ringworld_components::media::PortPool;
+use ringworld_components::planted;
 use std::time::Duration;
 
 /// Ends a session from our side, whatever state it is in: a final response, CANCEL or BYE. A call that is ending already
@@ -25,7 +27,9 @@ pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, sta
             match dialog {
                 Some(dialog) => {
                     begin_ending(world, session, cause, status);
-                    world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+                    if !planted!(NoBye) {
+                        world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+                    }
                 }
                 None => end(world, session, cause, status),
             }
@@ -36,6 +40,9 @@ pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, sta
 
 /// Cancels a call that we placed. It ends with the final response to its INVITE, or a while later without one.
 fn cancel(world: &mut World, session: Entity, cause: EndCause, status: u16) {
+    if planted!(LostPort) {
+        world.resource_mut::<PortPool>().take();
+    }
     let Some(leg) = leg_of(world, session) else { return end(world, session, cause, status) };
     begin_ending(world, session, cause, status);
     if let Some(outgoing) = world.get_mut::<Leg>(leg).as_mut().and_then(|leg| leg.outgoing.as_mut()) {
@@ -72,6 +79,9 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
         (cause, _) => cause.as_str().to_owned(),
     };
     world.resource_mut::<Counters>().outcome(&outcome);
+    if planted!(OutcomeTwice) {
+        world.resource_mut::<Counters>().outcome(&outcome);
+    }
     world.resource_mut::<Messages<CallEnded>>().write(CallEnded { session, ending });
     world.resource_mut::<Ended>().fresh.push(session);
 }

@@ -9,6 +9,7 @@ use ringworld_components::call::{
 };
 use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::StableId;
+use ringworld_components::planted;
 use ringworld_components::wire::sip::{
     Limits, Message, Method, NameAddr, Request, RequestLine, Response, client_key, parse_datagram,
 };
@@ -74,7 +75,9 @@ fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionSta
     let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
     match (at, response.status) {
         (TransactionState::Calling | TransactionState::Proceeding, 100..200) => {
-            cancel_timer::<Retransmit>(world, transaction);
+            if !planted!(RetransmitsOn) {
+                cancel_timer::<Retransmit>(world, transaction);
+            }
             cancel_timer::<Lifetime>(world, transaction);
             set(world, transaction, TransactionState::Proceeding);
             true

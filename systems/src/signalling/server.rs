@@ -10,6 +10,7 @@ use ringworld_components::call::{
 };
 use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::{StableId, StableIds};
+use ringworld_components::planted;
 use ringworld_components::wire::sip::{
     Malformed, Message, Method, Request, ResponseHead, cancelled_invite_key, merge_key, reason_phrase, response_target,
     server_key,
@@ -57,7 +58,9 @@ fn receive_request(world: &mut World, flow: Flow, request: Request) {
         _ => {}
     }
     let key = server_key(&request, seed(world));
-    if let Some(transaction) = world.resource::<TransactionTable>().find(key) {
+    if let Some(transaction) = world.resource::<TransactionTable>().find(key)
+        && !planted!(RetransmissionIsNew)
+    {
         count(world, |counters| counters.retransmissions_received += 1);
         return send_again(world, transaction);
     }

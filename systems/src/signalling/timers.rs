@@ -8,6 +8,7 @@ use ringworld_components::call::{
     TransactionKind, TransactionState, UnackedAnswer,
 };
 use ringworld_components::kernel::{StableId, TimerFired, TimerWheel};
+use ringworld_components::planted;
 
 pub(super) fn run_transaction_timers(world: &mut World) {
     for transaction in fired::<Retransmit>(world) {
@@ -28,6 +29,7 @@ fn retransmit(world: &mut World, transaction: Entity) {
     let doubled = state.interval_ms.saturating_mul(2);
     let next = match (state.kind, state.state) {
         (TransactionKind::InviteClient, TransactionState::Calling) => doubled,
+        (TransactionKind::InviteClient, TransactionState::Proceeding) if planted!(RetransmitsOn) => doubled,
         (TransactionKind::Client, TransactionState::Trying) => doubled.min(t2_ms),
         (TransactionKind::Client, TransactionState::Proceeding) => t2_ms,
         (TransactionKind::InviteServer, TransactionState::Completed) => doubled.min(t2_ms),
