@@ -69,7 +69,7 @@ mod faults {
         RetransmissionIsNew,
         /// A peer that does not want to hear is sent to.
         HoldLeaks,
-        /// A jitter buffer never catches up.
+        /// A jitter buffer waits for half a second, and never catches up.
         DelayCreeps,
         /// The buffer of a packet that was read is not given back.
         BufferLost,

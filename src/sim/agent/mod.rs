@@ -107,11 +107,6 @@ impl Agent {
         !self.is_gone && self.habits.misdeed.is_none()
     }
 
-    /// Whether it is there.
-    pub fn is_gone(&self) -> bool {
-        self.is_gone
-    }
-
     /// It is gone, in the middle of whatever it did.
     pub fn vanish(&mut self) {
         self.is_gone = true;

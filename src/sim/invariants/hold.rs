@@ -26,8 +26,10 @@ impl Holds {
         let audio = sdp::read(message.body, None);
         let answers = match message.start {
             Start::Request { method: "INVITE", .. } => {
+                // The first one counts; of one that was changed on the way nothing is known.
                 if let Some(audio) = audio {
-                    self.offered.insert((call_id.to_owned(), cseq), audio.receives);
+                    let hears = audio.receives || !is_whole;
+                    self.offered.entry((call_id.to_owned(), cseq)).or_insert(hears);
                 }
                 return;
             }

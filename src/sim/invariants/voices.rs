@@ -42,6 +42,10 @@ pub(super) fn check(
     lags: &Lags,
     breaches: &mut Vec<Breach>,
 ) {
+    // Who goes on to speak to a port that is another call's by now, against the rules, may be heard and hear there.
+    if !agent.is_honest() {
+        return;
+    }
     let Some(call) = agent.calls.iter().find(|call| call.identity.call_id == hearing.call_id) else { return };
     let own = agent.habits.voice;
     let is_room = call.service.starts_with("conf-");
@@ -80,8 +84,9 @@ pub(super) fn check(
     }
 }
 
-/// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind.
+/// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind, and of one that
+/// breaks the rules nothing is known.
 fn was_in(agent: &Agent, room: &str, now: u64) -> bool {
     let calls = agent.calls.iter().filter(|call| call.service == room);
-    agent.is_gone() || calls.into_iter().any(|call| call.ended.saturating_add(ECHO) > now)
+    !agent.is_honest() || calls.into_iter().any(|call| call.ended.saturating_add(ECHO) > now)
 }
