@@ -15,6 +15,7 @@ pub mod load;
 pub mod net;
 pub mod prelude;
 pub mod replay;
+pub mod sim;
 pub mod trace;
 
 pub use ringworld_components as components;

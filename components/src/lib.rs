@@ -12,5 +12,6 @@ pub mod call;
 pub mod edge;
 pub mod kernel;
 pub mod media;
+pub mod planted;
 pub mod record;
 pub mod wire;

@@ -14,6 +14,7 @@ mod output;
 mod replay;
 mod run;
 mod signals;
+mod sim;
 mod summary;
 mod trace;
 
@@ -56,6 +57,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Make a recording of a capture, with the engine in the place of one of its hosts.
     Import(import::ImportArgs),
+    /// Run the switch among simulated user agents, from a seed, and check what must always hold.
+    Sim(sim::SimArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Import(args) => import::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }

@@ -19,23 +19,23 @@
 //! ```
 
 pub mod answerer;
-mod call;
-mod clock;
+pub(crate) mod call;
+pub(crate) mod clock;
 mod fleet;
-mod g711;
+pub(crate) mod g711;
 mod group;
 mod hearing;
 mod media;
-mod message;
+pub(crate) mod message;
 mod net;
 mod plan;
 mod report;
-mod rtp;
-mod sdp;
+pub(crate) mod rtp;
+pub(crate) mod sdp;
 pub mod softphone;
 mod tone;
 mod worker;
-mod write;
+pub(crate) mod write;
 
 pub use answerer::{Answerer, Behaviour};
 pub use fleet::{LoadError, run};

@@ -217,6 +217,9 @@ impl<T: Send + Sync + 'static> Record for TimerWheel<T> {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut wheel = Self { now: u64::decode(from)?, started: u64::decode(from)?, ..Self::default() };
+        if crate::planted!(RestoreForgets) {
+            wheel.started = 0;
+        }
         for _ in 0..from.length()? {
             let (owner, deadline, sequence) = (Entity::decode(from)?, u64::decode(from)?, u64::decode(from)?);
             wheel.insert(Timer { owner, deadline, sequence, previous: NONE, next: NONE, slot: 0 });

@@ -74,6 +74,12 @@ impl RoomTable {
         self.by_name.get(&name.to_owned()).copied()
     }
 
+    /// The room whose name comes first.
+    #[cfg(feature = "planted-faults")]
+    fn first(&self) -> Option<Entity> {
+        self.by_name.sorted().first().map(|(_, room)| **room)
+    }
+
     /// The phase with the fewest rooms.
     pub fn calmest_phase(&self) -> u8 {
         (0..4).min_by_key(|&phase| self.in_phase[usize::from(phase)]).unwrap_or(0)
@@ -107,7 +113,7 @@ impl Room {
         }
         let now = *world.resource::<Now>();
         let table = world.resource::<RoomTable>();
-        let room = match table.find(name) {
+        let room = match crate::planted!(WrongRoom ? table.first(), table.find(name)) {
             Some(room) => room,
             None => {
                 if table.len() >= limits.rooms as usize {

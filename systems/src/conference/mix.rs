@@ -9,6 +9,7 @@ use ringworld_components::media::{
     Ear, Hearing, MediaCounters, MediaFlow, Mixing, PacketSender, Packing, Participant, Participants, Playing,
     Speaking, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
 };
+use ringworld_components::planted;
 
 /// Frames that a participant may miss and still be counted as a speaker whose loss is concealed.
 const SILENT_FRAMES_MAX: u32 = 5;
@@ -62,7 +63,9 @@ pub(super) fn mix_rooms(
         packing.wake_all(&mut sender.woken, half_a_frame_later(then));
         // Rooms and participants come in the order of their storage: what leaves is put into the order of ports.
         let sent = outputs.rtp.get_mut(first_packet..).unwrap_or_default();
-        sent.sort_by_key(|RtpOut(packet)| packet.port);
+        sent.sort_by_cached_key(|RtpOut(packet)| {
+            planted!(HashOrder ? ringworld_components::planted::hashed(packet.port), u64::from(packet.port))
+        });
         counters.packets_out += sent.len() as u64;
     }
 }
@@ -115,7 +118,14 @@ impl Desk {
         mix_room(&mut self.sum, &mut self.speakers);
         let is_alone = self.speakers.len() == 1;
         for (speaker, &entity) in self.speakers.iter().zip(&self.speaking).filter(|_| !is_alone) {
-            send(streams, sender, frame, entity, |_| speaker.payload);
+            let sum = &self.sum;
+            send(streams, sender, frame, entity, |_| {
+                let mut payload = speaker.payload;
+                if planted!(SelfHearing) {
+                    encode_sum(sum, speaker.hears, &mut payload);
+                }
+                payload
+            });
         }
         let mut shared: [Option<EncodedFrame>; 2] = [None, None];
         for &entity in &self.listening {

@@ -14,8 +14,11 @@ pub(super) fn run_deadlines(world: &mut World) {
         let state = world.get::<Session>(session).map(|session| (session.state(), session.role));
         let cause = match state {
             Some((SessionState::Initializing, Role::Incoming)) => EndCause::DeferralTimeout,
-            Some(_) => EndCause::RingTimeout,
-            None => return,
+            Some((SessionState::Initializing | SessionState::Dialing | SessionState::Ringing, _)) => {
+                EndCause::RingTimeout
+            }
+            // It was answered, or ended, in this very tick.
+            _ => return,
         };
         terminate(world, session, cause, 480);
     });

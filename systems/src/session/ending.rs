@@ -5,10 +5,12 @@ use super::state::{change, leg_of, stream_of};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CancelDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg, Queue,
+    CallEnded, CancelDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg, Lifetime, Queue,
     RingDeadline, Role, Session, SessionState, Settings, Signal,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
+use ringworld_components::media::PortPool;
+use ringworld_components::planted;
 use std::time::Duration;
 
 /// Ends a session from our side, whatever state it is in: a final response, CANCEL or BYE. A call that is ending already
@@ -25,7 +27,9 @@ pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, sta
             match dialog {
                 Some(dialog) => {
                     begin_ending(world, session, cause, status);
-                    world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+                    if !planted!(NoBye) {
+                        world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+                    }
                 }
                 None => end(world, session, cause, status),
             }
@@ -36,6 +40,9 @@ pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, sta
 
 /// Cancels a call that we placed. It ends with the final response to its INVITE, or a while later without one.
 fn cancel(world: &mut World, session: Entity, cause: EndCause, status: u16) {
+    if planted!(LostPort) {
+        world.resource_mut::<PortPool>().take();
+    }
     let Some(leg) = leg_of(world, session) else { return end(world, session, cause, status) };
     begin_ending(world, session, cause, status);
     if let Some(outgoing) = world.get_mut::<Leg>(leg).as_mut().and_then(|leg| leg.outgoing.as_mut()) {
@@ -63,6 +70,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
     }
     let ending = state.ending.get_or_insert(Ending { cause, status }).clone();
     release(world, session);
+    forget_invite(world, session);
     if change(world, session, SessionState::Terminated).is_err() {
         return;
     }
@@ -71,6 +79,9 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
         (cause, _) => cause.as_str().to_owned(),
     };
     world.resource_mut::<Counters>().outcome(&outcome);
+    if planted!(OutcomeTwice) {
+        world.resource_mut::<Counters>().outcome(&outcome);
+    }
     world.resource_mut::<Messages<CallEnded>>().write(CallEnded { session, ending });
     world.resource_mut::<Ended>().fresh.push(session);
 }
@@ -81,6 +92,19 @@ fn release(world: &mut World, session: Entity) {
     world.resource_mut::<TimerWheel<DurationDeadline>>().cancel(session);
     if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
         world.despawn(stream);
+    }
+}
+
+/// An INVITE of ours that has no final response yet waits for it, and acknowledges it, for 64*T1 more: after a provisional
+/// response no other timer runs (section 17.1.1.2), and one may never come.
+fn forget_invite(world: &mut World, session: Entity) {
+    let leg = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg));
+    let Some(invite) = leg.filter(|leg| leg.outgoing.is_some()).and_then(|leg| leg.invite) else { return };
+    let patience_ms = world.resource::<Settings>().sip.transaction_ms();
+    let deadline = world.resource::<Now>().after(Duration::from_millis(patience_ms));
+    let mut lifetimes = world.resource_mut::<TimerWheel<Lifetime>>();
+    if lifetimes.deadline(invite).is_none() {
+        lifetimes.start(invite, deadline.0);
     }
 }
 

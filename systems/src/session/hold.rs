@@ -9,6 +9,7 @@ use ringworld_components::call::{
     SessionOperation, SessionState, Signal,
 };
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, TimerWheel};
+use ringworld_components::planted;
 use std::time::Duration;
 
 /// Asks the peer to be held, or taken back.
@@ -52,7 +53,7 @@ pub(super) fn agreed(world: &mut World, session: Entity, leg: Entity) {
 /// The session is on hold if either side holds the other.
 pub(super) fn settle(world: &mut World, session: Entity, leg: Entity) {
     let holds = world.get::<Leg>(leg).is_some_and(|leg| leg.we_hold || leg.peer_holds);
-    let to = if holds { SessionState::OnHold } else { SessionState::Connected };
+    let to = if holds || planted!(ResumeForgotten) { SessionState::OnHold } else { SessionState::Connected };
     if world.get::<Session>(session).is_some_and(|session| session.state() != to) {
         let _ = change(world, session, to);
     }
@@ -91,6 +92,12 @@ pub(super) fn try_again(world: &mut World, leg: Entity) {
     let Some(glare) = world.get_entity_mut(leg).ok().and_then(|mut leg| leg.take::<Glare>()) else { return };
     let Some(session) = session_of(world, leg) else { return };
     let state = world.get::<Session>(session).map(Session::state);
+    if planted!(CseqAfter491)
+        && let Some(dialog) = world.get::<Leg>(leg).and_then(|leg| leg.dialog)
+        && let Some(mut dialog) = world.get_mut::<ringworld_components::call::Dialog>(dialog)
+    {
+        dialog.local_cseq = dialog.local_cseq.wrapping_sub(1);
+    }
     if matches!(state, Some(SessionState::Connected | SessionState::OnHold))
         && let Err(cause) = send(world, leg, glare.aim)
     {

@@ -9,6 +9,7 @@ use ringworld_components::call::{
 };
 use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::StableId;
+use ringworld_components::planted;
 use ringworld_components::wire::sip::{
     Limits, Message, Method, NameAddr, Request, RequestLine, Response, client_key, parse_datagram,
 };
@@ -77,7 +78,9 @@ fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionSta
     let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
     match (at, response.status) {
         (TransactionState::Calling, 100..200) => {
-            cancel_timer::<Retransmit>(world, transaction);
+            if !planted!(RetransmitsOn) {
+                cancel_timer::<Retransmit>(world, transaction);
+            }
             // Of a call that is over nobody would ever end the transaction: timer B goes on.
             let owner = world.get::<Transaction>(transaction).and_then(|state| state.owner);
             if owner.is_some_and(|leg| world.get::<Leg>(leg).is_some()) {

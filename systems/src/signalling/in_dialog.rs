@@ -5,6 +5,7 @@ use super::respond::{ALLOW, Extras, refuse, respond};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, Dialog, DialogOf, Leg, LegOf, Session, SessionState};
 use ringworld_components::edge::Flow;
+use ringworld_components::planted;
 use ringworld_components::wire::sip::{Method, Request};
 
 pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, flow: Flow, request: Box<Request>) {
@@ -19,7 +20,9 @@ pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, fl
         Method::Invite => receive_reinvite(world, dialog, transaction, &flow, request),
         Method::Bye => {
             respond(world, transaction, 200, &Extras::default());
-            tell(world, CallEvent::ByeReceived { dialog });
+            if !planted!(ByeUnheard) {
+                tell(world, CallEvent::ByeReceived { dialog });
+            }
         }
         Method::Info => respond(world, transaction, 200, &Extras::default()),
         Method::Options => {

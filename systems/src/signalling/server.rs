@@ -9,7 +9,8 @@ use ringworld_components::call::{
     TransactionTable, contain,
 };
 use ringworld_components::edge::{Flow, Target};
-use ringworld_components::kernel::StableId;
+use ringworld_components::kernel::{StableId, StableIds};
+use ringworld_components::planted;
 use ringworld_components::wire::sip::{
     Malformed, Message, Method, Request, ResponseHead, cancelled_invite_key, merge_key, reason_phrase, response_target,
     server_key,
@@ -29,12 +30,17 @@ pub(super) fn receive_messages(world: &mut World) {
 fn refuse_malformed(world: &mut World, flow: &Flow, malformed: &Malformed) {
     count(world, |counters| counters.drop_message(malformed.reason.as_str()));
     if let Some(refusal) = &malformed.response {
-        let id = mint(world);
-        let bytes = refusal.write(flow.remote, &format!("rw{:02x}{:x}", id.world(), id.0));
+        // Without a state, the same request must get the same tag again (section 8.2.7).
+        let bytes = refusal.write(flow.remote, &stateless_tag(world, refusal.key(seed(world))));
         let remote = refusal.target(flow.remote, flow.transport.is_reliable());
         count(world, |counters| *counters.responses_sent.entry(refusal.status).or_default() += 1);
         send(world, Target { transport: flow.transport, remote, conn: flow.conn }, bytes, StableId(0));
     }
+}
+
+/// A To tag made of a request's keyed hash.
+fn stateless_tag(world: &World, key: u128) -> String {
+    format!("rw{:02x}{key:x}", world.resource::<StableIds>().world())
 }
 
 fn receive_request(world: &mut World, flow: Flow, request: Request) {
@@ -53,7 +59,9 @@ fn receive_request(world: &mut World, flow: Flow, request: Request) {
         _ => {}
     }
     let key = server_key(&request, seed(world));
-    if let Some(transaction) = world.resource::<TransactionTable>().find(key) {
+    if let Some(transaction) = world.resource::<TransactionTable>().find(key)
+        && !planted!(RetransmissionIsNew)
+    {
         count(world, |counters| counters.retransmissions_received += 1);
         return send_again(world, transaction);
     }
@@ -122,7 +130,8 @@ fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key
     let limits = &world.resource::<Settings>().limits;
     if world.resource::<TransactionTable>().len() >= limits.transactions as usize {
         let retry_after = limits.retry_after_s.to_string();
-        let bytes = head.write(503, reason_phrase(503), None, false, &[("Retry-After", &retry_after)], None);
+        let tag = stateless_tag(world, key);
+        let bytes = head.write(503, reason_phrase(503), Some(&tag), false, &[("Retry-After", &retry_after)], None);
         count(world, |counters| {
             counters.hit_limit("transactions");
             *counters.responses_sent.entry(503).or_default() += 1;

@@ -11,7 +11,8 @@ use ringworld_components::call::{
 };
 use ringworld_components::edge::{Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, TimerWheel};
-use ringworld_components::wire::sip::{Method, RequestLine};
+use ringworld_components::planted;
+use ringworld_components::wire::sip::{Method, RequestLine, ResponseHead};
 
 /// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
 #[derive(Debug)]
@@ -51,8 +52,10 @@ fn send_response(
         return refuse(world, transaction, status);
     };
     let makes_dialog = (101..300).contains(&status);
-    let to_tag = Some(state.local_tag.clone());
-    let cseq = state.remote_cseq.unwrap_or(0);
+    let to_tag = Some(planted!(ChangingTag ? Bytes::from(format!("rw00{status}")), state.local_tag.clone()));
+    // Not that of the dialog's last request: another one may have come in this very tick.
+    let invite = world.get::<Transaction>(transaction).and_then(|invite| invite.head.as_ref());
+    let cseq = invite.and_then(ResponseHead::cseq).or(state.remote_cseq).unwrap_or(0);
     let mut headers = Vec::new();
     if makes_dialog {
         headers.push(("Contact", contact(state.local_address, state.target.transport)));

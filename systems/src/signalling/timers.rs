@@ -7,14 +7,20 @@ use ringworld_components::call::{
     AckWait, AnswerRetransmit, CallEvent, Dialog, DialogState, Dialogs, Lifetime, Queue, Retransmit, Settings,
     Transaction, TransactionEvent, TransactionKind, TransactionState, UnackedAnswer, contain,
 };
-use ringworld_components::kernel::{StableId, TimerFired};
+use ringworld_components::kernel::{StableId, TimerFired, TimerWheel};
+use ringworld_components::planted;
 
 pub(super) fn run_transaction_timers(world: &mut World) {
     for transaction in fired::<Retransmit>(world) {
         contain(world, "run_transaction_timers", Some(transaction), |world| retransmit(world, transaction));
     }
     for transaction in fired::<Lifetime>(world) {
-        contain(world, "run_transaction_timers", Some(transaction), |world| end(world, transaction));
+        contain(world, "run_transaction_timers", Some(transaction), |world| {
+            // If it runs again, a message of this very tick was in time.
+            if world.resource::<TimerWheel<Lifetime>>().deadline(transaction).is_none() {
+                end(world, transaction);
+            }
+        });
     }
 }
 
@@ -25,6 +31,7 @@ fn retransmit(world: &mut World, transaction: Entity) {
     let doubled = state.interval_ms.saturating_mul(2);
     let next = match (state.kind, state.state) {
         (TransactionKind::InviteClient, TransactionState::Calling) => doubled,
+        (TransactionKind::InviteClient, TransactionState::Proceeding) if planted!(RetransmitsOn) => doubled,
         (TransactionKind::Client, TransactionState::Trying) => doubled.min(t2_ms),
         (TransactionKind::Client, TransactionState::Proceeding) => t2_ms,
         (TransactionKind::InviteServer, TransactionState::Completed) => doubled.min(t2_ms),

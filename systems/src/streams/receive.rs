@@ -11,6 +11,7 @@ use ringworld_components::media::{
     DigitFlush, Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Stream, StreamTable,
     Verdict, Wakeful,
 };
+use ringworld_components::planted;
 use ringworld_components::wire::rtp::{self, RtpHeader};
 use ringworld_components::wire::telephone_event;
 use std::time::Duration;
@@ -76,6 +77,7 @@ pub(super) fn receive_packets(
             },
         };
         match fate {
+            Fate::Read if planted!(BufferLost) => {}
             Fate::Read => pool.give(packet),
             Fate::Send => {
                 counters.packets_out += 1;
@@ -214,6 +216,9 @@ pub(super) fn flush_digits(
 fn report(heard: Heard, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
     if let Some(digit) = telephone_event::digit_of(heard.event) {
         counters.digits_in += 1;
+        if planted!(DigitDoubled) {
+            facts.0.push(MediaFact::Digit { stream, digit, duration_ms: heard.duration / 8 });
+        }
         facts.0.push(MediaFact::Digit { stream, digit, duration_ms: heard.duration / 8 });
     }
 }

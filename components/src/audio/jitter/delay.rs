@@ -96,7 +96,11 @@ impl Delay {
         if self.least <= self.most {
             self.target = self.spread().max(self.target - FRAME);
             let spare = self.least - self.min;
-            cut = if spare >= FRAME { (spare / 2 / FRAME * FRAME).max(FRAME) } else { 0 };
+            cut = if spare >= FRAME && !crate::planted!(DelayCreeps) {
+                (spare / 2 / FRAME * FRAME).max(FRAME)
+            } else {
+                0
+            };
         }
         self.restart_window();
         cut

@@ -100,7 +100,8 @@ fn agree(
         dtmf_payload_type,
         receive_dtmf_payload_type,
         ptime_ms: stream.ptime_ms().unwrap_or(local.ptime_ms.clamp(10, 60) / 10 * 10),
-        direction: stream.direction().mirrored().and(local.direction),
+        direction: crate::planted!(UnmirroredDirection ? stream.direction(), stream.direction().mirrored())
+            .and(local.direction),
     }
 }
 

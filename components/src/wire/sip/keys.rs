@@ -12,6 +12,7 @@ enum Kind {
     Client = 3,
     Merge = 4,
     Dialog = 5,
+    Refused = 6,
 }
 
 struct Parts(Vec<u8>);
@@ -107,6 +108,12 @@ pub fn client_key(branch: &[u8], cseq_method: &Method, seed: u64) -> u128 {
 /// A dialog (RFC 3261 section 12): Call-ID, local and remote tag.
 pub fn dialog_key(call_id: &[u8], local_tag: &[u8], remote_tag: &[u8], seed: u64) -> u128 {
     Parts::new(Kind::Dialog).add(call_id).add(local_tag).add(remote_tag).hash(seed)
+}
+
+/// What tells a request that doesn't parse from others: its topmost Via and the header fields that an answer repeats.
+pub(super) fn refusal_key<'a>(via: &Via, fields: impl Iterator<Item = &'a [u8]>, seed: u64) -> u128 {
+    let parts = Parts::new(Kind::Refused).add(via.branch.as_deref().unwrap_or_default()).add_sent_by(via);
+    fields.fold(parts, Parts::add).hash(seed)
 }
 
 #[cfg(test)]

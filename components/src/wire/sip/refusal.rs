@@ -1,6 +1,7 @@
 //! Answers to requests that don't parse: found by a lenient walk over the lines, off the fast path.
 
 use super::grammar::{is_token, list_items, share, trim};
+use super::keys::refusal_key;
 use super::response::{Field, target};
 use super::{MalformedReason, NameAddr, ResponseHead, Via};
 use bytes::Bytes;
@@ -67,7 +68,13 @@ impl Refusal {
         target(&self.via, source, reliable)
     }
 
-    /// The whole response. The tag need not be remembered: no transaction stands behind it.
+    /// A keyed hash of the request: to make a tag of that is the same when the request comes again (RFC 3261 section
+    /// 8.2.7).
+    pub fn key(&self, seed: u64) -> u128 {
+        refusal_key(&self.via, self.fields.iter().map(|(_, value)| value.as_ref()), seed)
+    }
+
+    /// The whole response. No transaction stands behind it, so the tag must follow from the request.
     pub fn write(&self, source: SocketAddr, to_tag: &str) -> Bytes {
         self.head(source).write(self.status, self.phrase, Some(to_tag), false, &[], None)
     }

@@ -73,6 +73,12 @@ impl ResponseHead {
         Self::compose(&request.head.via, |field| request.head.echoed(field), to_has_tag, source)
     }
 
+    /// The sequence number of the request.
+    pub fn cseq(&self) -> Option<u32> {
+        let line = self.text.split(|&octet| octet == b'\n').find_map(|line| line.strip_prefix(Field::CSeq.name()))?;
+        std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
     /// `values` yields what the request has of a header, in order.
     pub(crate) fn compose<'a, I>(top: &Via, values: impl Fn(Field) -> I, to_has_tag: bool, source: SocketAddr) -> Self
     where

@@ -1,0 +1,124 @@
+//! Deliberate faults, to show that the simulator finds them. Without the feature `planted-faults` there are none: the
+//! switches in the code are then the constant `false`.
+//!
+//! A switch is one line at the place, [`planted!`](crate::planted!), and a variant of `Planted` that says what it breaks.
+//! Which one is planted belongs to the thread, as a simulated world never leaves its own.
+
+/// Whether a fault is planted; with `Name ? this, that`, one expression in place of another.
+#[cfg(feature = "planted-faults")]
+#[macro_export]
+macro_rules! planted {
+    ($fault:ident) => {
+        $crate::planted::is_planted($crate::planted::Planted::$fault)
+    };
+    ($fault:ident ? $this:expr, $that:expr) => {
+        if $crate::planted!($fault) { $this } else { $that }
+    };
+}
+
+/// Whether a fault is planted: never, without the feature `planted-faults`.
+#[cfg(not(feature = "planted-faults"))]
+#[macro_export]
+macro_rules! planted {
+    ($fault:ident) => {
+        false
+    };
+    ($fault:ident ? $this:expr, $that:expr) => {
+        $that
+    };
+}
+
+#[cfg(feature = "planted-faults")]
+mod faults {
+    use std::cell::Cell;
+    use std::hash::{BuildHasher, RandomState};
+
+    macro_rules! faults {
+        ($($(#[$doc:meta])* $name:ident,)*) => {
+            /// The faults that can be planted.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+            pub enum Planted { $($(#[$doc])* $name,)* }
+
+            impl Planted {
+                /// All of them, in order.
+                pub const ALL: &[Planted] = &[$(Self::$name),*];
+            }
+        };
+    }
+
+    faults! {
+        /// A port is lost with every call of ours that is cancelled.
+        LostPort,
+        /// The ACK of a 2xx is not matched.
+        UnmatchedAck,
+        /// The ringing deadline of an answered call goes on.
+        TimerLeftRunning,
+        /// A speaker hears himself in the mix.
+        SelfHearing,
+        /// A call that we end gets no BYE.
+        NoBye,
+        /// A digit is reported twice.
+        DigitDoubled,
+        /// Packets of a mix leave in the order of a hash map.
+        HashOrder,
+        /// A re-INVITE after a 491 has the CSeq number of the one before.
+        CseqAfter491,
+        /// A room stays when its last member has left.
+        RoomOutlives,
+        /// A retransmitted request is taken for a new one.
+        RetransmissionIsNew,
+        /// A peer that does not want to hear is sent to.
+        HoldLeaks,
+        /// A jitter buffer waits for half a second, and never catches up.
+        DelayCreeps,
+        /// The buffer of a packet that was read is not given back.
+        BufferLost,
+        /// Each response of a call has another tag.
+        ChangingTag,
+        // Those below were devised by reading the engine, when the invariants were there.
+        /// A BYE is answered, but ends nothing.
+        ByeUnheard,
+        /// The outcome of a call is counted twice.
+        OutcomeTwice,
+        /// An INVITE is sent again after a provisional response.
+        RetransmitsOn,
+        /// A call that is taken back stays on hold.
+        ResumeForgotten,
+        /// Whoever enters a room comes into the first one that there is.
+        WrongRoom,
+        /// The longest duration of a call is half of what is set.
+        DurationEarly,
+        /// The direction of an answer is that of the offer, not its counterpart.
+        UnmirroredDirection,
+        /// A restored wheel has forgotten how many timers were started.
+        RestoreForgets,
+    }
+
+    thread_local! {
+        static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+    }
+
+    /// Plants a fault into the worlds of this thread, or takes the one that there is away.
+    pub fn plant(fault: Option<Planted>) {
+        PLANTED.set(fault);
+    }
+
+    /// Whether this fault is planted in the worlds of this thread.
+    pub fn is_planted(fault: Planted) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+
+    thread_local! {
+        static HASHES: RandomState = RandomState::new();
+        static HASHED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// The place of a number in a hash map, which is another one in every map.
+    pub fn hashed(number: u16) -> u64 {
+        HASHED.set(HASHED.get().wrapping_add(1) % 1021);
+        HASHES.with(|state| state.hash_one((number, HASHED.get())))
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+pub use faults::{Planted, hashed, is_planted, plant};

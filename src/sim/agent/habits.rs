@@ -1,0 +1,137 @@
+//! What an agent is like, and what it means to do: drawn once, from the seed and its number.
+
+use super::voice::{SLOTS, Voice};
+use crate::load::g711::Law;
+use crate::sim::fault::{Fault, Kind, Misdeed};
+use crate::sim::{Dice, MS, Purpose, SECOND};
+
+/// The most agents that speak: each needs a number of its own.
+pub(crate) const SPEAKERS_MAX: u32 = 256;
+/// Speakers of a room.
+const ROOM: u32 = 5;
+
+/// An agent's character.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    /// Whether it speaks TCP.
+    pub over_tcp: bool,
+    /// Its voice, if it has one.
+    pub voice: Option<Voice>,
+    /// The codec that it prefers.
+    pub law: Law,
+    /// The name of its room.
+    pub room: String,
+    /// How long it rests between two calls, in the mean.
+    pub rest: u64,
+    /// How long it stays in a call, in the mean.
+    pub stay: u64,
+    /// How it takes calls: after how long, and with which status (0: never).
+    pub answers: Vec<(u64, u16)>,
+    /// How it misbehaves, and from when on.
+    pub misdeed: Option<(Misdeed, u64)>,
+    /// When it falls silent.
+    pub silent_from: u64,
+}
+
+impl Habits {
+    /// Of agent `number` among `agents`.
+    pub fn draw(seed: u64, number: u32, agents: u32, faults: &[Fault]) -> Self {
+        let dice = &mut Dice::new(seed, Purpose::Habits, number);
+        // Few agents all have something to say; of many, one in ten.
+        let every = if agents < 100 { 2 } else { 10 }.max(agents.div_ceil(SPEAKERS_MAX));
+        let speaker = number / every;
+        let voice = (number % every == 0).then_some(Voice { slot: speaker % SLOTS, id: speaker as u8 });
+        let own = |kind: fn(Kind) -> bool| faults.iter().find(|it| it.agent == Some(number) && kind(it.kind));
+        let since = |kind: fn(Kind) -> bool| own(kind).map_or(u64::MAX, |fault| fault.from);
+        let misdeed = own(|kind| matches!(kind, Kind::Misbehave(_))).and_then(|fault| match fault.kind {
+            Kind::Misbehave(misdeed) => Some((misdeed, fault.from)),
+            _ => None,
+        });
+        let answers = (0..8)
+            .map(|_| {
+                let status = dice.pick(&[(200u16, 14), (486, 2), (603, 1), (302, 1), (0, 1)]);
+                (dice.pick(&[(0, 2), (dice.clone().below(4 * SECOND), 3)]), status)
+            })
+            .collect();
+        Self {
+            over_tcp: dice.happens(200),
+            voice,
+            law: if dice.happens(500) { Law::Pcmu } else { Law::Pcma },
+            room: format!("conf-r{}", speaker / ROOM),
+            rest: dice.within(SECOND..=8 * SECOND),
+            stay: dice.within(2 * SECOND..=15 * SECOND),
+            answers,
+            misdeed,
+            silent_from: since(|kind| kind == Kind::Silence),
+        }
+    }
+
+    /// Whether it misbehaves in this way at this time.
+    pub fn does(&self, misdeed: Misdeed, now: u64) -> bool {
+        self.misdeed.is_some_and(|(own, from)| own == misdeed && now >= from)
+    }
+}
+
+/// Something to do in a call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Act {
+    /// re-INVITE with this direction.
+    Reinvite(&'static str),
+    /// Press a key.
+    Press(u8),
+    /// A request that changes nothing: OPTIONS or INFO.
+    Ask(&'static str),
+    /// End it, in whatever state.
+    HangUp,
+}
+
+/// Whom an agent calls next.
+pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
+    let ring = format!("ring-{}", dice.within(1..=6));
+    let tone = format!("tone-{}", 300 + 10 * dice.below(200));
+    let room = habits.room.clone();
+    let refused = format!("reject-{}", dice.pick(&[(404u64, 1), (480, 1), (486, 1), (503, 1), (603, 1), (302, 1)]));
+    let of_rooms = if habits.voice.is_some() { 12 } else { 2 };
+    dice.pick(&[
+        ("echo".to_owned(), 6),
+        (room, of_rooms),
+        (tone, 1),
+        ("silence".to_owned(), 1),
+        (ring, 3),
+        ("busy".to_owned(), 1),
+        (refused, 1),
+        ("nobody-special".to_owned(), 1),
+    ])
+}
+
+/// What to do in a call that was just answered, and when, in order.
+pub(crate) fn plan_acts(habits: &Habits, dice: &mut Dice, now: u64) -> Vec<(u64, Act)> {
+    let ends = now + habits.stay / 2 + dice.below(habits.stay);
+    let mut acts = vec![(ends, Act::HangUp)];
+    let at = |dice: &mut Dice| now + 200 * MS + dice.below(ends - now);
+    if dice.happens(350) {
+        let holds = at(dice);
+        let direction = dice.pick(&[("sendonly", 3), ("inactive", 1)]);
+        acts.push((holds, Act::Reinvite(direction)));
+        if dice.happens(800) {
+            acts.push((holds + 300 * MS + dice.below(4 * SECOND), Act::Reinvite("sendrecv")));
+        }
+    }
+    if dice.happens(150) {
+        acts.push((at(dice), Act::Reinvite("sendrecv")));
+    }
+    if dice.happens(200) {
+        let method = dice.pick(&[("OPTIONS", 1), ("INFO", 1)]);
+        acts.push((at(dice), Act::Ask(method)));
+    }
+    if habits.voice.is_some() && dice.happens(600) {
+        let mut pressed = at(dice);
+        for _ in 0..dice.within(1..=4) {
+            acts.push((pressed, Act::Press(dice.below(16) as u8)));
+            pressed += 240 * MS;
+        }
+    }
+    acts.retain(|(at, _)| *at <= ends);
+    acts.sort();
+    acts
+}

@@ -1,0 +1,311 @@
+//! The simulated user agents: one call at a time each, from either side, with a life of their own between them.
+//!
+//! Nothing in this folder uses a type or a function of the switch: SIP, SDP, RTP and G.711 are read and written by the code
+//! of `load`, and transactions and dialogs are the agents' own, so that one error can't hide on both sides of a call.
+
+mod answers;
+mod call;
+mod habits;
+mod misdeeds;
+mod serves;
+mod speech;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+pub(crate) use call::{Call, Stage};
+pub(crate) use habits::Habits;
+pub(crate) use speech::Hearing;
+pub(crate) use voice::{FRAMES, Sound};
+
+use crate::load::call::Outbox;
+use crate::load::message::{Message, Start, parameter, uri_of};
+use crate::load::write::{Identity, response};
+use crate::sim::fault::{Fault, Misdeed};
+use crate::sim::{Dice, MS, Purpose, SECOND};
+use answers::Answered;
+use habits::{Act, choose_user, plan_acts};
+use serves::line;
+use speech::Speech;
+use std::net::SocketAddr;
+
+/// How long a call that is over is remembered: longer than any message of it travels.
+const MEMORY: u64 = 45 * SECOND;
+
+/// What an agent puts out.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    /// SIP messages, with where they go.
+    pub sip: Outbox,
+    /// RTP: from which of our ports, to where, and what.
+    pub rtp: Vec<(u16, SocketAddr, Vec<u8>)>,
+    /// Keys that were pressed: the RTP timestamp of each, and the digit.
+    pub pressed: Vec<(u32, char)>,
+}
+
+/// One user agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub number: u32,
+    pub habits: Habits,
+    /// Its calls: those that are over, which still answer for themselves, and at most one that is not.
+    pub calls: Vec<Call>,
+    /// Whether something that it sent or got was changed on the way: what it knows proves nothing.
+    pub is_tainted: bool,
+    /// Its address as it knows it.
+    address: fn(u32, u16) -> SocketAddr,
+    switch: SocketAddr,
+    seed: u64,
+    dice: Dice,
+    made: u32,
+    taken: usize,
+    next_call_at: u64,
+    is_settling: bool,
+    is_gone: bool,
+    speech: Speech,
+}
+
+impl Agent {
+    pub fn new(
+        (seed, number, agents): (u64, u32, u32),
+        address: fn(u32, u16) -> SocketAddr,
+        switch: SocketAddr,
+        faults: &[Fault],
+    ) -> Self {
+        let habits = Habits::draw(seed, number, agents, faults);
+        let mut dice = Dice::new(seed, Purpose::Deeds, number);
+        let next_call_at = dice.below(habits.rest * 2);
+        Self {
+            number,
+            speech: Speech::new(habits.voice, number),
+            habits,
+            calls: Vec::new(),
+            is_tainted: false,
+            address,
+            switch,
+            seed,
+            dice,
+            made: 0,
+            taken: 0,
+            next_call_at,
+            is_settling: false,
+            is_gone: false,
+        }
+    }
+
+    /// The call that is not over.
+    pub fn call(&self) -> Option<&Call> {
+        self.calls.iter().find(|call| call.stage != Stage::Over)
+    }
+
+    fn current(&mut self) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|call| call.stage != Stage::Over)
+    }
+
+    /// Whether it is there and plays by the rules.
+    pub fn is_honest(&self) -> bool {
+        !self.is_gone && self.habits.misdeed.is_none()
+    }
+
+    /// It is gone, in the middle of whatever it did.
+    pub fn vanish(&mut self) {
+        self.is_gone = true;
+        self.calls.clear();
+    }
+
+    /// Begins nothing new from now on, and keeps the call that it has.
+    pub fn settle(&mut self) {
+        self.is_settling = true;
+        self.calls.iter_mut().for_each(|call| call.acts.clear());
+    }
+
+    /// Stops speaking, and hangs up.
+    pub fn leave(&mut self, now: u64, out: &mut Out) {
+        self.speech.stop();
+        if let Some(call) = self.current() {
+            call.hang_up(now, &mut out.sip);
+        }
+        self.spoil(now, out);
+    }
+
+    /// When [`Agent::wake`] should be called next.
+    pub fn due_at(&self) -> u64 {
+        if self.is_gone {
+            return u64::MAX;
+        }
+        let calls = self.calls.iter().map(Call::due_at).min().unwrap_or(u64::MAX);
+        let next_call = if self.is_settling || self.call().is_some() { u64::MAX } else { self.next_call_at };
+        let talks = self.calls.iter().any(|call| call.stage == Stage::Up);
+        calls.min(next_call).min(if talks { self.speech.due_at() } else { u64::MAX })
+    }
+
+    /// Does what is due.
+    pub fn wake(&mut self, now: u64, out: &mut Out) {
+        self.calls.retain(|call| call.ended.saturating_add(MEMORY) > now || !call.is_calm());
+        for call in &mut self.calls {
+            call.retransmit(now, &mut out.sip);
+        }
+        if self.call().is_none() {
+            self.speech.stop();
+            if now >= self.next_call_at && !self.is_settling {
+                self.place_call(now, out);
+            }
+        }
+        self.answer_if_due(now, out);
+        while let Some(act) = self.current().and_then(|call| {
+            let due = call.acts.first().is_some_and(|(at, _)| *at <= now);
+            due.then(|| call.acts.remove(0).1)
+        }) {
+            self.act(now, act, out);
+        }
+        let silent = now >= self.habits.silent_from;
+        let wild = self.habits.does(Misdeed::WildRtp, now);
+        if let Some(call) = self.calls.iter().find(|call| call.stage == Stage::Up) {
+            self.speech.speak(now, call, (silent, wild), &mut self.dice, out);
+        }
+        self.spoil(now, out);
+    }
+
+    fn act(&mut self, now: u64, act: Act, out: &mut Out) {
+        let Some(call) = self.calls.iter_mut().find(|call| call.stage != Stage::Over) else { return };
+        match act {
+            Act::HangUp => call.hang_up(now, &mut out.sip),
+            Act::Press(code) if call.stage == Stage::Up => self.speech.press(code),
+            Act::Ask(method) if call.stage == Stage::Up => call.request(now, method, &mut out.sip),
+            Act::Reinvite(direction) if call.stage == Stage::Up => {
+                if call.inviting.is_some() || call.unacked.is_some() {
+                    // One INVITE at a time (section 14.1).
+                    call.acts.insert(0, (now + 300 * MS, Act::Reinvite(direction)));
+                    call.acts.sort();
+                } else {
+                    call.invite(now, Some(direction), true, &mut out.sip);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn identity(&mut self, call_id: String, to: String) -> (Identity, String) {
+        self.made += 1;
+        let ours = format!("a{}x{}", self.number, self.made);
+        let local = (self.address)(self.number, 5060);
+        let from = format!("<sip:agent{}@{local}>;tag={ours}", self.number);
+        (Identity { call_id, from, to, local, reliable: self.habits.over_tcp }, ours)
+    }
+
+    fn new_call(&mut self, now: u64, (identity, ours): (Identity, String), target: String) -> Call {
+        let mut call = Call::new(identity, ours, self.switch, target, now);
+        let other = [crate::load::g711::Law::Pcmu, crate::load::g711::Law::Pcma];
+        call.laws = vec![self.habits.law];
+        call.laws.extend(other.into_iter().filter(|law| *law != self.habits.law));
+        // Ports are not used again soon, as stragglers of the last call may still arrive.
+        call.rtp = (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2);
+        if self.call().is_none() {
+            self.speech.begin(now, self.made);
+        }
+        call
+    }
+
+    fn place_call(&mut self, now: u64, out: &mut Out) {
+        self.next_call_at = now + self.habits.rest / 2 + self.dice.below(self.habits.rest);
+        let user = choose_user(&self.habits, &mut self.dice);
+        let target = format!("sip:{user}@{}", self.switch);
+        let call_id = format!("c{}x{}-{:x}", self.number, self.made + 1, self.seed);
+        let identity = self.identity(call_id, format!("<{target}>"));
+        let mut call = self.new_call(now, identity, target);
+        (call.is_caller, call.service) = (true, user);
+        let offers = !self.dice.happens(80);
+        call.invite(now, None, offers, &mut out.sip);
+        if self.dice.happens(150) {
+            call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];
+        }
+        self.calls.push(call);
+    }
+
+    fn answer_if_due(&mut self, now: u64, out: &mut Out) {
+        let due = |call: &&mut Call| call.serving.as_ref().is_some_and(|serving| serving.answer_at <= now);
+        let Some(call) = self.calls.iter_mut().find(due) else { return };
+        if call.answer(now, &mut out.sip) {
+            call.acts = if self.is_settling { Vec::new() } else { plan_acts(&self.habits, &mut self.dice, now) };
+        }
+    }
+
+    /// A SIP message reached us.
+    pub fn on_sip(&mut self, now: u64, from: SocketAddr, bytes: &[u8], out: &mut Out) {
+        if self.is_gone {
+            return;
+        }
+        let Ok(message) = Message::parse(bytes) else { return };
+        let Some(call_id) = message.header("Call-ID") else { return };
+        match message.start {
+            Start::Response { .. } => {
+                let own = |call: &&mut Call| {
+                    call.identity.call_id == call_id && message.tag("From") == Some(call.ours.as_str())
+                };
+                let Some(call) = self.calls.iter_mut().find(own) else { return };
+                let answered = call.on_response(now, &message, &mut self.dice, &mut out.sip);
+                match answered {
+                    Answered::Up if !self.is_settling => call.acts = plan_acts(&self.habits, &mut self.dice, now),
+                    _ => {}
+                }
+            }
+            Start::Request { method, .. } => {
+                let own = |call: &&mut Call| call.identity.call_id == call_id;
+                match self.calls.iter_mut().find(own) {
+                    Some(call) => call.on_request(now, &message, from, &mut out.sip),
+                    None if method == "INVITE" && message.tag("To").is_none() => {
+                        self.take_call(now, &message, bytes, from, out);
+                    }
+                    None if method == "ACK" => {}
+                    None => out.sip.push((from, response(&message, line(481), Some("nobody"), None, None))),
+                }
+            }
+        }
+        self.spoil(now, out);
+    }
+
+    fn take_call(&mut self, now: u64, message: &Message<'_>, bytes: &[u8], from: SocketAddr, out: &mut Out) {
+        let (Some(call_id), Some(theirs)) = (message.header("Call-ID"), message.header("From")) else { return };
+        let is_busy = self.call().is_some();
+        let target = message.header("Contact").map_or_else(|| uri_of(theirs).to_owned(), |it| uri_of(it).to_owned());
+        let identity = self.identity(call_id.to_owned(), theirs.to_owned());
+        let mut call = self.new_call(now, identity, target);
+        call.theirs = parameter(theirs, "tag").map(str::to_owned);
+        // The operator names the service in the user part: agentN+SERVICE.
+        let uri = if let Start::Request { uri, .. } = message.start { uri } else { "" };
+        let user = uri.split(['+', '@']).nth(1).unwrap_or_default();
+        call.service = user.to_owned();
+        call.alert(now, message, bytes, from, &mut out.sip);
+        let (after, status) = self.habits.answers.get(self.taken % 8).copied().unwrap_or((0, 486));
+        self.taken += 1;
+        if let Some(serving) = &mut call.serving {
+            (serving.answer_at, serving.status) = match (is_busy, status) {
+                (true, _) => (now, 486),
+                // Rings until the other side gives up, or for half a minute.
+                (_, 0) => (now + 30 * SECOND, 480),
+                (_, status) => (now + after, status),
+            };
+        }
+        // Before one that is under way, so that this stays the current one.
+        self.calls.push(call);
+        self.answer_if_due(now, out);
+    }
+
+    /// A datagram reached our port.
+    pub fn on_rtp(&mut self, port: u16, from: SocketAddr, bytes: &[u8]) -> Hearing {
+        let up = |call: &&Call| matches!(call.stage, Stage::Up) && call.rtp.port() == port;
+        match self.calls.iter().find(up) {
+            Some(call) => self.speech.hear(call, from, bytes),
+            None => Hearing::default(),
+        }
+    }
+
+    /// Breaks a rule, if that is its way.
+    fn spoil(&mut self, now: u64, out: &mut Out) {
+        if let Some((misdeed, from)) = self.habits.misdeed
+            && now >= from
+        {
+            misdeeds::spoil(misdeed, &mut out.sip, &mut self.dice);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use super::*;
+
+const SWITCH: &str = "10.0.0.1:5060";
+
+fn address(agent: u32, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 100, 0, agent as u8], port))
+}
+
+/// Two agents that call each other instead of a switch.
+#[test]
+fn an_agent_calls_and_another_one_answers() {
+    let mut agents: Vec<Agent> =
+        (0..2).map(|number| Agent::new((5, number, 2), address, SWITCH.parse().unwrap(), &[])).collect();
+    let (mut now, mut ups) = (0, 0);
+    while now < 120 * SECOND {
+        now += 5 * MS;
+        for caller in 0..2 {
+            let mut out = Out::default();
+            if agents[caller].due_at() <= now {
+                agents[caller].wake(now, &mut out);
+            }
+            // Everything goes to the other one, and the answers come back, until nobody has anything to say.
+            let (mut speaker, mut messages) = (caller, out.sip);
+            while !messages.is_empty() {
+                let mut replies = Out::default();
+                for (_, bytes) in messages {
+                    agents[1 - speaker].on_sip(now, address(speaker as u32, 5060), &bytes, &mut replies);
+                }
+                speaker = 1 - speaker;
+                messages = replies.sip;
+            }
+        }
+        let is_up = |agent: &Agent| agent.call().is_some_and(|call| call.stage == Stage::Up && call.is_calm());
+        if agents.iter().all(is_up) {
+            let calls: Vec<&Call> = agents.iter().filter_map(Agent::call).collect();
+            assert_eq!(calls[0].theirs.as_deref(), Some(calls[1].ours.as_str()));
+            assert_eq!((calls[0].we_hold, calls[0].they_hold), (calls[1].they_hold, calls[1].we_hold));
+            ups += 1;
+        }
+    }
+    assert!(ups > 100, "{ups}");
+}

@@ -1,0 +1,101 @@
+//! Voices that can be told apart in any mix, sample by sample.
+//!
+//! A frame of 160 samples has ten slots. A speaker is heard in one slot alone, as a pattern of signs: sixteen bits that say
+//! who speaks and in which frame it was said. Others of the room speak in other slots, so their sum is read exactly, and
+//! what is played softer in place of a lost frame still reads the same. Two voices in one slot are seen as such.
+
+use crate::load::g711::Law;
+
+/// Slots of a frame: the most voices that a room can have.
+pub(crate) const SLOTS: u32 = 10;
+/// Samples of a frame of 20 ms.
+pub(crate) const FRAME: usize = 160;
+/// Frames until the count in a voice begins again: 5.12 s.
+pub(crate) const FRAMES: u64 = 256;
+/// How loud a voice is.
+const LEVEL: i16 = 6_000;
+/// What is softer is silence.
+const AUDIBLE: i16 = 350;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Voice {
+    /// The slot.
+    pub slot: u32,
+    /// The speaker.
+    pub id: u8,
+}
+
+/// What was in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sound {
+    /// A voice, and the number of the frame (modulo [`FRAMES`]) in which it was sent.
+    Voice(Voice, u8),
+    /// More than one voice, or none of ours.
+    Noise { slot: u32 },
+}
+
+/// The payload in which a voice speaks in this frame.
+pub(crate) fn speak(voice: Voice, frame: u64, law: Law) -> Vec<u8> {
+    let bits = u16::from(voice.id) << 8 | (frame % FRAMES) as u16;
+    let mut payload = vec![law.silence(); FRAME];
+    let start = voice.slot as usize * 16;
+    for (n, place) in payload.iter_mut().skip(start).take(16).enumerate() {
+        let sign = if bits >> n & 1 == 1 { 1 } else { -1 };
+        *place = law.encode(sign * LEVEL);
+    }
+    payload
+}
+
+/// What is heard in a payload.
+pub(crate) fn listen(payload: &[u8], law: Law) -> Vec<Sound> {
+    let mut heard = Vec::new();
+    for (slot, part) in (0..).zip(payload.chunks_exact(16)) {
+        if part.iter().all(|&byte| byte == law.silence()) {
+            continue;
+        }
+        let samples: Vec<i16> = part.iter().map(|&byte| law.decode(byte)).collect();
+        let loudest = samples.iter().map(|sample| sample.saturating_abs()).max().unwrap_or(0);
+        if loudest < AUDIBLE {
+            continue;
+        }
+        if samples.iter().any(|sample| sample.saturating_abs() < loudest / 4 * 3) {
+            heard.push(Sound::Noise { slot });
+            continue;
+        }
+        let bits = samples.iter().enumerate().fold(0u16, |bits, (n, &sample)| bits | u16::from(sample > 0) << n);
+        heard.push(Sound::Voice(Voice { slot, id: (bits >> 8) as u8 }, bits as u8));
+    }
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixed(payloads: &[Vec<u8>], law: Law) -> Vec<u8> {
+        (0..FRAME)
+            .map(|n| law.encode(payloads.iter().map(|payload| law.decode(payload[n])).fold(0, i16::saturating_add)))
+            .collect()
+    }
+
+    #[test]
+    fn every_voice_of_a_mix_is_told() {
+        for law in [Law::Pcmu, Law::Pcma] {
+            let voices: Vec<Voice> = (0..SLOTS).map(|slot| Voice { slot, id: 20 * slot as u8 + 3 }).collect();
+            let payloads: Vec<_> = voices.iter().map(|&voice| speak(voice, 300 + u64::from(voice.slot), law)).collect();
+            let expected: Vec<Sound> = voices.iter().map(|&voice| Sound::Voice(voice, 44 + voice.slot as u8)).collect();
+            assert_eq!(listen(&mixed(&payloads, law), law), expected);
+        }
+    }
+
+    #[test]
+    fn two_voices_in_a_slot_are_noise_and_a_softer_one_is_the_same() {
+        let law = Law::Pcmu;
+        let speaks = |id| speak(Voice { slot: 4, id }, 7, law);
+        assert_eq!(listen(&mixed(&[speaks(1), speaks(2)], law), law), [Sound::Noise { slot: 4 }]);
+        let softer: Vec<u8> = speaks(9).iter().map(|&byte| law.encode(law.decode(byte) / 8)).collect();
+        assert_eq!(listen(&softer, law), [Sound::Voice(Voice { slot: 4, id: 9 }, 7)]);
+        assert!(listen(&[law.silence(); FRAME], law).is_empty());
+    }
+}

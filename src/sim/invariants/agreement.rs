@@ -1,0 +1,92 @@
+//! Both ends of every dialog, compared once the network has healed and all transactions had their time.
+
+use super::{Breach, Invariant, of_agent};
+use crate::engine::Engine;
+use crate::sim::agent::{Agent, Call, Stage};
+use crate::sim::invariants::Invariants;
+use ringworld_components::call::{Dialog, DialogOf, DialogState, Leg, LegOf, Session, SessionState};
+use ringworld_components::kernel::StableId;
+use std::collections::BTreeMap;
+
+/// What the switch knows of a dialog.
+struct Known {
+    session: StableId,
+    state: SessionState,
+    we_hold: bool,
+    peer_holds: bool,
+    is_busy: bool,
+    peer_tag: String,
+}
+
+/// Compares. Says how many dialogs both ends agreed upon.
+pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invariants) -> Result<u64, Breach> {
+    let known = known_to_the_switch(engine);
+    let mut agreed = 0;
+    for agent in agents.iter().filter(|agent| agent.is_honest() && !agent.is_tainted) {
+        for call in agent.calls.iter().filter(|call| call.is_sure && call.is_calm()) {
+            let disagree = |what: String| {
+                let who = [of_agent(agent.number), format!("Call-ID {}", call.identity.call_id)];
+                Breach::new(Invariant::BothAgree, what, who)
+            };
+            let dialog = known.get(&call.identity.call_id);
+            match (call.stage, dialog) {
+                (Stage::Up, None) if !watchers.wire.said_bye(&call.identity.call_id) => {
+                    return Err(disagree("the agent is in a call that the switch does not know of".to_owned()));
+                }
+                (Stage::Up, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
+                    agreed += 1;
+                    same(call, dialog).map_err(disagree)?;
+                }
+                (Stage::Over, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
+                    return Err(disagree(format!(
+                        "session {} is {} though the agent's call is over",
+                        dialog.session, dialog.state
+                    )));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(agreed)
+}
+
+fn same(call: &Call, dialog: &Known) -> Result<(), String> {
+    if call.ours != dialog.peer_tag {
+        return Err(format!("the agent's tag is {}, for the switch it is {}", call.ours, dialog.peer_tag));
+    }
+    let (agents, switchs) = ((call.we_hold, call.they_hold), (dialog.peer_holds, dialog.we_hold));
+    // While the switch holds it can't tell whether the agent's silence is its own wish, too.
+    if agents != switchs && !(dialog.we_hold && call.we_hold && call.they_hold) {
+        return Err(format!("(agent holds, switch holds): the agent says {agents:?}, the switch {switchs:?}"));
+    }
+    let on_hold = dialog.state == SessionState::OnHold;
+    if on_hold != (dialog.we_hold || dialog.peer_holds) {
+        return Err(format!("session {} is {}, holding {switchs:?}", dialog.session, dialog.state));
+    }
+    Ok(())
+}
+
+/// The confirmed dialogs by Call-ID.
+fn known_to_the_switch(engine: &Engine) -> BTreeMap<String, Known> {
+    let world = engine.world();
+    let mut known = BTreeMap::new();
+    let Some(mut query) = world.try_query::<(&Dialog, &DialogOf)>() else { return known };
+    for (dialog, of) in query.iter(world).filter(|(dialog, _)| dialog.state == DialogState::Confirmed) {
+        let Some(leg) = world.get::<Leg>(of.0) else { continue };
+        let Some(owner) = world.get::<LegOf>(of.0).map(|of| of.0) else { continue };
+        let (Some(session), Some(id)) = (world.get::<Session>(owner), world.get::<StableId>(owner)) else { continue };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let is_busy = leg.invite.is_some() || leg.outgoing.is_some();
+        let state = session.state();
+        let of_leg = Known {
+            session: *id,
+            state,
+            we_hold: leg.we_hold,
+            peer_holds: leg.peer_holds,
+            is_busy,
+            peer_tag: text(&dialog.remote_tag),
+        };
+        known.insert(text(&dialog.call_id), of_leg);
+    }
+    known
+}

@@ -1,0 +1,67 @@
+//! What crossed the border, counted by others than the switch.
+
+use super::{Breach, Invariant};
+use crate::engine::Engine;
+use std::collections::BTreeMap;
+
+/// What crossed.
+#[derive(Debug, Default)]
+pub(in crate::sim) struct Crossings {
+    pub rtp_in: u64,
+    pub rtp_out: u64,
+    pub ended: u64,
+}
+
+impl Crossings {
+    /// Compares with the switch's own counters; `responses` and `requests` as the wire was read.
+    pub fn check(
+        &self,
+        engine: &Engine,
+        responses: &BTreeMap<u16, (u64, u64)>,
+        requests: &BTreeMap<String, u64>,
+        digits: u64,
+    ) -> Option<Breach> {
+        let (signalling, media, census) = (engine.counters(), engine.media_counters(), engine.census());
+        let dropped = media.dropped_no_stream
+            + media.dropped_malformed
+            + media.dropped_foreign
+            + media.dropped_payload_type
+            + media.dropped_on_hold
+            + media.dropped_rtcp;
+        let outcomes: u64 = signalling.outcomes.values().sum();
+        let counted = |status: &u16| signalling.responses_sent.get(status).copied().unwrap_or(0);
+        let equal = [
+            ("packets in", media.packets_in + dropped, self.rtp_in),
+            ("packets out", media.packets_out, self.rtp_out),
+            ("outcomes", outcomes, self.ended),
+            ("digits", media.digits_in.max(digits), media.digits_in),
+            ("calls", signalling.calls_in + signalling.calls_out, outcomes + living(engine, census.sessions)),
+        ];
+        let wrong = equal.iter().find(|(_, counted, seen)| counted != seen);
+        if let Some((name, counted, seen)) = wrong {
+            return Some(breach(format!("{name}: counted {counted}, seen {seen}")));
+        }
+        for (status, (distinct, all)) in responses {
+            // What is refused without a transaction is counted each time, so a repetition may count or not.
+            if !(*distinct..=*all).contains(&counted(status)) {
+                return Some(breach(format!(
+                    "responses {status}: counted {}, seen {distinct} to {all}",
+                    counted(status)
+                )));
+            }
+        }
+        let received = |method: &String| signalling.requests_received.get(method).copied().unwrap_or(0);
+        let short = requests.iter().find(|(method, seen)| received(method) < **seen);
+        short.map(|(method, seen)| breach(format!("{method}: counted {}, seen {seen}", received(method))))
+    }
+}
+
+/// Sessions that have no outcome yet.
+fn living(engine: &Engine, sessions: u64) -> u64 {
+    let ended = engine.world().resource::<ringworld_components::call::Ended>();
+    sessions.saturating_sub((ended.fresh.len() + ended.stale.len()) as u64)
+}
+
+fn breach(what: String) -> Breach {
+    Breach::new(Invariant::CountersAddUp, what, [])
+}

@@ -1,0 +1,195 @@
+//! What must hold in every run, whatever befalls it.
+//!
+//! Each [`Invariant`] is watched by one file of this folder. Most watch the border of the switch: what goes in and what
+//! comes out, read by the agents' own parser. `world.rs` and `agreement.rs` also look into the world.
+
+mod agreement;
+mod counters;
+mod digits;
+mod hold;
+mod sessions;
+mod voices;
+mod wire;
+mod world;
+
+pub(super) use agreement::check as agree;
+pub(super) use counters::Crossings;
+use digits::Digits;
+use hold::Holds;
+use ringworld_components::edge::{Event, Packet};
+use ringworld_components::kernel::StableId;
+use sessions::Sessions;
+use std::fmt;
+pub(super) use voices::Lags;
+use wire::Wire;
+pub(super) use world::{deep, nothing_left};
+
+use super::agent::{Agent, Hearing};
+use crate::engine::Engine;
+
+/// The invariants, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Every session ends, once, and none is ending for longer than its transactions can take.
+    SessionsEnd,
+    /// Sessions change their state only as the matrix has it, from the state that they were in.
+    StatesFollow,
+    /// No entity, port, timer, buffer or room outlives its owner; at the end nothing is left.
+    NothingOutlives,
+    /// Once the network has healed, switch and agents agree on which dialogs there are and who holds whom.
+    BothAgree,
+    /// CSeq numbers and tags obey RFC 3261 section 12, branches section 8.1.1.7.
+    SequenceAndTags,
+    /// There is at most one final response a transaction, and nothing after it but itself again.
+    OneFinal,
+    /// No timer acts once what it waited for has happened, nor before its time.
+    TimersStop,
+    /// A caller never hears himself in a room, nor anyone of another room; in an echo he hears nobody but himself.
+    RoomsArePrivate,
+    /// Nothing is sent to a peer that does not want to hear.
+    HoldIsSilent,
+    /// What is heard was said not long ago.
+    DelayBounded,
+    /// Every digit arrives once and in order; one whose packets all came in calm arrives.
+    DigitsOnce,
+    /// Counters add up to what crossed the border.
+    CountersAddUp,
+    /// A world that was encoded and restored is the same.
+    RestoredIsSame,
+    /// Everything in the world is registered.
+    AllRegistered,
+    /// The same seed gives the same digests, whatever the legal order of systems and the number of threads.
+    SameAgain,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Invariant; 15] = [
+        Self::SessionsEnd,
+        Self::StatesFollow,
+        Self::NothingOutlives,
+        Self::BothAgree,
+        Self::SequenceAndTags,
+        Self::OneFinal,
+        Self::TimersStop,
+        Self::RoomsArePrivate,
+        Self::HoldIsSilent,
+        Self::DelayBounded,
+        Self::DigitsOnce,
+        Self::CountersAddUp,
+        Self::RestoredIsSame,
+        Self::AllRegistered,
+        Self::SameAgain,
+    ];
+
+    /// What it says, in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::SessionsEnd => "every session ends, once",
+            Self::StatesFollow => "sessions change their state as the matrix has it",
+            Self::NothingOutlives => "no entity, port, timer, buffer or room outlives its owner",
+            Self::BothAgree => "both ends agree on the dialog once the network has healed",
+            Self::SequenceAndTags => "CSeq numbers, tags and branches obey RFC 3261",
+            Self::OneFinal => "at most one final response a transaction",
+            Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
+            Self::RoomsArePrivate => "nobody hears himself in a room, nor anyone of another one",
+            Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
+            Self::DelayBounded => "the delay of audio stays bounded",
+            Self::DigitsOnce => "every digit arrives once and in order",
+            Self::CountersAddUp => "counters add up",
+            Self::RestoredIsSame => "a restored world is the same",
+            Self::AllRegistered => "everything in the world is registered",
+            Self::SameAgain => "the same seed gives the same digests",
+        }
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which one.
+    pub invariant: Invariant,
+    /// What was seen.
+    pub what: String,
+    /// The sessions, calls and agents involved.
+    pub who: Vec<String>,
+}
+
+impl Breach {
+    pub(super) fn new(invariant: Invariant, what: impl Into<String>, who: impl IntoIterator<Item = String>) -> Self {
+        Self { invariant, what: what.into(), who: who.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)?;
+        if self.who.is_empty() { Ok(()) } else { write!(f, " ({})", self.who.join(", ")) }
+    }
+}
+
+/// All watchers of one run.
+#[derive(Default)]
+pub(super) struct Invariants {
+    pub wire: Wire,
+    pub holds: Holds,
+    pub digits: Digits,
+    pub sessions: Sessions,
+    pub crossings: Crossings,
+    pub lags: Lags,
+    /// What was found; the run ends with the first.
+    pub breaches: Vec<Breach>,
+}
+
+impl Invariants {
+    /// A SIP message reaches the switch.
+    pub fn sip_in(&mut self, tick: u64, agent: &Agent, bytes: &[u8], is_whole: bool) {
+        self.wire.delivered(tick, agent, bytes, is_whole);
+        self.holds.delivered(tick, bytes, is_whole);
+    }
+
+    /// The switch sends a SIP message to an agent.
+    pub fn sip_out(&mut self, tick: u64, agent: Option<&Agent>, bytes: &[u8]) {
+        self.wire.sent(tick, agent, bytes, &mut self.breaches);
+        self.holds.sent(tick, bytes);
+    }
+
+    /// The switch sends a packet.
+    pub fn rtp_out(&mut self, tick: u64, packet: &Packet) {
+        self.breaches.extend(self.holds.packet(tick, packet));
+    }
+
+    /// Something happened in the world.
+    pub fn event(&mut self, tick: u64, engine: &Engine, event: &Event) {
+        self.sessions.event(tick, engine, event, &mut self.breaches);
+        if let Event::Digit { session, digit, .. } = event {
+            self.breaches.extend(self.digits.heard(*session, *digit));
+        }
+    }
+
+    /// An agent heard something.
+    pub fn heard(
+        &mut self,
+        now: u64,
+        agent: &Agent,
+        agents: &[Agent],
+        hearing: &Hearing,
+        asked: Option<(StableId, &str)>,
+    ) {
+        voices::check(now, agent, agents, hearing, &self.lags, &mut self.breaches);
+        if let (Some(digit), Some((session, asked))) = (hearing.digit, asked) {
+            self.breaches.extend(self.digits.agent_heard(session, digit, asked, agent.number));
+        }
+    }
+}
+
+/// The names of agents in a breach.
+fn of_agent(number: u32) -> String {
+    format!("agent {number}")
+}

@@ -1,0 +1,133 @@
+//! A look into the world: who owns what, and which timers run.
+
+use super::{Breach, Invariant};
+use crate::engine::Engine;
+use bevy_ecs::prelude::*;
+use bevy_ecs::query::QueryData;
+use ringworld_components::call::{
+    AckWait, AnswerRetransmit, CancelDeadline, Dialog, DialogOf, DurationDeadline, LegOf, Retransmit, RingDeadline,
+    Session, SessionState, StreamOf, Transaction, TransactionState, UnackedAnswer,
+};
+use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWheel};
+use ringworld_components::media::{Participant, Participants, Room, Stream};
+use std::time::Duration;
+
+/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
+const ENDING_MAX: Duration = Duration::from_secs(100);
+
+/// Looks at every entity.
+pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
+    let world = engine.world();
+    ownership(engine, world).or_else(|| timers(world)).or_else(|| {
+        engine.unregistered().first().map(|what| Breach::new(Invariant::AllRegistered, format!("{what:?}"), []))
+    })
+}
+
+/// Nothing is left; if something is, the first of it is described.
+pub(in crate::sim) fn nothing_left(engine: &Engine) -> Option<Breach> {
+    let (world, census) = (engine.world(), engine.census());
+    if census == Default::default() {
+        return None;
+    }
+    let mut left: Vec<StableId> = world.iter_entities().filter_map(|entity| entity.get().copied()).collect();
+    left.sort_unstable();
+    let who = left.iter().take(3).map(|id| {
+        let entity = world.resource::<StableIds>().find(*id).and_then(|entity| world.get_entity(entity).ok());
+        let holds = entity.map(|entity| world.resource::<Registry>().describe(entity)).unwrap_or_default();
+        let holds: Vec<String> = holds.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        format!("{id}: {}", holds.join(" "))
+    });
+    Some(Breach::new(Invariant::NothingOutlives, format!("left: {census:?}"), who))
+}
+
+/// All entities with these components, with their names.
+fn each<D: QueryData<ReadOnly = D> + bevy_ecs::query::IterQueryData>(
+    world: &World,
+    mut visit: impl FnMut(StableId, D::Item<'_, '_>) -> Option<Breach>,
+) -> Option<Breach> {
+    let mut query = world.try_query::<(&StableId, D)>()?;
+    query.iter(world).find_map(|(id, item)| visit(*id, item))
+}
+
+fn ownership(engine: &Engine, world: &World) -> Option<Breach> {
+    let orphan =
+        |id: StableId, what: &str| Some(Breach::new(Invariant::NothingOutlives, what, [format!("entity {id}")]));
+    let session_of_leg = |leg: Entity| world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0));
+    let census = engine.census();
+    if census.ports != census.streams {
+        let what = format!("{} ports are in use by {} streams", census.ports, census.streams);
+        return Some(Breach::new(Invariant::NothingOutlives, what, []));
+    }
+    each::<(&Stream, Option<&StreamOf>)>(world, |id, (_, of)| match of.and_then(|of| session_of_leg(of.0)) {
+        None => orphan(id, "a stream without a session"),
+        Some(session) if session.state().is_over() => orphan(id, "a stream of a session that is over"),
+        Some(_) => None,
+    })
+    .or_else(|| {
+        each::<(&Dialog, Option<&DialogOf>)>(world, |id, (_, of)| match of.and_then(|of| session_of_leg(of.0)) {
+            None => orphan(id, "a dialog without a session"),
+            Some(_) => None,
+        })
+    })
+    .or_else(|| {
+        each::<&Participant>(world, |id, participant| {
+            let whole =
+                world.get::<Stream>(participant.stream).is_some() && world.get::<Room>(participant.room).is_some();
+            if whole { None } else { orphan(id, "a participant without a stream or a room") }
+        })
+    })
+    .or_else(|| {
+        each::<(&Room, Option<&Participants>)>(world, |id, (_, inside)| {
+            let is_empty = inside.is_none_or(|inside| inside.iter().next().is_none());
+            if is_empty { orphan(id, "a room without participants") } else { None }
+        })
+    })
+}
+
+fn runs<T: Send + Sync + 'static>(world: &World, owner: Entity) -> bool {
+    world.get_resource::<TimerWheel<T>>().is_some_and(|wheel| wheel.deadline(owner).is_some())
+}
+
+fn timers(world: &World) -> Option<Breach> {
+    let now = *world.resource::<Now>();
+    each::<(Entity, &Session)>(world, |id, (entity, session)| {
+        use SessionState::{Dialing, Initializing, Ringing, Terminating};
+        let state = session.state();
+        let who = [format!("session {id}")];
+        if state == Terminating && now.since(session.since()) > ENDING_MAX {
+            let what = format!("it has been ending for {} s", now.since(session.since()).as_secs());
+            return Some(Breach::new(Invariant::SessionsEnd, what, who));
+        }
+        let wrong = [
+            (
+                "ring deadline",
+                runs::<RingDeadline>(world, entity) && !matches!(state, Initializing | Dialing | Ringing),
+            ),
+            ("duration deadline", runs::<DurationDeadline>(world, entity) && state.is_over()),
+            (
+                "cancel deadline",
+                runs::<CancelDeadline>(world, entity) && !matches!(state, Terminating | SessionState::Terminated),
+            ),
+        ];
+        let found = wrong.into_iter().find(|(_, is_wrong)| *is_wrong);
+        found.map(|(name, _)| Breach::new(Invariant::TimersStop, format!("its {name} runs though it is {state}"), who))
+    })
+    .or_else(|| {
+        each::<(Entity, &Dialog, Option<&UnackedAnswer>)>(world, |id, (entity, _, answer)| {
+            let running = runs::<AnswerRetransmit>(world, entity) || runs::<AckWait>(world, entity);
+            (running && answer.is_none()).then(|| {
+                Breach::new(Invariant::TimersStop, "it waits for an ACK that it has", [format!("dialog {id}")])
+            })
+        })
+    })
+    .or_else(|| {
+        each::<(Entity, &Transaction)>(world, |id, (entity, transaction)| {
+            let settled = matches!(transaction.state, TransactionState::Confirmed | TransactionState::Accepted)
+                || (transaction.state == TransactionState::Completed && !transaction.kind.is_server());
+            (settled && runs::<Retransmit>(world, entity)).then(|| {
+                let what = format!("it would send again though it is {:?}", transaction.state);
+                Breach::new(Invariant::TimersStop, what, [format!("transaction {id}")])
+            })
+        })
+    })
+}

@@ -1,0 +1,314 @@
+//! The simulated network: packets take their time, and the faults of the run befall them on the way.
+//!
+//! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent. Addresses
+//! are those that each side sees: a NAT stands before every third agent.
+
+mod address;
+mod link;
+mod stream;
+
+pub(crate) use address::{SWITCH, inside, is_behind_nat, outside};
+use address::{agent_at, through};
+use bytes::Bytes;
+pub(crate) use link::DELAY_MAX;
+use link::{Fate, Link};
+use ringworld_components::edge::{ConnId, Flow, SendFailure, Target, Transport};
+use ringworld_components::kernel::StableId;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use stream::Streams;
+
+use super::fault::{Fault, Kind};
+
+/// Something reaches the switch.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A SIP message. `is_whole` says that it is as it was sent.
+    Sip { agent: u32, flow: Flow, bytes: Bytes, is_whole: bool },
+    /// A TCP connection is open.
+    Opened(Flow),
+    /// A TCP connection is gone.
+    Closed(ConnId),
+    /// A datagram on the RTP port `port`.
+    Rtp { agent: u32, port: u16, peer: SocketAddr, bytes: Vec<u8> },
+    /// A message of the switch could not be sent.
+    Failed { transaction: StableId, failure: SendFailure },
+}
+
+/// A datagram or message reaches an agent.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub agent: u32,
+    /// The port of the agent, behind its NAT.
+    pub port: u16,
+    pub from: SocketAddr,
+    pub bytes: Bytes,
+    pub is_whole: bool,
+    conn: ConnId,
+}
+
+/// Things that will have happened, in the order of time.
+#[derive(Debug)]
+struct Timeline<T>(BinaryHeap<Reverse<Timed<T>>>, u64);
+
+#[derive(Debug)]
+struct Timed<T>(u64, u64, T);
+
+impl<T> PartialEq for Timed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl<T> Eq for Timed<T> {}
+
+impl<T> PartialOrd for Timed<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Timed<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+impl<T> Timeline<T> {
+    fn new() -> Self {
+        Self(BinaryHeap::new(), 0)
+    }
+
+    fn add(&mut self, at: u64, what: T) {
+        self.1 += 1;
+        self.0.push(Reverse(Timed(at, self.1, what)));
+    }
+
+    fn take_due(&mut self, now: u64) -> Option<(u64, T)> {
+        self.0.peek().filter(|Reverse(timed)| timed.0 <= now)?;
+        self.0.pop().map(|Reverse(Timed(at, _, what))| (at, what))
+    }
+
+    fn next(&self) -> u64 {
+        self.0.peek().map_or(u64::MAX, |Reverse(timed)| timed.0)
+    }
+}
+
+/// The network between the agents and the switch.
+pub(crate) struct Network {
+    links: Vec<Link>,
+    streams: Streams,
+    to_switch: Timeline<Arrival>,
+    to_agents: Timeline<Delivery>,
+    /// How often each kind of fault struck.
+    pub struck: BTreeMap<Kind, u64>,
+    /// Packets carried.
+    pub packets: u64,
+}
+
+impl Network {
+    pub fn new(seed: u64, agents: u32, faults: &[Fault]) -> Self {
+        Self {
+            links: (0..agents).map(|agent| Link::new(seed, agent, faults)).collect(),
+            streams: Streams::default(),
+            to_switch: Timeline::new(),
+            to_agents: Timeline::new(),
+            struck: BTreeMap::new(),
+            packets: 0,
+        }
+    }
+
+    /// The agent whom the switch reaches at this address.
+    pub fn agent_at(&self, address: std::net::IpAddr) -> Option<u32> {
+        agent_at(address, self.links.len())
+    }
+
+    /// Ends all faults.
+    pub fn heal(&mut self) {
+        self.links.iter_mut().for_each(Link::heal);
+    }
+
+    /// The agent is gone: nothing reaches it any more, and its connection breaks.
+    pub fn vanish(&mut self, now: u64, agent: u32, refuses: bool) {
+        self.close(now, agent);
+        if let Some(link) = self.links.get_mut(agent as usize) {
+            link.gone = true;
+            link.refuses = refuses;
+        }
+    }
+
+    /// The agent's NAT makes new bindings.
+    pub fn rebind(&mut self, agent: u32) {
+        if let Some(link) = self.links.get_mut(agent as usize).filter(|_| is_behind_nat(agent)) {
+            link.generation = link.generation % 19 + 1;
+            self.strike(Kind::Rebind);
+        }
+    }
+
+    /// The agent's connection is reset.
+    pub fn reset(&mut self, now: u64, agent: u32) {
+        if self.close(now, agent) {
+            self.strike(Kind::Reset);
+        }
+    }
+
+    fn close(&mut self, now: u64, agent: u32) -> bool {
+        let closed = self.streams.close(agent);
+        if let Some(conn) = closed {
+            self.to_switch.add(now, Arrival::Closed(conn));
+        }
+        closed.is_some()
+    }
+
+    /// The switch closes a connection.
+    pub fn close_conn(&mut self, conn: ConnId) {
+        self.streams.close_conn(conn);
+    }
+
+    /// Counts that a fault did something.
+    pub fn strike(&mut self, kind: Kind) {
+        *self.struck.entry(kind).or_default() += 1;
+    }
+
+    /// An agent sends a SIP message.
+    pub fn sip_to_switch(&mut self, now: u64, agent: u32, over_tcp: bool, bytes: Vec<u8>) {
+        let Some(link) = self.links.get_mut(agent as usize).filter(|link| !link.gone) else { return };
+        self.packets += 1;
+        let local = SWITCH;
+        if over_tcp {
+            let at = link.stream_fate(now, true, &mut self.struck);
+            let (opened, at) = self.streams.up(agent, at);
+            let remote = outside(agent, 40_000 + (opened.conn.0 % 20_000) as u16, 0);
+            let flow = Flow { transport: Transport::Tcp, local, remote, conn: opened.conn };
+            if opened.is_new {
+                self.to_switch.add(at, Arrival::Opened(flow));
+            }
+            self.to_switch.add(at, Arrival::Sip { agent, flow, bytes: bytes.into(), is_whole: true });
+            return;
+        }
+        let remote = outside(agent, 5060, link.generation);
+        let flow = Flow { transport: Transport::Udp, local, remote, conn: ConnId::NONE };
+        for Fate { at, corrupt } in link.fates(now, true, &mut self.struck) {
+            let (bytes, is_whole) = changed(&bytes, corrupt, true);
+            self.to_switch.add(at, Arrival::Sip { agent, flow, bytes: bytes.into(), is_whole });
+        }
+    }
+
+    /// An agent sends a datagram to an RTP port of the switch.
+    pub fn rtp_to_switch(&mut self, now: u64, agent: u32, from_port: u16, to: SocketAddr, bytes: Vec<u8>) {
+        let Some(link) = self.links.get_mut(agent as usize).filter(|link| !link.gone) else { return };
+        if to.ip() != SWITCH.ip() {
+            return;
+        }
+        self.packets += 1;
+        let peer = outside(agent, from_port, link.generation);
+        for Fate { at, corrupt } in link.fates(now, true, &mut self.struck) {
+            let (bytes, _) = changed(&bytes, corrupt, false);
+            self.to_switch.add(at, Arrival::Rtp { agent, port: to.port(), peer, bytes });
+        }
+    }
+
+    /// The switch sends a SIP message.
+    pub fn sip_to_agent(&mut self, now: u64, target: Target, bytes: Bytes, transaction: StableId) {
+        let fail = |failure| Arrival::Failed { transaction, failure };
+        let Some(agent) = agent_at(target.remote.ip(), self.links.len()) else { return };
+        let Some(link) = self.links.get_mut(agent as usize) else { return };
+        self.packets += 1;
+        if target.transport == Transport::Tcp {
+            let listens = !link.gone && !is_behind_nat(agent) && target.remote.port() == 5060;
+            let Some((opened, at)) = self.streams.down(agent, target.conn, listens, now) else {
+                if transaction.0 != 0 {
+                    self.to_switch.add(now, fail(SendFailure::Connection));
+                }
+                return;
+            };
+            if opened.is_new {
+                let flow = Flow { transport: Transport::Tcp, local: SWITCH, remote: target.remote, conn: opened.conn };
+                self.to_switch.add(now, Arrival::Opened(flow));
+            }
+            let at = self.streams.later(opened.conn, link.stream_fate(at, false, &mut self.struck));
+            let delivery = Delivery { agent, port: 5060, from: SWITCH, bytes, is_whole: true, conn: opened.conn };
+            return self.to_agents.add(at, delivery);
+        }
+        if link.gone && link.refuses && transaction.0 != 0 {
+            self.to_switch.add(now, fail(SendFailure::Unreachable));
+        }
+        let Some(port) = through(agent, target.remote, link.generation).filter(|_| !link.gone) else { return };
+        for Fate { at, corrupt } in link.fates(now, false, &mut self.struck) {
+            let (bytes, is_whole) = match corrupt {
+                Some(_) => {
+                    let (bytes, is_whole) = changed(&bytes, corrupt, true);
+                    (Bytes::from(bytes), is_whole)
+                }
+                None => (bytes.clone(), true),
+            };
+            let conn = ConnId::NONE;
+            self.to_agents.add(at, Delivery { agent, port, from: SWITCH, bytes, is_whole, conn });
+        }
+    }
+
+    /// The switch sends a datagram from its RTP port `from_port`.
+    pub fn rtp_to_agent(&mut self, now: u64, from_port: u16, to: SocketAddr, bytes: &[u8]) {
+        let Some(agent) = agent_at(to.ip(), self.links.len()) else { return };
+        let Some(link) = self.links.get_mut(agent as usize).filter(|link| !link.gone) else { return };
+        self.packets += 1;
+        let Some(port) = through(agent, to, link.generation) else { return };
+        let from = SocketAddr::new(SWITCH.ip(), from_port);
+        for Fate { at, corrupt } in link.fates(now, false, &mut self.struck) {
+            let (bytes, is_whole) = changed(bytes, corrupt, false);
+            let conn = ConnId::NONE;
+            self.to_agents.add(at, Delivery { agent, port, from, bytes: bytes.into(), is_whole, conn });
+        }
+    }
+
+    /// What has reached the switch by `now`, with the time of its arrival.
+    pub fn next_arrival(&mut self, now: u64) -> Option<(u64, Arrival)> {
+        loop {
+            let (at, arrival) = self.to_switch.take_due(now)?;
+            match &arrival {
+                Arrival::Opened(flow) if !self.streams.is_open(flow.conn) => {}
+                Arrival::Sip { flow, .. } if !self.streams.is_open(flow.conn) => {}
+                _ => return Some((at, arrival)),
+            }
+        }
+    }
+
+    /// What has reached an agent by `now`.
+    pub fn next_delivery(&mut self, now: u64) -> Option<(u64, Delivery)> {
+        loop {
+            let (at, delivery) = self.to_agents.take_due(now)?;
+            let gone = self.links.get(delivery.agent as usize).is_none_or(|link| link.gone);
+            if !gone && self.streams.is_open(delivery.conn) {
+                return Some((at, delivery));
+            }
+        }
+    }
+
+    /// When the next thing arrives anywhere.
+    pub fn next_time(&self) -> u64 {
+        self.to_switch.next().min(self.to_agents.next())
+    }
+}
+
+/// The bytes as they arrive. SIP changes anywhere; of RTP, which a checksum protects, only what makes it no RTP of the
+/// stream: its version, its payload type or its length.
+fn changed(bytes: &[u8], corrupt: Option<u64>, is_sip: bool) -> (Vec<u8>, bool) {
+    let mut bytes = bytes.to_vec();
+    let Some(bits) = corrupt else { return (bytes, true) };
+    let flipped = 1 << (bits & 7);
+    if is_sip {
+        let at = (bits >> 8) as usize % bytes.len().max(1);
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= flipped;
+        }
+    } else if bits & 3 == 0 {
+        bytes.truncate((bits >> 8) as usize % 12);
+    } else if let Some(byte) = bytes.get_mut((bits & 1) as usize) {
+        *byte ^= if bits & 1 == 0 { 0xc0 } else { 0x34 };
+    }
+    (bytes, false)
+}
+
+#[cfg(test)]
+mod tests;

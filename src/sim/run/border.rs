@@ -1,0 +1,211 @@
+//! What passes between the world, the network and the agents.
+
+use super::{DEEP_TICKS, Run};
+use crate::load::rtp::Packet as Rtp;
+use crate::sim::agent::Out;
+use crate::sim::fault::Kind;
+use crate::sim::invariants::{Breach, Invariant, deep};
+use crate::sim::network::{Arrival, Delivery};
+use crate::sim::{SECOND, TICK};
+use ringworld_components::call::{Leg, LegOf, StreamOf};
+use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
+use ringworld_components::kernel::StableId;
+use ringworld_components::media::{MediaFlow, Stream, StreamTable};
+use ringworld_components::wire::sip::{Limits, parse_datagram};
+use std::net::SocketAddr;
+
+/// How long a released port rests before it is offered again.
+const REST: u64 = SECOND / 10;
+
+impl Run {
+    /// Something reaches an agent.
+    pub(super) fn deliver(&mut self, now: u64, delivery: &Delivery) {
+        let number = delivery.agent;
+        let agents = &mut self.desk.agents;
+        let Some(agent) = agents.get_mut(number as usize).filter(|_| self.scenario.has(number)) else { return };
+        if delivery.port == 5060 {
+            agent.is_tainted |= !delivery.is_whole;
+            let mut out = Out::default();
+            agent.on_sip(now, delivery.from, &delivery.bytes, &mut out);
+            return self.carry(number, out);
+        }
+        let hearing = agent.on_rtp(delivery.port, delivery.from, &delivery.bytes);
+        if hearing.sounds.is_empty() && hearing.digit.is_none() {
+            return;
+        }
+        self.exercised.voices += hearing.sounds.len() as u64;
+        let asked = hearing.digit.and_then(|_| session_of_call(&self.engine, &hearing.call_id));
+        // In an echo it hears its own digits.
+        let asked = asked.filter(|(_, service)| service != "echo").map(|(session, _)| session);
+        let digits = asked.and_then(|session| Some((session, self.operator.digits.get(&session)?.clone())));
+        let Some(agent) = self.desk.agents.get(number as usize) else { return };
+        let digits = digits.as_ref().map(|(session, digits)| (*session, digits.as_str()));
+        self.watchers.heard(now, agent, &self.desk.agents, &hearing, digits);
+    }
+
+    /// What an agent puts out goes on its way.
+    pub(super) fn carry(&mut self, number: u32, out: Out) {
+        let now = self.clock.now;
+        let over_tcp = self.desk.agents.get(number as usize).is_some_and(|agent| agent.habits.over_tcp);
+        for (_, bytes) in out.sip {
+            self.network.sip_to_switch(now, number, over_tcp, bytes);
+        }
+        for (timestamp, digit) in out.pressed {
+            let undisturbed = self.is_calm(now, number);
+            let call = self.desk.agents.get(number as usize).and_then(|agent| agent.call());
+            let is_calm = undisturbed && call.is_some_and(|call| call.is_calm() && call.began + 2 * SECOND < now);
+            self.watchers.digits.pressed(number, timestamp, digit, is_calm);
+        }
+        for (port, to, bytes) in out.rtp {
+            self.network.rtp_to_switch(now, number, port, to, bytes);
+        }
+        self.desk.note(now, number);
+    }
+
+    /// Something reaches the switch.
+    pub(super) fn arrive(&mut self, at: u64, arrival: Arrival) {
+        match arrival {
+            Arrival::Sip { agent, flow, bytes, is_whole } => {
+                if let Some(agent) = self.desk.agents.get_mut(agent as usize) {
+                    agent.is_tainted |= !is_whole;
+                }
+                let message = parse_datagram(bytes.clone(), &Limits::default());
+                // The network threads drop what deserves no answer.
+                if message.as_ref().is_err_and(|malformed| malformed.response.is_none()) {
+                    return;
+                }
+                if self.rings.push(Input::Sip { flow, bytes: bytes.clone(), message: Box::new(message) }) {
+                    self.under_way.push((agent, bytes, is_whole));
+                }
+            }
+            Arrival::Opened(flow) => drop(self.rings.push(Input::ConnOpened(flow))),
+            Arrival::Closed(conn) => drop(self.rings.push(Input::ConnClosed(conn))),
+            Arrival::Failed { transaction, failure } => {
+                self.rings.push(Input::SendFailed { transaction, failure });
+            }
+            Arrival::Rtp { agent, port, peer, bytes } => self.arrive_rtp(at, (agent, port, peer), &bytes),
+        }
+    }
+
+    fn arrive_rtp(&mut self, at: u64, (agent, port, peer): (u32, u16, SocketAddr), bytes: &[u8]) {
+        if bytes.len() > PACKET_BYTES_MAX {
+            return;
+        }
+        if let Some(event) = Rtp::parse(bytes).filter(|packet| packet.payload_type == 101) {
+            self.note_digit(agent, port, peer, event.timestamp);
+        }
+        let mut packet = self.stock.pop().unwrap_or_default();
+        packet.fill(bytes);
+        (packet.port, packet.is_rtcp) = (port & !1, port & 1 == 1);
+        (packet.peer, packet.arrived_us) = (peer, at / 1_000);
+        if let Err(packet) = self.rings.push_rtp(packet) {
+            self.stock.push(packet);
+        }
+    }
+
+    /// A packet of a key reaches a stream.
+    fn note_digit(&mut self, agent: u32, port: u16, peer: SocketAddr, timestamp: u32) {
+        let world = self.engine.world();
+        let Some(stream) = world.resource::<StreamTable>().find(port) else { return };
+        let leg = world.get::<StreamOf>(stream).and_then(|of| world.get::<LegOf>(of.0));
+        let Some(session) = leg.and_then(|of| world.get::<StableId>(of.0)) else { return };
+        let receives = world.get::<Stream>(stream).is_some_and(Stream::receives);
+        let is_source = world.get::<MediaFlow>(stream).is_some_and(|flow| flow.latch.source() == Some(peer));
+        self.watchers.digits.arrived(agent, *session, timestamp, receives && is_source);
+    }
+
+    /// The world lives a tick.
+    pub(super) fn tick_world(&mut self, elapsed: u32) {
+        let inputs = self.rings.drain();
+        let tick = self.engine.now().0 + u64::from(elapsed);
+        for (agent, bytes, is_whole) in std::mem::take(&mut self.under_way) {
+            if let Some(agent) = self.desk.agents.get(agent as usize) {
+                self.watchers.sip_in(tick, agent, &bytes, is_whole);
+            }
+        }
+        let packets = inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count();
+        self.watchers.crossings.rtp_in += packets as u64;
+        let (free, misses) = (self.engine.pool().free(), self.engine.pool().misses);
+        let Outputs { control, rtp } = self.engine.tick(elapsed, inputs);
+        self.count_buffers(free + packets, rtp.len(), misses);
+        self.exercised.ticks += 1;
+        for output in control {
+            self.put_out(tick, output);
+        }
+        for RtpOut(packet) in rtp {
+            self.watchers.crossings.rtp_out += 1;
+            self.watchers.rtp_out(tick, &packet);
+            self.network.rtp_to_agent(self.clock.now, packet.port, packet.peer, packet.bytes());
+            self.stock.push(packet);
+        }
+        self.look_after(tick);
+    }
+
+    /// Every buffer that was there or went in is still there or came out, unless there were more than the pool keeps.
+    fn count_buffers(&mut self, before: usize, sent: usize, misses: u64) {
+        let share = self.config.pool_share;
+        let mut pool = self.engine.pool();
+        let (free, allocated) = (pool.free(), (pool.misses - misses) as usize);
+        if before + allocated < share && free + sent != before + allocated {
+            let what = format!("{free} packet buffers are in the pool, not {} less {sent}", before + allocated);
+            self.watchers.breaches.push(Breach::new(Invariant::NothingOutlives, what, []));
+        }
+        while pool.free() > share / 2 {
+            self.stock.push(pool.take());
+        }
+    }
+
+    fn put_out(&mut self, tick: u64, output: Output) {
+        let now = self.clock.now;
+        match output {
+            Output::Sip { target, bytes, transaction } => {
+                let number = self.network.agent_at(target.remote.ip());
+                let agent = number.and_then(|number| self.desk.agents.get(number as usize));
+                self.watchers.sip_out(tick, agent, &bytes);
+                self.network.sip_to_agent(now, target, bytes, transaction);
+            }
+            Output::PortTaken(port) => self.watchers.holds.port_taken(port),
+            Output::PortReleased(port) => self.resting.push_back((now + REST, port)),
+            Output::CloseConn(conn) => self.network.close_conn(conn),
+            Output::Event(event) => {
+                self.watchers.crossings.ended +=
+                    u64::from(matches!(event, ringworld_components::edge::Event::Ended { .. }));
+                self.watchers.event(tick, &self.engine, &event);
+                self.operator.hear(now, &event);
+            }
+            Output::Reply(_) => {}
+        }
+    }
+
+    fn look_after(&mut self, tick: u64) {
+        if let Some(trace) = &mut self.trace {
+            trace.chain.push((tick, self.engine.chain()));
+        }
+        if tick >= self.next_deep {
+            // With many agents a look costs more, and is taken more seldom.
+            self.next_deep = tick + DEEP_TICKS * u64::from(1 + self.scenario.agents / 50);
+            self.watchers.breaches.extend(deep(&self.engine));
+            if let Some(trace) = &mut self.trace {
+                trace.worlds.push((tick, self.engine.digest()));
+            }
+        }
+        for (kind, count) in [(Kind::LateTicks, &mut self.clock.late), (Kind::SkippedTicks, &mut self.clock.skipped)] {
+            if *count > 0 {
+                *self.exercised.faults.entry(kind).or_default() += std::mem::take(count);
+            }
+        }
+        debug_assert!(tick * TICK <= self.clock.now);
+    }
+}
+
+/// The session of a call, and its service.
+fn session_of_call(engine: &crate::engine::Engine, call_id: &str) -> Option<(StableId, String)> {
+    let world = engine.world();
+    let mut legs = world.try_query::<(&Leg, &LegOf)>()?;
+    let (leg, of) = legs.iter(world).find(|(leg, _)| leg.call_id == call_id.as_bytes())?;
+    let service = match leg.service {
+        ringworld_components::call::Service::Echo | ringworld_components::call::Service::RingThenEcho { .. } => "echo",
+        _ => "other",
+    };
+    Some((*world.get::<StableId>(of.0)?, service.to_owned()))
+}

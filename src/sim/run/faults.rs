@@ -1,0 +1,72 @@
+//! Faults that happen once: at their time they strike.
+
+use super::{Run, engine};
+use crate::sim::fault::{Fault, Kind};
+use crate::sim::invariants::{Breach, Invariant};
+use crate::sim::{Dice, Purpose, SECOND};
+use ringworld_components::edge::{Command, Input, Operation};
+
+/// Those of the list, the first one last.
+pub(super) fn instants(faults: &[Fault]) -> Vec<Fault> {
+    use Kind::{Drain, Rebind, Reset, Restore, Vanish};
+    let is_instant = |fault: &&Fault| matches!(fault.kind, Rebind | Reset | Vanish | Drain | Restore);
+    let mut instants: Vec<Fault> = faults.iter().filter(is_instant).cloned().collect();
+    instants.sort_by_key(|fault| std::cmp::Reverse((fault.from, fault.number)));
+    instants
+}
+
+impl Run {
+    /// Lets those strike whose time has come.
+    pub(super) fn strike(&mut self, now: u64) {
+        while let Some(fault) = self.instants.pop_if(|fault| fault.from <= now) {
+            let agent = fault.agent.unwrap_or_default();
+            match fault.kind {
+                Kind::Rebind => self.network.rebind(agent),
+                Kind::Reset => self.network.reset(now, agent),
+                Kind::Vanish => {
+                    self.network.vanish(now, agent, fault.strength % 2 == 0);
+                    self.network.strike(Kind::Vanish);
+                    if let Some(agent) = self.desk.agents.get_mut(agent as usize) {
+                        agent.vanish();
+                    }
+                }
+                // Drained early, little would happen in the rest of the run.
+                Kind::Drain if now * 2 > self.scenario.length() => {
+                    self.network.strike(Kind::Drain);
+                    self.rings.push(Input::Command(Command { number: 0, operation: Operation::Drain }));
+                }
+                Kind::Restore => self.restore(fault.number),
+                _ => {}
+            }
+        }
+    }
+
+    /// Encodes the world, drops it, and goes on with another one that was restored from the bytes.
+    fn restore(&mut self, number: u32) {
+        let (bytes, digest, chain) = (self.engine.snapshot(), self.engine.digest(), self.engine.chain());
+        let mut restored = engine(&self.config, &self.scenario);
+        let seed = self.scenario.seed;
+        let order = move |count: usize| Dice::new(seed, Purpose::Restore, number).shuffled(count);
+        let result = restored.restore(&bytes, Some(&order));
+        restored.resume_chain(chain);
+        let after = restored.digest();
+        let what = match result {
+            Err(error) => Some(format!("it can't be restored: {error}")),
+            Ok(()) if after != digest => Some(format!("digest {after:x?} where {digest:x?} was encoded")),
+            Ok(()) if restored.next_due() > self.engine.next_due() => {
+                Some("a timer would be slept through after it was restored".to_owned())
+            }
+            Ok(()) => None,
+        };
+        self.watchers.breaches.extend(what.map(|what| Breach::new(Invariant::RestoredIsSame, what, [])));
+        self.engine = restored;
+        self.network.strike(Kind::Restore);
+    }
+
+    /// Whether nothing disturbs an agent about now.
+    pub(super) fn is_calm(&self, now: u64, agent: u32) -> bool {
+        let near = |fault: &Fault| fault.from < now + 2 * SECOND && fault.to.saturating_add(2 * SECOND) > now;
+        let concerns = |fault: &Fault| fault.agent.is_none_or(|struck| struck == agent);
+        !self.faults.iter().any(|fault| concerns(fault) && near(fault) && fault.kind != Kind::Restore)
+    }
+}
