@@ -48,7 +48,7 @@ pub fn run(args: ReplayArgs) -> ExitCode {
     text.push_str(&figures(&player, start, took));
     if let Some(id) = args.inspect {
         match inspect::entity(player.engine().world(), id) {
-            Some(lines) => text.push_str(&lines),
+            Some(lines) => text.push_str(&format!("entity {id} at tick {}:\n{lines}", player.tick())),
             None => {
                 print(&text);
                 return fail(FAILED, format_args!("there is no entity {id} at tick {}", player.tick()));

@@ -103,7 +103,10 @@ impl Switch {
                 .name(format!("world-{index}"))
                 .spawn(move || {
                     let engine = Engine::with_plugins(&world, |app| extend(app));
-                    let start = |settings| FlightRecorder::start(&engine, &world, &settings, extend.clone());
+                    let start = |settings| {
+                        FlightRecorder::start(&engine, &world, &settings, extend.clone())
+                            .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
+                    };
                     let flight = FlightSettings::of(&record).and_then(|settings| start(settings).ok());
                     let watch = Watch::new(flight, record.flight_late_ms);
                     Runner::new(engine, edge, recorder, watch, of_thread, world.pool_share).run()
