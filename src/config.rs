@@ -31,6 +31,8 @@ pub struct Config {
     pub network: NetworkSettings,
     /// The recording.
     pub record: RecordSettings,
+    /// What survives the process.
+    pub state: StateSettings,
     /// Signalling.
     pub sip: SipSettings,
     /// How much of everything there may be.
@@ -119,6 +121,14 @@ impl Default for RecordSettings {
     fn default() -> Self {
         Self { file: PathBuf::new(), mib_max: 1_024, media: RecordMedia::Full }
     }
+}
+
+/// What survives the process.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateSettings {
+    /// The folder that calls survive a restart in; empty: they don't.
+    pub folder: PathBuf,
 }
 
 /// How much of RTP a recording keeps. Without payloads a replay claims the control digest only.

@@ -13,6 +13,7 @@ pub mod load;
 pub mod net;
 pub mod prelude;
 pub mod replay;
+pub mod state;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;

@@ -36,6 +36,9 @@ pub struct RunArgs {
     /// How much of RTP to record: off, headers or full.
     #[arg(long, value_name = "off|headers|full")]
     record_media: Option<RecordMedia>,
+    /// The folder that calls survive a restart in.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Write the summary as JSON, too.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -55,6 +58,9 @@ impl RunArgs {
         config.record.media = self.record_media.unwrap_or(config.record.media);
         if let Some(file) = &self.record {
             config.record.file.clone_from(file);
+        }
+        if let Some(folder) = &self.state {
+            config.state.folder.clone_from(folder);
         }
         // No handler decides here, and calls would wait for one in vain.
         config.services.ask_handler = false;
@@ -78,13 +84,19 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(switch) => switch,
         Err(error) => return fail(FAILED, error),
     };
+    for note in switch.taken_up().1 {
+        eprintln!("ringworld: {note}");
+    }
     print(&greeting(&config, &switch));
     signals.wait();
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
-    match &args.summary {
-        Some(path) => write_summary(path, &ended),
+    if let Some(code) = args.summary.as_ref().and_then(|path| write_summary(path, &ended)) {
+        return code;
+    }
+    match ended.state.and_then(|state| state.failed) {
+        Some(why) => fail(FAILED, why),
         None => ExitCode::SUCCESS,
     }
 }
@@ -97,11 +109,12 @@ fn drain(switch: Switch, signals: &mut Signals) -> Summary {
     switch.stop()
 }
 
-fn write_summary(path: &Path, summary: &Summary) -> ExitCode {
+/// The exit code if it can't be written.
+fn write_summary(path: &Path, summary: &Summary) -> Option<ExitCode> {
     let written = serde_json::to_vec_pretty(summary).map_err(std::io::Error::other);
     match written.and_then(|json| write_whole(path, &json)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(FAILED, format_args!("the summary can't be written to {}: {error}", path.display())),
+        Ok(()) => None,
+        Err(error) => Some(fail(FAILED, format_args!("the summary can't be written to {}: {error}", path.display()))),
     }
 }
 
@@ -113,6 +126,10 @@ fn greeting(config: &Config, switch: &Switch) -> String {
     text.push_str(&format!("RTP on ports {}\n", config.network.rtp_ports));
     if !config.record.file.as_os_str().is_empty() {
         text.push_str(&format!("recording to {}\n", config.record.file.display()));
+    }
+    if !config.state.folder.as_os_str().is_empty() {
+        let (calls, _) = switch.taken_up();
+        text.push_str(&format!("calls survive in {}; {calls} go on\n", config.state.folder.display()));
     }
     for (name, what) in SERVICES {
         text.push_str(&format!("{name:<12} {what}\n"));

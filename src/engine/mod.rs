@@ -4,6 +4,7 @@
 //! [`Switch`] puts worlds between sockets and a paced clock.
 
 mod chain;
+mod prepare;
 mod route;
 mod runner;
 mod summary;

@@ -1,9 +1,11 @@
 //! The thread of a world: waits for the next tick, drains the rings, advances the world, hands over what it puts out.
 
 use super::Engine;
+use super::prepare::Prepared;
 use super::summary::{Summary, TickTimes};
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
+use crate::state::Keeper;
 use crossbeam::channel::{Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
 use ringworld_components::edge::{Event, Input, Output, Reply};
@@ -31,6 +33,8 @@ pub(super) struct Shared {
     status: Mutex<Summary>,
     replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
+    /// What the first subscriber hears first: calls of an earlier life that nobody has decided about.
+    undecided: Mutex<Vec<Event>>,
 }
 
 impl Shared {
@@ -42,7 +46,15 @@ impl Shared {
         lock(&self.replies).remove(&number);
     }
 
+    pub fn announce(&self, undecided: Vec<Event>) {
+        *lock(&self.undecided) = undecided;
+    }
+
     pub fn subscribe(&self, tell: Sender<Event>) {
+        for event in std::mem::take(&mut *lock(&self.undecided)) {
+            // Who can't hold them all decides about fewer: each has its deadline.
+            let _ = tell.try_send(event);
+        }
         lock(&self.subscribers).push(tell);
     }
 
@@ -73,6 +85,7 @@ pub(super) struct Runner {
     engine: Engine,
     edge: WorldEdge,
     recorder: Option<Recorder>,
+    keeper: Option<Keeper>,
     shared: Arc<Shared>,
     pool_share: usize,
     times: TickTimes,
@@ -80,22 +93,19 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub fn new(
-        engine: Engine,
-        edge: WorldEdge,
-        recorder: Option<Recorder>,
-        shared: Arc<Shared>,
-        pool_share: usize,
-    ) -> Self {
+    pub fn new(world: Prepared, edge: WorldEdge, shared: Arc<Shared>, pool_share: usize) -> Self {
+        let Prepared { engine, recorder, keeper } = world;
         let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, recorder, shared, pool_share, times, summary }
+        Self { engine, edge, recorder, keeper, shared, pool_share, times, summary }
     }
 
     /// Runs until it is told to stop, and tells what was.
     pub fn run(mut self) -> Summary {
         let mut pacer = Pacer::new(TICK);
         let mut inputs = Vec::new();
-        let (mut owed, mut published, mut next_due) = (0u64, 0u64, Now(0));
+        // The time in which nobody ran the world is an input like any other.
+        let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
+        let (mut published, mut next_due) = (0u64, Now(0));
         self.summary.start = self.engine.census();
         while !self.shared.stopping.load(Ordering::Acquire) {
             self.edge.publish_deadline(pacer.next_deadline_ns());
@@ -119,6 +129,9 @@ impl Runner {
         }
         self.publish(&pacer);
         self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        if let Some(keeper) = self.keeper.take() {
+            self.summary.state = Some(keeper.finish(&self.engine));
+        }
         if let Some(recorder) = self.recorder.take() {
             self.summary.recording = Some(recorder.finish(&self.engine));
         }
@@ -129,9 +142,15 @@ impl Runner {
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed, &inputs);
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.inputs(elapsed, &inputs);
+        }
         let mut outputs = self.engine.tick(elapsed, inputs);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
         }
         for output in &outputs.control {
             match output {
@@ -142,6 +161,9 @@ impl Runner {
         }
         self.edge.send(outputs.control.drain(..), outputs.rtp.drain(..));
         self.edge.balance(&mut self.engine.pool(), self.pool_share);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.after_tick(&self.engine);
+        }
         let sessions = self.engine.world().resource::<Living>().sessions;
         self.shared.sessions.store(u64::from(sessions), Ordering::Release);
         if self.engine.world().resource::<Draining>().0 {
@@ -175,6 +197,7 @@ impl Runner {
         self.summary.ticks_skipped = pacer.skipped();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
+        self.summary.state = self.keeper.as_ref().map(|keeper| keeper.summary(&self.engine));
         *lock(&self.shared.status) = self.summary.clone();
     }
 }

@@ -1,12 +1,14 @@
 //! Worlds between sockets and a paced clock.
 
+use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
 use super::runner::{Runner, Shared};
 use super::summary::Summary;
-use super::{Engine, WorldConfig, world_of_message};
+use super::world_of_message;
 use crate::config::{Config, sip_limits};
-use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
-use crate::replay::{RecordError, Recorder};
+use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits, WorldEdge, monotonic_ns};
+use crate::replay::RecordError;
+use crate::state::StateError;
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
@@ -26,12 +28,22 @@ pub struct Switch {
     net: Net,
     worlds: Vec<Running>,
     numbers: AtomicU64,
+    /// Calls that go on from an earlier life, and what was found damaged of it.
+    taken_up: (u64, Vec<String>),
+}
+
+/// A world that is ready and waits for its end of the network.
+struct Waiting {
+    shared: Arc<Shared>,
+    edge: Sender<WorldEdge>,
+    ready: Receiver<Result<Beginnings, StartError>>,
+    thread: JoinHandle<Option<Summary>>,
 }
 
 struct Running {
     commands: Sender<Command>,
     shared: Arc<Shared>,
-    thread: JoinHandle<Summary>,
+    thread: JoinHandle<Option<Summary>>,
 }
 
 /// Why a switch can't start.
@@ -41,6 +53,8 @@ pub enum StartError {
     Net(NetError),
     /// The recording can't be written.
     Record(RecordError),
+    /// The state folder can't be used.
+    State(StateError),
     /// The system gave no randomness or no thread.
     System(std::io::Error),
 }
@@ -50,6 +64,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Net(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -60,6 +75,12 @@ impl std::error::Error for StartError {}
 impl From<NetError> for StartError {
     fn from(error: NetError) -> Self {
         Self::Net(error)
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
     }
 }
 
@@ -75,35 +96,53 @@ impl Switch {
     /// Starts a switch whose worlds have the plugins that `extend` adds.
     pub fn start_with(config: &Config, extend: Extend) -> Result<Self, StartError> {
         let count = usize::from(config.network.worlds.max(1));
-        let epoch = Epoch::now();
-        let router = Arc::new(move |message: &_| world_of_message(message, count));
-        let (net, edges) = Net::start(net_config(config), epoch, router)?;
-        let mut worlds = Vec::new();
-        for (index, edge) in edges.into_iter().enumerate() {
-            let world = WorldConfig {
-                settings: config.settings(),
-                secret: random_secret()?,
-                world: index as u8,
-                epoch: 0,
-                pool_share: config.network.packet_buffers as usize,
-            };
-            let recorder = match recording_path(config, index, count) {
-                Some(path) => Some(Recorder::create(&path, &world, &config.record).map_err(StartError::Record)?),
-                None => None,
-            };
+        let (folder, folders) = state_folders(config, count)?;
+        let folder = Arc::new(folder);
+        let mut waiting = Vec::new();
+        for (index, own_folder) in folders.into_iter().enumerate() {
+            let (config, extend, folder) = (config.clone(), extend.clone(), folder.clone());
             let shared = Arc::new(Shared::default());
-            let commands = edge.commands();
-            let (extend, of_thread) = (extend.clone(), shared.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("world-{index}"))
-                .spawn(move || {
-                    let engine = Engine::with_plugins(&world, |app| extend(app));
-                    Runner::new(engine, edge, recorder, of_thread, world.pool_share).run()
-                })
-                .map_err(StartError::System)?;
-            worlds.push(Running { commands, shared, thread });
+            let of_thread = shared.clone();
+            let (tell, ready) = bounded(1);
+            let (edge, given) = bounded::<WorldEdge>(1);
+            let thread = std::thread::Builder::new().name(format!("world-{index}")).spawn(move || {
+                // Locked as long as any world runs.
+                let _folder = folder;
+                let (world, beginnings) = match prepare(&config, index, own_folder.as_deref(), &extend, &of_thread) {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        let _ = tell.send(Err(error));
+                        return None;
+                    }
+                };
+                let _ = tell.send(Ok(beginnings));
+                // Without an edge the network did not start.
+                let edge = given.recv().ok()?;
+                Some(Runner::new(world, edge, of_thread, config.network.packet_buffers as usize).run())
+            });
+            waiting.push(Waiting { shared, edge, ready, thread: thread.map_err(StartError::System)? });
         }
-        Ok(Self { net, worlds, numbers: AtomicU64::new(1) })
+        let mut beginnings = Vec::new();
+        for world in &waiting {
+            let gone = |_| StartError::System(std::io::Error::other("the thread of a world has ended"));
+            beginnings.push(world.ready.recv().map_err(gone)??);
+        }
+        let router = Arc::new(move |message: &_| world_of_message(message, count));
+        let (net, edges) = Net::start(net_config(config, &beginnings), epoch_of(&beginnings), router)?;
+        let worlds = waiting.into_iter().zip(edges).map(|(world, edge)| {
+            let commands = edge.commands();
+            // It has room for one, and a world that is ready waits for it.
+            let _ = world.edge.send(edge);
+            Running { commands, shared: world.shared, thread: world.thread }
+        });
+        let sessions = beginnings.iter().map(|world| world.sessions).sum();
+        let notes = beginnings.iter_mut().flat_map(|world| std::mem::take(&mut world.notes)).collect();
+        Ok(Self { net, worlds: worlds.collect(), numbers: AtomicU64::new(1), taken_up: (sessions, notes) })
+    }
+
+    /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
+    pub fn taken_up(&self) -> (u64, &[String]) {
+        (self.taken_up.0, &self.taken_up.1)
     }
 
     /// Where SIP is spoken, with the ports that the system chose.
@@ -192,7 +231,7 @@ impl Switch {
             running.shared.stop();
         }
         for running in self.worlds {
-            if let Ok(summary) = running.thread.join() {
+            if let Ok(Some(summary)) = running.thread.join() {
                 total.add(&summary);
             }
         }
@@ -202,8 +241,16 @@ impl Switch {
     }
 }
 
-fn net_config(config: &Config) -> NetConfig {
+/// The worlds' time on this machine's clock: the first one's, from which the others' are some ticks away at most.
+fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
+    let lived_ms = beginnings.first().map_or(0, |world| world.lived_ms);
+    Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
+}
+
+fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
     let network = &config.network;
+    let in_use = beginnings.iter().enumerate().flat_map(|(world, of)| of.ports.iter().map(move |port| (world, *port)));
+    let life = beginnings.iter().map(|world| u64::from(world.epoch)).max().unwrap_or(0);
     NetConfig {
         sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
         rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
@@ -218,26 +265,8 @@ fn net_config(config: &Config) -> NetConfig {
             ..TcpLimits::default()
         },
         rings: RingSizes { pool: network.packet_buffers as usize, ..RingSizes::default() },
+        in_use: in_use.collect(),
+        conn_base: life << 40,
         ..NetConfig::default()
     }
-}
-
-/// With several worlds each records into a file of its own.
-fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::path::PathBuf> {
-    let file = &config.record.file;
-    if file.as_os_str().is_empty() {
-        return None;
-    }
-    if count == 1 {
-        return Some(file.clone());
-    }
-    let mut name = file.clone().into_os_string();
-    name.push(format!(".{index}"));
-    Some(name.into())
-}
-
-fn random_secret() -> Result<[u8; 32], StartError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| StartError::System(std::io::Error::other(error)))?;
-    Ok(secret)
 }

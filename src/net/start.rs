@@ -225,7 +225,9 @@ fn rtp(
             rtp_bind: config.rtp_bind,
             pool: config.rings.pool,
         };
-        let (thread, error) = RtpThread::new(shared, ports, links).map_err(system("preparing an RTP thread"))?;
+        let in_use = config.in_use.iter().filter(|(_, port)| owner(*port, count) == index).copied();
+        let (thread, error) =
+            RtpThread::new(shared, ports, links, in_use).map_err(system("preparing an RTP thread"))?;
         refused = refused.or(error);
         threads.push(thread);
         wakers.push(waker);

@@ -12,14 +12,18 @@ mod entry;
 mod error;
 mod file;
 mod header;
+mod journal;
 mod player;
 mod reader;
 mod recorder;
+mod tail;
 mod verify;
 mod writer;
 
 pub use compare::{Comparison, Parting, compare};
 pub use error::{Damage, Divergence, RecordError, ReplayError, Unlike};
 pub use header::{Ending, Footer, Header, Start};
+pub(crate) use journal::{Journal, snapshot_file};
 pub use player::{Claims, Executor, Player, ReplayOptions, TickReport};
 pub use recorder::{Recorder, RecordingSummary};
+pub(crate) use tail::{Heir, Step, Tail, TailError};

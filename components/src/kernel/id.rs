@@ -61,6 +61,11 @@ impl StableIds {
         StableId(self.base | (self.minted & ((1 << 44) - 1)))
     }
 
+    /// From now on ids are those of another life. The count goes on.
+    pub fn begin_epoch(&mut self, epoch: u16) {
+        self.base = Self::new(self.world(), epoch).base;
+    }
+
     /// The index of the world that mints here.
     pub fn world(&self) -> u8 {
         StableId(self.base).world()

@@ -122,6 +122,21 @@ impl Ports {
         refused
     }
 
+    /// Opens a pair that a call of `world` is using already, and that is therefore in no stock.
+    pub(super) fn take_up(
+        &mut self,
+        world: usize,
+        port: u16,
+        mut open: impl FnMut(u16) -> io::Result<Pair>,
+    ) -> io::Result<()> {
+        if self.holder(port) != Some(Holder::Queue) || world >= self.stock.len() {
+            return Err(io::Error::other("it is outside the range, or another call has it"));
+        }
+        self.queue.retain(|queued| *queued != port);
+        self.hold(port, Holder::Call(world));
+        self.ensure_open(port, &mut open)
+    }
+
     /// Puts some of the pairs that somebody else held back into the queue, to be tried again.
     pub fn retry_busy(&mut self) {
         let count = self.busy.len().min(BUSY_MAX);
@@ -225,6 +240,19 @@ mod tests {
         assert_eq!(fill(&mut ports), [(1, 10)]);
         let gauges = counters.snapshot();
         assert_eq!((gauges.ports_open, gauges.ports_taken, gauges.ports_offered), (4, 2, 2));
+    }
+
+    #[test]
+    fn a_pair_that_a_call_has_already_is_opened_and_never_offered_before_it_returns() {
+        let (mut ports, counters) = ports(2, 2);
+        ports.take_up(1, 12, open).unwrap();
+        assert!(ports.take_up(0, 12, open).is_err(), "it has a call");
+        assert!(ports.take_up(0, 9_000, open).is_err() && ports.take_up(2, 10, open).is_err());
+        assert_eq!(ports.pair(12).map(|(_, world)| world), Some(Some(1)));
+        assert_eq!(fill(&mut ports), [(0, 10), (1, 14), (0, 16)]);
+        ports.released(1, 12);
+        assert_eq!(fill(&mut ports), [(1, 12)]);
+        assert_eq!((counters.snapshot().ports_taken, counters.snapshot().ports_offered), (0, 4));
     }
 
     #[test]

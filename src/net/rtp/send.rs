@@ -7,9 +7,11 @@ use crate::net::address::to_system;
 use crate::net::counters::Count;
 use crate::net::sockets;
 use nix::errno::Errno;
-use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, sendto};
 use ringworld_components::edge::Packet;
+use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::AtomicU64;
 
@@ -84,23 +86,33 @@ impl RtpThread {
     }
 
     /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
-    pub(super) fn fill_stock(&mut self) -> Option<std::io::Error> {
+    pub(super) fn fill_stock(&mut self) -> Option<io::Error> {
         let Self { ports, links, epoll, rtp_bind, .. } = self;
         if !ports.is_short() {
             return None;
         }
-        let open = |port: u16| {
-            let (rtp, rtcp) = sockets::rtp_pair(*rtp_bind, port)?;
-            epoll.add(&rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
-            epoll.add(&rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))?;
-            let v6 = rtp.local_addr()?.is_ipv6();
-            Ok(Pair { rtp, rtcp, v6 })
-        };
-        ports.fill_up(open, |world, port| {
-            if let Some(link) = links.get_mut(world) {
-                // Has a place for every pair there is.
-                let _ = link.offers.push(port);
-            }
-        })
+        ports.fill_up(
+            |port| open(epoll, *rtp_bind, port),
+            |world, port| {
+                if let Some(link) = links.get_mut(world) {
+                    // Has a place for every pair there is.
+                    let _ = link.offers.push(port);
+                }
+            },
+        )
     }
+
+    /// Opens a pair that a call of a world is using already.
+    pub(super) fn reopen(&mut self, world: usize, port: u16) -> io::Result<()> {
+        let Self { ports, epoll, rtp_bind, .. } = self;
+        ports.take_up(world, port, |port| open(epoll, *rtp_bind, port))
+    }
+}
+
+fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
+    let (rtp, rtcp) = sockets::rtp_pair(address, port)?;
+    epoll.add(&rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
+    epoll.add(&rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))?;
+    let v6 = rtp.local_addr()?.is_ipv6();
+    Ok(Pair { rtp, rtcp, v6 })
 }

@@ -59,8 +59,14 @@ pub(in crate::net) struct RtpShared {
 }
 
 impl RtpThread {
-    /// Prepares the thread and opens its first ports; the error is that of the last pair that could not be opened.
-    pub fn new(shared: RtpShared, ports: Ports, links: Vec<RtpLink>) -> io::Result<(Self, Option<io::Error>)> {
+    /// Prepares the thread, opens the ports that calls of a world (by its index) are using already, and its first ones
+    /// for others; the error is that of the last pair that could not be opened.
+    pub fn new(
+        shared: RtpShared,
+        ports: Ports,
+        links: Vec<RtpLink>,
+        in_use: impl Iterator<Item = (usize, u16)>,
+    ) -> io::Result<(Self, Option<io::Error>)> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&shared.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let mut thread = Self {
@@ -81,6 +87,11 @@ impl RtpThread {
             cost_ns: 0,
         };
         let mut refused = None;
+        for (world, port) in in_use {
+            if let Err(error) = thread.reopen(world, port) {
+                tracing::error!("RTP port {port}, which a call is using, can't be opened again: {error}");
+            }
+        }
         // One call gives up after some busy pairs; at the start the whole range is searched.
         while let Some(error) = thread.fill_stock() {
             refused = Some(error);
