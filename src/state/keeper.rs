@@ -108,6 +108,7 @@ impl Keeper {
         header.start = Some(start(engine, Vec::new()));
         let path = folder.journal(place);
         let journal = Journal::create(&path, &header).map_err(StateError::io(&path, "creating"))?;
+        folder.prune()?;
         let health = Arc::new(Health::default());
         health.followed.store(place.tick, Ordering::Relaxed);
         let follower = Follower::start(whole, folder.clone(), extend, health.clone())
