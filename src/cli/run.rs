@@ -4,9 +4,11 @@ use super::output::{print, write_whole};
 use super::signals::Signals;
 use super::{FAILED, USAGE, fail, summary};
 use crate::config::{Config, ConfigError, PortRange, RecordMedia, SipListen};
-use crate::engine::{Summary, Switch};
+use crate::engine::{HandOver, Summary, Switch};
+use crate::state::Successor;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long calls may take to end after the first signal.
@@ -39,6 +41,9 @@ pub struct RunArgs {
     /// The folder that calls survive a restart in.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Take over from the process that runs on the state folder, calls and all.
+    #[arg(long, requires = "state")]
+    take_over: bool,
     /// Write the summary as JSON, too.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -80,7 +85,11 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, format_args!("signals can't be waited for: {error}")),
     };
-    let switch = match Switch::start(&config) {
+    let started = match args.take_over {
+        true => Switch::take_over(&config, Arc::new(|_| {})),
+        false => Switch::start(&config),
+    };
+    let switch = match started {
         Ok(switch) => switch,
         Err(error) => return fail(FAILED, error),
     };
@@ -88,7 +97,10 @@ pub fn run(args: RunArgs) -> ExitCode {
         eprintln!("ringworld: {note}");
     }
     print(&greeting(&config, &switch));
-    signals.wait();
+    let switch = match wait(switch, &mut signals) {
+        Ok(switch) => switch,
+        Err(code) => return code,
+    };
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
@@ -98,6 +110,51 @@ pub fn run(args: RunArgs) -> ExitCode {
     match ended.state.and_then(|state| state.failed) {
         Some(why) => fail(FAILED, why),
         None => ExitCode::SUCCESS,
+    }
+}
+
+/// Waits for a signal, and hands over to who knocks before; the exit code if that ends us.
+fn wait(mut switch: Switch, signals: &mut Signals) -> Result<Switch, ExitCode> {
+    let door = match switch.open_door() {
+        None => None,
+        Some(Ok(door)) => Some(door),
+        Some(Err(error)) => {
+            eprintln!("ringworld: nobody will be able to take over: {error}");
+            None
+        }
+    };
+    loop {
+        let knocked = match &door {
+            Some(door) => signals.wait_or_accept(door.listener()),
+            None => {
+                signals.wait();
+                None
+            }
+        };
+        let Some(stream) = knocked else {
+            if let Some(door) = door {
+                door.close();
+            }
+            return Ok(switch);
+        };
+        let successor = match Successor::greet(stream) {
+            Ok(successor) => successor,
+            Err(error) => {
+                eprintln!("ringworld: who wanted to take over said nothing sensible: {error}");
+                continue;
+            }
+        };
+        match switch.hand_over(&successor) {
+            Ok(HandOver::Gone(process, _)) => {
+                print(&format!("handed over to process {process}, build {}\n", successor.build));
+                return Err(ExitCode::SUCCESS);
+            }
+            Ok(HandOver::Stays(stays, why)) => {
+                eprintln!("ringworld: build {} did not take over: {why}", successor.build);
+                switch = *stays;
+            }
+            Err(error) => return Err(fail(FAILED, error)),
+        }
     }
 }
 

@@ -14,5 +14,5 @@ mod world;
 pub use chain::{Chain, ChainDigest};
 pub use route::world_of_message;
 pub use summary::{Summary, TickPercentiles};
-pub use switch::{Extend, StartError, Switch};
+pub use switch::{Extend, HandOver, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

@@ -6,7 +6,7 @@ use super::{Engine, Extend, WorldConfig};
 use crate::config::Config;
 use crate::replay::Recorder;
 use crate::state::{Keeper, Recovered, StateError, StateFolder, recover};
-use ringworld_components::kernel::TICK;
+use ringworld_components::kernel::{Now, StableIds};
 use std::path::{Path, PathBuf};
 
 /// A world that is ready to run, and what writes down what it takes in.
@@ -31,10 +31,24 @@ pub(super) struct Beginnings {
     pub notes: Vec<String>,
 }
 
+impl Beginnings {
+    /// Those of a world as it stands.
+    pub fn of(engine: &Engine) -> Self {
+        Self {
+            ports: engine.ports_in_use(),
+            lived_ms: engine.now().as_millis(),
+            epoch: engine.world().resource::<StableIds>().epoch(),
+            sessions: engine.census().sessions,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// The folders of the worlds, one each, if there is a state folder.
 pub(super) fn state_folders(
     config: &Config,
     count: usize,
+    taken: Option<StateFolder>,
 ) -> Result<(Option<StateFolder>, Vec<Option<PathBuf>>), StateError> {
     let folder = &config.state.folder;
     if folder.as_os_str().is_empty() {
@@ -43,7 +57,10 @@ pub(super) fn state_folders(
     if config.network.sip.iter().any(|listen| listen.address.port() == 0) {
         return Err(StateError::NoPort);
     }
-    let taken = StateFolder::take(folder)?;
+    let taken = match taken {
+        Some(taken) => taken,
+        None => StateFolder::take(folder)?,
+    };
     let worlds = taken.worlds(count)?.into_iter().map(Some).collect();
     Ok((Some(taken), worlds))
 }
@@ -67,13 +84,9 @@ pub(super) fn prepare(
         Some(folder) => recover(folder, &fresh, extend)?,
         None => None,
     };
-    let mut beginnings = Beginnings::default();
-    let (mut engine, world, last_seen_ms) = match recovered {
-        Some(Recovered { engine, world, last_seen_ms, notes }) => {
-            beginnings.notes = notes;
-            (engine, world, Some(last_seen_ms))
-        }
-        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None),
+    let (mut engine, world, last_seen_ms, notes) = match recovered {
+        Some(Recovered { engine, world, last_seen_ms, notes }) => (engine, world, Some(last_seen_ms), notes),
+        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new()),
     };
     shared.announce(engine.undecided());
     let keeper = match folder {
@@ -82,9 +95,8 @@ pub(super) fn prepare(
     };
     let recorder = recorder(config, index, &world, &engine).transpose()?;
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
-    beginnings.lived_ms = engine.now().0.saturating_add(missed).saturating_mul(TICK.as_millis() as u64);
-    (beginnings.epoch, beginnings.ports) = (world.epoch, engine.ports_in_use());
-    beginnings.sessions = engine.census().sessions;
+    let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
+    let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
     Ok((Prepared { engine, recorder, keeper }, beginnings))
 }
 

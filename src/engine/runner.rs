@@ -1,12 +1,12 @@
 //! The thread of a world: waits for the next tick, drains the rings, advances the world, hands over what it puts out.
 
 use super::Engine;
-use super::prepare::Prepared;
+use super::prepare::{Beginnings, Prepared};
 use super::summary::{Summary, TickTimes};
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crate::state::Keeper;
-use crossbeam::channel::{Sender, TrySendError};
+use crossbeam::channel::{Receiver, Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
 use ringworld_components::edge::{Event, Input, Output, Reply};
 use ringworld_components::kernel::{Now, TICK};
@@ -28,6 +28,7 @@ const STATUS_TICKS: u64 = 40;
 #[derive(Default)]
 pub(super) struct Shared {
     stopping: AtomicBool,
+    parking: AtomicBool,
     drained: AtomicBool,
     sessions: AtomicU64,
     status: Mutex<Summary>,
@@ -62,6 +63,10 @@ impl Shared {
         self.stopping.store(true, Ordering::Release);
     }
 
+    pub fn park(&self) {
+        self.parking.store(true, Ordering::Release);
+    }
+
     pub fn sessions(&self) -> u64 {
         self.sessions.load(Ordering::Acquire)
     }
@@ -80,10 +85,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How the thread of a world is told of the network, and tells that it has stopped for others to take its sockets.
+pub(super) struct Berth {
+    pub edges: Receiver<WorldEdge>,
+    pub parked: Sender<Result<Beginnings, String>>,
+}
+
 /// A world and everything its thread needs.
 pub(super) struct Runner {
     engine: Engine,
     edge: WorldEdge,
+    berth: Berth,
     recorder: Option<Recorder>,
     keeper: Option<Keeper>,
     shared: Arc<Shared>,
@@ -93,21 +105,63 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub fn new(world: Prepared, edge: WorldEdge, shared: Arc<Shared>, pool_share: usize) -> Self {
+    pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
         let Prepared { engine, recorder, keeper } = world;
         let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, recorder, keeper, shared, pool_share, times, summary }
+        Self { engine, edge, berth, recorder, keeper, shared, pool_share, times, summary }
     }
 
-    /// Runs until it is told to stop, and tells what was.
+    /// Runs until it is told to stop, or has been taken over, and tells what was.
     pub fn run(mut self) -> Summary {
+        self.summary.start = self.engine.census();
+        loop {
+            self.live();
+            if self.shared.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            if !self.stand_by() {
+                return self.summary;
+            }
+        }
+        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        if let Some(keeper) = self.keeper.take() {
+            self.summary.state = Some(keeper.finish(&self.engine));
+        }
+        if let Some(recorder) = self.recorder.take() {
+            self.summary.recording = Some(recorder.finish(&self.engine));
+        }
+        self.summary
+    }
+
+    /// Leaves a snapshot and waits: with an edge the world goes on, without one somebody else has taken over.
+    fn stand_by(&mut self) -> bool {
+        let parked = match &mut self.keeper {
+            Some(keeper) => keeper.park(&self.engine),
+            None => Err("without a state folder nobody can take over".to_owned()),
+        };
+        let parked = parked.map(|()| Beginnings::of(&self.engine));
+        self.shared.parking.store(false, Ordering::Release);
+        let _ = self.berth.parked.send(parked);
+        let Ok(edge) = self.berth.edges.recv() else { return false };
+        self.edge = edge;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.resume(&self.engine);
+        }
+        true
+    }
+
+    fn is_told(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire) || self.shared.parking.load(Ordering::Acquire)
+    }
+
+    /// Runs tick after tick until it is told to stop, one way or another.
+    fn live(&mut self) {
         let mut pacer = Pacer::new(TICK);
         let mut inputs = Vec::new();
         // The time in which nobody ran the world is an input like any other.
         let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
         let (mut published, mut next_due) = (0u64, Now(0));
-        self.summary.start = self.engine.census();
-        while !self.shared.stopping.load(Ordering::Acquire) {
+        while !self.is_told() {
             self.edge.publish_deadline(pacer.next_deadline_ns());
             let due = pacer.wait();
             self.edge.publish_deadline(pacer.next_deadline_ns());
@@ -128,14 +182,6 @@ impl Runner {
             }
         }
         self.publish(&pacer);
-        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
-        if let Some(keeper) = self.keeper.take() {
-            self.summary.state = Some(keeper.finish(&self.engine));
-        }
-        if let Some(recorder) = self.recorder.take() {
-            self.summary.recording = Some(recorder.finish(&self.engine));
-        }
-        self.summary
     }
 
     fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) {

@@ -2,13 +2,13 @@
 
 use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
-use super::runner::{Runner, Shared};
+use super::runner::{Berth, Runner, Shared};
 use super::summary::Summary;
 use super::world_of_message;
 use crate::config::{Config, sip_limits};
-use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits, WorldEdge, monotonic_ns};
+use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
 use crate::replay::RecordError;
-use crate::state::StateError;
+use crate::state::{Door, Legacy, StateError, StateFolder, Successor};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
@@ -25,7 +25,11 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running switch: its sockets, and a thread for every world.
 pub struct Switch {
+    config: Config,
+    folder: Arc<Option<StateFolder>>,
     net: Net,
+    /// How often it went on after nobody took it over.
+    resumed: u64,
     worlds: Vec<Running>,
     numbers: AtomicU64,
     /// Calls that go on from an earlier life, and what was found damaged of it.
@@ -36,13 +40,34 @@ pub struct Switch {
 struct Waiting {
     shared: Arc<Shared>,
     edge: Sender<WorldEdge>,
+    parked: Receiver<Result<Beginnings, String>>,
     ready: Receiver<Result<Beginnings, StartError>>,
     thread: JoinHandle<Option<Summary>>,
+}
+
+impl Waiting {
+    fn run(self, edge: WorldEdge) -> Running {
+        let Self { shared, edge: edges, parked, thread, .. } = self;
+        let commands = edge.commands();
+        // It has room for one, and a world that is ready waits for it.
+        let _ = edges.send(edge);
+        Running { commands, shared, edges, parked, thread }
+    }
+}
+
+/// What became of a switch that somebody wanted to take over.
+pub enum HandOver {
+    /// The process of that number has it now; this was its summary.
+    Gone(u32, Box<Summary>),
+    /// It goes on by itself, for this reason.
+    Stays(Box<Switch>, String),
 }
 
 struct Running {
     commands: Sender<Command>,
     shared: Arc<Shared>,
+    edges: Sender<WorldEdge>,
+    parked: Receiver<Result<Beginnings, String>>,
     thread: JoinHandle<Option<Summary>>,
 }
 
@@ -95,19 +120,39 @@ impl Switch {
 
     /// Starts a switch whose worlds have the plugins that `extend` adds.
     pub fn start_with(config: &Config, extend: Extend) -> Result<Self, StartError> {
+        Self::begin(config, extend, None, Sockets::default(), || Ok(()))
+    }
+
+    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that can't be, it goes on.
+    pub fn take_over(config: &Config, extend: Extend) -> Result<Self, StartError> {
+        let (folder, sockets, verdict) = Legacy::ask(&config.state.folder)?.split();
+        let switch = Self::begin(config, extend, Some(folder), sockets, || verdict.ready());
+        if let Err(error) = &switch {
+            verdict.refuse(error.to_string());
+        }
+        switch
+    }
+
+    /// Starts with the folder and the sockets that there are already. No world runs before `commit` says so.
+    fn begin(
+        config: &Config,
+        extend: Extend,
+        folder: Option<StateFolder>,
+        sockets: Sockets,
+        commit: impl FnOnce() -> Result<(), StateError>,
+    ) -> Result<Self, StartError> {
         let count = usize::from(config.network.worlds.max(1));
-        let (folder, folders) = state_folders(config, count)?;
+        let (folder, folders) = state_folders(config, count, folder)?;
         let folder = Arc::new(folder);
         let mut waiting = Vec::new();
         for (index, own_folder) in folders.into_iter().enumerate() {
-            let (config, extend, folder) = (config.clone(), extend.clone(), folder.clone());
+            let (config, extend, lock) = (config.clone(), extend.clone(), folder.clone());
             let shared = Arc::new(Shared::default());
             let of_thread = shared.clone();
-            let (tell, ready) = bounded(1);
-            let (edge, given) = bounded::<WorldEdge>(1);
+            let ((tell, ready), (edge, edges), (tell_parked, parked)) = (bounded(1), bounded(1), bounded(1));
             let thread = std::thread::Builder::new().name(format!("world-{index}")).spawn(move || {
                 // Locked as long as any world runs.
-                let _folder = folder;
+                let _locked = lock;
                 let (world, beginnings) = match prepare(&config, index, own_folder.as_deref(), &extend, &of_thread) {
                     Ok(prepared) => prepared,
                     Err(error) => {
@@ -117,27 +162,90 @@ impl Switch {
                 };
                 let _ = tell.send(Ok(beginnings));
                 // Without an edge the network did not start.
-                let edge = given.recv().ok()?;
-                Some(Runner::new(world, edge, of_thread, config.network.packet_buffers as usize).run())
+                let edge = edges.recv().ok()?;
+                let berth = Berth { edges, parked: tell_parked };
+                Some(Runner::new(world, edge, berth, of_thread, config.network.packet_buffers as usize).run())
             });
-            waiting.push(Waiting { shared, edge, ready, thread: thread.map_err(StartError::System)? });
+            waiting.push(Waiting { shared, edge, parked, ready, thread: thread.map_err(StartError::System)? });
         }
         let mut beginnings = Vec::new();
         for world in &waiting {
             let gone = |_| StartError::System(std::io::Error::other("the thread of a world has ended"));
             beginnings.push(world.ready.recv().map_err(gone)??);
         }
-        let router = Arc::new(move |message: &_| world_of_message(message, count));
-        let (net, edges) = Net::start(net_config(config, &beginnings), epoch_of(&beginnings), router)?;
-        let worlds = waiting.into_iter().zip(edges).map(|(world, edge)| {
-            let commands = edge.commands();
-            // It has room for one, and a world that is ready waits for it.
-            let _ = world.edge.send(edge);
-            Running { commands, shared: world.shared, thread: world.thread }
-        });
+        let (net, edges) = start_net(config, &beginnings, 0, sockets)?;
+        commit()?;
+        let worlds = waiting.into_iter().zip(edges).map(|(world, edge)| world.run(edge)).collect();
         let sessions = beginnings.iter().map(|world| world.sessions).sum();
         let notes = beginnings.iter_mut().flat_map(|world| std::mem::take(&mut world.notes)).collect();
-        Ok(Self { net, worlds: worlds.collect(), numbers: AtomicU64::new(1), taken_up: (sessions, notes) })
+        let (config, numbers, taken_up) = (config.clone(), AtomicU64::new(1), (sessions, notes));
+        Ok(Self { config, folder, net, resumed: 0, worlds, numbers, taken_up })
+    }
+
+    /// Opens the way in for who wants to take over; `None` without a state folder.
+    pub fn open_door(&self) -> Option<Result<Door, StateError>> {
+        self.folder.as_ref().as_ref().map(Door::open)
+    }
+
+    /// Stops at a tick and hands everything over, or goes on if the other refuses.
+    ///
+    /// # Errors
+    /// The other did not take it, and the network could not be started again.
+    pub fn hand_over(self, to: &Successor) -> Result<HandOver, StartError> {
+        for running in &self.worlds {
+            running.shared.park();
+        }
+        let gone = |_| Err("the thread of a world has ended".to_owned());
+        let parked: Vec<_> = self.worlds.iter().map(|running| running.parked.recv().unwrap_or_else(gone)).collect();
+        let Self { config, folder, net, resumed, worlds, numbers, taken_up } = self;
+        let counted = net.counters().snapshot();
+        let sockets = net.halt();
+        let mut beginnings = Vec::new();
+        let mut why = None;
+        for world in parked {
+            match world {
+                Ok(world) => beginnings.push(world),
+                Err(error) => {
+                    beginnings.push(Beginnings::default());
+                    why = Some(error);
+                }
+            }
+        }
+        let given = match (folder.as_ref(), why) {
+            (Some(folder), None) => to.give(folder, &sockets),
+            (_, why) => {
+                let why = why.unwrap_or_else(|| "there is no state folder".to_owned());
+                to.turn_away(&why);
+                Err(why)
+            }
+        };
+        // From here on the other may run: nothing may keep us from ending.
+        let given = given.and_then(|process| to.let_go().map(|()| process).map_err(|error| error.to_string()));
+        match given {
+            Ok(process) => {
+                let mut total = Summary::default();
+                for Running { edges, thread, .. } in worlds {
+                    drop(edges);
+                    if let Ok(Some(summary)) = thread.join() {
+                        total.add(&summary);
+                    }
+                }
+                total.network = counted;
+                Ok(HandOver::Gone(process, Box::new(total)))
+            }
+            Err(why) => {
+                let resumed = resumed + 1;
+                let (net, edges) = start_net(&config, &beginnings, resumed, sockets)?;
+                let worlds = worlds.into_iter().zip(edges).map(|(running, edge)| {
+                    let commands = edge.commands();
+                    let _ = running.edges.send(edge);
+                    Running { commands, ..running }
+                });
+                let worlds = worlds.collect();
+                let switch = Self { config, folder, net, resumed, worlds, numbers, taken_up };
+                Ok(HandOver::Stays(Box::new(switch), why))
+            }
+        }
     }
 
     /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
@@ -245,6 +353,20 @@ impl Switch {
 fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
     let lived_ms = beginnings.first().map_or(0, |world| world.lived_ms);
     Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
+}
+
+/// Starts the network for worlds that are ready. `turn` tells the TCP connections of one life apart.
+fn start_net(
+    config: &Config,
+    beginnings: &[Beginnings],
+    turn: u64,
+    sockets: Sockets,
+) -> Result<(Net, Vec<WorldEdge>), NetError> {
+    let count = beginnings.len();
+    let router = Arc::new(move |message: &_| world_of_message(message, count));
+    let network = net_config(config, beginnings);
+    let conn_base = network.conn_base | (turn << 32);
+    Net::start_with(NetConfig { conn_base, ..network }, epoch_of(beginnings), router, sockets)
 }
 
 fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {

@@ -66,6 +66,18 @@ pub enum StateError {
         /// The first tick that differs.
         tick: u64,
     },
+    /// No process runs on the folder that could be taken over.
+    NobodyThere {
+        /// Its door.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The running process does not let itself be taken over.
+    TurnedAway {
+        /// What it said.
+        why: String,
+    },
     /// SIP has no fixed port: peers would not find the switch again.
     NoPort,
 }
@@ -120,6 +132,12 @@ impl fmt::Display for StateError {
                  looks into that, and move it away to go on from the snapshot before it",
                 path.display()
             ),
+            Self::NobodyThere { path, error } => write!(
+                f,
+                "no running switch answers at {} ({error}); start without --take-over",
+                path.display()
+            ),
+            Self::TurnedAway { why } => write!(f, "the running switch goes on by itself: {why}"),
             Self::NoPort => f.write_str(
                 "with a state folder SIP needs fixed ports, or the peers do not find the switch again; give each --sip a \
                  port that is not 0",

@@ -4,6 +4,7 @@ use super::StateError;
 use crate::replay::{Header, Tail, TailError, snapshot_file};
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
@@ -18,7 +19,7 @@ const FAILED: &str = "failed";
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl StateFolder {
@@ -32,10 +33,25 @@ impl StateFolder {
         let lock = private(fs::OpenOptions::new().create(true).truncate(false).write(true), &file)
             .map_err(StateError::io(&file, "opening"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked { folder: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(StateError::io(&file, "locking")(error)),
         }
+    }
+
+    /// The folder, by the lock that the process before has handed over.
+    pub(super) fn with_lock(path: &Path, lock: OwnedFd) -> Self {
+        Self { path: path.to_owned(), lock: lock.into() }
+    }
+
+    /// The lock, to hand it over: whoever has it has the folder.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The folders of `count` worlds. One that was used with another number of worlds is refused.
@@ -152,6 +168,18 @@ impl WorldFolder {
         name.push(DAMAGED);
         fs::rename(path, &name)?;
         Ok(name.into())
+    }
+
+    /// Removes what lives after this one have written: they never began.
+    pub fn remove_after(&self, epoch: u16) -> Result<(), StateError> {
+        let later = |places: Vec<Place>| places.into_iter().filter(move |place| place.epoch > epoch);
+        // In this order a kill in between leaves a journal without a tick, which is no harm.
+        let snapshots = later(self.snapshots()?).map(|place| self.snapshot(place));
+        let journals = later(self.journals()?).map(|place| self.journal(place));
+        for path in snapshots.chain(journals) {
+            fs::remove_file(&path).map_err(StateError::io(&path, "removing"))?;
+        }
+        Ok(())
     }
 
     /// Removes all that is older than the last snapshot but one.

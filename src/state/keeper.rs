@@ -81,6 +81,7 @@ pub struct Keeper {
     /// Whether the disk takes nothing at the moment.
     is_stuck: bool,
     follower: Follower,
+    extend: Extend,
     health: Arc<Health>,
     /// The time of day at which the world stood where it stands before its first tick, in milliseconds since 1970.
     last_seen_ms: u64,
@@ -102,18 +103,34 @@ impl Keeper {
         let mut header = Header::new(world, RecordMedia::Full, last_seen_ms.saturating_sub(lived_ms));
         header.build = build_id().to_owned();
         header.know(engine);
-        let place = Place { epoch: world.epoch, tick: engine.now().0 };
-        let whole = Header { start: Some(start(engine, engine.snapshot())), ..header.clone() };
-        folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
-        header.start = Some(start(engine, Vec::new()));
-        let path = folder.journal(place);
-        let journal = Journal::create(&path, &header).map_err(StateError::io(&path, "creating"))?;
-        folder.prune()?;
         let health = Arc::new(Health::default());
-        health.followed.store(place.tick, Ordering::Relaxed);
-        let follower = Follower::start(whole, folder.clone(), extend, health.clone())
-            .map_err(StateError::io(&folder.0, "starting a thread for"))?;
-        Ok(Self { folder, header, journal: Some(journal), is_stuck: false, follower, health, last_seen_ms })
+        let (journal, follower) = begin(&folder, &mut header, engine, &extend, &health)?;
+        Ok(Self { folder, header, journal: Some(journal), is_stuck: false, follower, extend, health, last_seen_ms })
+    }
+
+    /// Ends the journal with a snapshot at its end: the world stops, and another process may go on with it.
+    pub fn park(&mut self, engine: &Engine) -> Result<(), String> {
+        self.follower.stop();
+        self.last_seen_ms = unix_ms();
+        let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
+        let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
+        let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
+        let written = journal.end(engine).and_then(|()| self.folder.write_snapshot(place, &whole));
+        written.map_err(|error| format!("the snapshot can't be written: {error}"))
+    }
+
+    /// Goes on where the world was parked: nobody has taken it over, whatever they may have written.
+    pub fn resume(&mut self, engine: &Engine) {
+        let begun = self.folder.remove_after(self.header.epoch).and_then(|()| {
+            let mut header = self.header.clone();
+            begin(&self.folder, &mut header, engine, &self.extend, &self.health).map(|begun| (header, begun))
+        });
+        match begun {
+            Ok((header, (journal, follower))) => {
+                (self.header, self.journal, self.follower) = (header, Some(journal), follower);
+            }
+            Err(error) => self.give_up(&error.to_string()),
+        }
     }
 
     /// How many ticks have passed since the world last stood still, by the time of day.
@@ -211,6 +228,27 @@ impl Keeper {
             self.health.followed.load(Ordering::Relaxed)
         ));
     }
+}
+
+/// Writes a snapshot of the world as it stands, and begins a journal and a follower behind it.
+fn begin(
+    folder: &WorldFolder,
+    header: &mut Header,
+    engine: &Engine,
+    extend: &Extend,
+    health: &Arc<Health>,
+) -> Result<(Journal, Follower), StateError> {
+    let place = Place { epoch: header.epoch, tick: engine.now().0 };
+    let whole = Header { start: Some(start(engine, engine.snapshot())), ..header.clone() };
+    folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
+    header.start = Some(start(engine, Vec::new()));
+    let path = folder.journal(place);
+    let journal = Journal::create(&path, header).map_err(StateError::io(&path, "creating"))?;
+    folder.prune()?;
+    health.followed.store(place.tick, Ordering::Relaxed);
+    let follower = Follower::start(whole, folder.clone(), extend.clone(), health.clone())
+        .map_err(StateError::io(&folder.0, "starting a thread for"))?;
+    Ok((journal, follower))
 }
 
 fn start(engine: &Engine, snapshot: Vec<u8>) -> Start {

@@ -21,11 +21,14 @@ mod build;
 mod error;
 mod folder;
 mod follower;
+mod handover;
 mod keeper;
 mod recover;
 
 pub use error::StateError;
 pub use folder::StateFolder;
+pub(crate) use handover::Legacy;
+pub use handover::{Door, Successor};
 
 pub use keeper::{Keeper, StateSummary};
 pub use recover::{Recovered, recover};

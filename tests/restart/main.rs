@@ -11,4 +11,5 @@ mod members;
 #[allow(dead_code, reason = "each test uses its part")]
 mod peer;
 mod process;
+mod take_over;
 mod trouble;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 /// A packet that was heard.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
-    pub at: Instant,
-    pub marker: bool,
-    pub sequence: u16,
+struct Heard {
+    at: Instant,
+    marker: bool,
+    sequence: u16,
 }
 
 struct Member {
@@ -87,9 +87,27 @@ impl Members {
         }
     }
 
-    /// What each has heard.
-    pub fn heard(&self) -> impl Iterator<Item = &[Heard]> {
-        self.people.iter().map(|member| &member.heard[..])
+    /// The longest time that one of them heard nothing, from that moment on. Everybody hears something for as long as they
+    /// talk, and all that is heard is numbered as if nothing had been.
+    pub fn longest_gap_after(&self, moment: Instant) -> Duration {
+        let mut longest = Duration::ZERO;
+        for heard in self.people.iter().map(|member| &member.heard[..]) {
+            assert!(heard.iter().any(|packet| packet.at > moment + Duration::from_secs(3)), "silent afterwards");
+            for pair in heard.windows(2) {
+                let [before, after] = pair else { continue };
+                assert_eq!(after.sequence, before.sequence.wrapping_add(1), "numbered as if nothing had been");
+                if after.at > moment {
+                    longest = longest.max(after.at - before.at);
+                }
+            }
+        }
+        longest
+    }
+
+    /// Whether everybody heard a talkspurt begin after that moment.
+    pub fn have_heard_a_marker_after(&self, moment: Instant) -> bool {
+        let has = |member: &Member| member.heard.iter().any(|packet| packet.at > moment && packet.marker);
+        self.people.iter().all(has)
     }
 
     /// Everybody holds and resumes by re-INVITE, then hangs up; each request must be answered with 200.

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -16,10 +17,11 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(20_200);
 pub struct Home {
     pub folder: PathBuf,
     pub sip: SocketAddr,
-    pub ports: (u16, u16),
+    ports: (u16, u16),
     /// Commands for the shell before the switch is started, such as a limit.
     pub before: &'static str,
     pub more: Vec<String>,
+    lives: Cell<u32>,
 }
 
 impl Home {
@@ -30,7 +32,7 @@ impl Home {
         fs::create_dir_all(&folder).expect("a folder");
         let first = NEXT_PORT.fetch_add(calls * 2 + 32, Ordering::Relaxed);
         let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-        Self { folder, sip, ports: (first, first + calls * 2 + 29), before: "", more: Vec::new() }
+        Self { folder, sip, ports: (first, first + calls * 2 + 29), before: "", more: Vec::new(), lives: Cell::new(0) }
     }
 
     pub fn state(&self) -> PathBuf {
@@ -39,8 +41,9 @@ impl Home {
 
     /// Starts the switch without waiting for it.
     pub fn spawn(&self) -> Process {
-        let said = self.folder.join("said");
-        let complained = self.folder.join("complained");
+        let life = self.lives.replace(self.lives.get() + 1);
+        let said = self.folder.join(format!("said-{life}"));
+        let complained = self.folder.join(format!("complained-{life}"));
         let mut command = Command::new("sh");
         command
             .args(["-c", &format!("{} exec \"$0\" \"$@\"", self.before), env!("CARGO_BIN_EXE_ringworld"), "run"])

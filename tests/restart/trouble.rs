@@ -9,7 +9,8 @@ use std::time::Duration;
 fn a_second_process_on_the_folder_is_refused() {
     let home = Home::new("two", 10);
     let first = home.start();
-    let elsewhere = Home { sip: "127.0.0.1:1".parse().expect("an address"), ..Home::new("second", 10) };
+    let mut elsewhere = Home::new("second", 10);
+    elsewhere.sip.set_port(1);
     std::os::unix::fs::symlink(home.state(), elsewhere.state()).expect("a link");
     let mut second = elsewhere.spawn();
     assert_eq!(second.wait().code(), Some(1));
@@ -21,7 +22,8 @@ fn a_second_process_on_the_folder_is_refused() {
 
 #[test]
 fn ports_that_the_system_chooses_are_refused() {
-    let home = Home { sip: "127.0.0.1:0".parse().expect("an address"), ..Home::new("port", 10) };
+    let mut home = Home::new("port", 10);
+    home.sip.set_port(0);
     let mut process = home.spawn();
     assert_eq!(process.wait().code(), Some(1));
     assert!(process.complained().contains("fixed ports"), "{}", process.complained());

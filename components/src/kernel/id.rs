@@ -66,6 +66,11 @@ impl StableIds {
         self.base = Self::new(self.world(), epoch).base;
     }
 
+    /// In which of its lives the world mints.
+    pub fn epoch(&self) -> u16 {
+        (self.base >> 44) as u16 & 0xfff
+    }
+
     /// The index of the world that mints here.
     pub fn world(&self) -> u8 {
         StableId(self.base).world()

@@ -1,6 +1,7 @@
 //! The port pairs of one RTP thread: which are open, who was offered them, who uses them.
 
 use crate::net::counters::{Count, NetCounters};
+use crate::net::given::RtpPair;
 use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
@@ -11,7 +12,7 @@ const BUSY_MAX: usize = 64;
 
 /// Two open sockets.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(in crate::net) struct Pair {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
     /// Whether the sockets are of IPv6, so that IPv4 addresses must be mapped.
@@ -120,6 +121,21 @@ impl Ports {
             }
         }
         refused
+    }
+
+    /// Takes a pair that is open already.
+    pub(super) fn adopt(&mut self, port: u16, pair: Pair) {
+        let Some(slot) = self.slot(port).filter(|slot| slot.holder != Holder::Elsewhere) else { return };
+        if slot.pair.replace(pair).is_none() {
+            self.counters.ports_open.one();
+        }
+    }
+
+    /// All open pairs.
+    pub(super) fn into_pairs(self) -> Vec<RtpPair> {
+        let ports = (self.base..).map(|half| half * 2);
+        let open = self.slots.into_iter().zip(ports).filter_map(|(slot, port)| Some((slot.pair?, port)));
+        open.map(|(pair, port)| RtpPair { port, rtp: pair.rtp.into(), rtcp: pair.rtcp.into() }).collect()
     }
 
     /// Opens a pair that a call of `world` is using already, and that is therefore in no stock.

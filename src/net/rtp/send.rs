@@ -102,6 +102,13 @@ impl RtpThread {
         )
     }
 
+    /// Takes a pair that is open already.
+    pub(super) fn adopt(&mut self, port: u16, pair: Pair) -> io::Result<()> {
+        watch(&self.epoll, port, &pair)?;
+        self.ports.adopt(port, pair);
+        Ok(())
+    }
+
     /// Opens a pair that a call of a world is using already.
     pub(super) fn reopen(&mut self, world: usize, port: u16) -> io::Result<()> {
         let Self { ports, epoll, rtp_bind, .. } = self;
@@ -111,8 +118,13 @@ impl RtpThread {
 
 fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
     let (rtp, rtcp) = sockets::rtp_pair(address, port)?;
-    epoll.add(&rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
-    epoll.add(&rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))?;
     let v6 = rtp.local_addr()?.is_ipv6();
-    Ok(Pair { rtp, rtcp, v6 })
+    let pair = Pair { rtp, rtcp, v6 };
+    watch(epoll, port, &pair)?;
+    Ok(pair)
+}
+
+fn watch(epoll: &Epoll, port: u16, pair: &Pair) -> nix::Result<()> {
+    epoll.add(&pair.rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
+    epoll.add(&pair.rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))
 }
