@@ -4,6 +4,8 @@
 //! [`Switch`] puts worlds between sockets and a paced clock.
 
 mod chain;
+mod hand_over;
+mod network;
 mod prepare;
 mod route;
 mod runner;
@@ -12,7 +14,8 @@ mod switch;
 mod world;
 
 pub use chain::{Chain, ChainDigest};
+pub use hand_over::HandOver;
 pub use route::world_of_message;
 pub use summary::{Summary, TickPercentiles};
-pub use switch::{Extend, HandOver, StartError, Switch};
+pub use switch::{Extend, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

@@ -120,7 +120,9 @@ impl Runner {
                 break;
             }
             if !self.stand_by() {
-                return self.summary;
+                // What the folder holds is another's now.
+                self.keeper = None;
+                break;
             }
         }
         self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();

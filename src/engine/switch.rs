@@ -1,14 +1,14 @@
 //! Worlds between sockets and a paced clock.
 
+use super::network::start_net;
 use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
 use super::runner::{Berth, Runner, Shared};
 use super::summary::Summary;
-use super::world_of_message;
-use crate::config::{Config, sip_limits};
-use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
+use crate::config::Config;
+use crate::net::{Net, NetError, Sockets, WorldEdge};
 use crate::replay::RecordError;
-use crate::state::{Door, Legacy, StateError, StateFolder, Successor};
+use crate::state::{StateError, StateFolder};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
@@ -25,15 +25,15 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running switch: its sockets, and a thread for every world.
 pub struct Switch {
-    config: Config,
-    folder: Arc<Option<StateFolder>>,
-    net: Net,
+    pub(super) config: Config,
+    pub(super) folder: Arc<Option<StateFolder>>,
+    pub(super) net: Net,
     /// How often it went on after nobody took it over.
-    resumed: u64,
-    worlds: Vec<Running>,
-    numbers: AtomicU64,
+    pub(super) resumed: u64,
+    pub(super) worlds: Vec<Running>,
+    pub(super) numbers: AtomicU64,
     /// Calls that go on from an earlier life, and what was found damaged of it.
-    taken_up: (u64, Vec<String>),
+    pub(super) taken_up: (u64, Vec<String>),
 }
 
 /// A world that is ready and waits for its end of the network.
@@ -55,20 +55,13 @@ impl Waiting {
     }
 }
 
-/// What became of a switch that somebody wanted to take over.
-pub enum HandOver {
-    /// The process of that number has it now; this was its summary.
-    Gone(u32, Box<Summary>),
-    /// It goes on by itself, for this reason.
-    Stays(Box<Switch>, String),
-}
-
-struct Running {
-    commands: Sender<Command>,
-    shared: Arc<Shared>,
-    edges: Sender<WorldEdge>,
-    parked: Receiver<Result<Beginnings, String>>,
-    thread: JoinHandle<Option<Summary>>,
+/// A world that runs.
+pub(super) struct Running {
+    pub commands: Sender<Command>,
+    pub shared: Arc<Shared>,
+    pub edges: Sender<WorldEdge>,
+    pub parked: Receiver<Result<Beginnings, String>>,
+    pub thread: JoinHandle<Option<Summary>>,
 }
 
 /// Why a switch can't start.
@@ -123,18 +116,8 @@ impl Switch {
         Self::begin(config, extend, None, Sockets::default(), || Ok(()))
     }
 
-    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that can't be, it goes on.
-    pub fn take_over(config: &Config, extend: Extend) -> Result<Self, StartError> {
-        let (folder, sockets, verdict) = Legacy::ask(&config.state.folder)?.split();
-        let switch = Self::begin(config, extend, Some(folder), sockets, || verdict.ready());
-        if let Err(error) = &switch {
-            verdict.refuse(error.to_string());
-        }
-        switch
-    }
-
     /// Starts with the folder and the sockets that there are already. No world runs before `commit` says so.
-    fn begin(
+    pub(super) fn begin(
         config: &Config,
         extend: Extend,
         folder: Option<StateFolder>,
@@ -180,72 +163,6 @@ impl Switch {
         let notes = beginnings.iter_mut().flat_map(|world| std::mem::take(&mut world.notes)).collect();
         let (config, numbers, taken_up) = (config.clone(), AtomicU64::new(1), (sessions, notes));
         Ok(Self { config, folder, net, resumed: 0, worlds, numbers, taken_up })
-    }
-
-    /// Opens the way in for who wants to take over; `None` without a state folder.
-    pub fn open_door(&self) -> Option<Result<Door, StateError>> {
-        self.folder.as_ref().as_ref().map(Door::open)
-    }
-
-    /// Stops at a tick and hands everything over, or goes on if the other refuses.
-    ///
-    /// # Errors
-    /// The other did not take it, and the network could not be started again.
-    pub fn hand_over(self, to: &Successor) -> Result<HandOver, StartError> {
-        for running in &self.worlds {
-            running.shared.park();
-        }
-        let gone = |_| Err("the thread of a world has ended".to_owned());
-        let parked: Vec<_> = self.worlds.iter().map(|running| running.parked.recv().unwrap_or_else(gone)).collect();
-        let Self { config, folder, net, resumed, worlds, numbers, taken_up } = self;
-        let counted = net.counters().snapshot();
-        let sockets = net.halt();
-        let mut beginnings = Vec::new();
-        let mut why = None;
-        for world in parked {
-            match world {
-                Ok(world) => beginnings.push(world),
-                Err(error) => {
-                    beginnings.push(Beginnings::default());
-                    why = Some(error);
-                }
-            }
-        }
-        let given = match (folder.as_ref(), why) {
-            (Some(folder), None) => to.give(folder, &sockets),
-            (_, why) => {
-                let why = why.unwrap_or_else(|| "there is no state folder".to_owned());
-                to.turn_away(&why);
-                Err(why)
-            }
-        };
-        // From here on the other may run: nothing may keep us from ending.
-        let given = given.and_then(|process| to.let_go().map(|()| process).map_err(|error| error.to_string()));
-        match given {
-            Ok(process) => {
-                let mut total = Summary::default();
-                for Running { edges, thread, .. } in worlds {
-                    drop(edges);
-                    if let Ok(Some(summary)) = thread.join() {
-                        total.add(&summary);
-                    }
-                }
-                total.network = counted;
-                Ok(HandOver::Gone(process, Box::new(total)))
-            }
-            Err(why) => {
-                let resumed = resumed + 1;
-                let (net, edges) = start_net(&config, &beginnings, resumed, sockets)?;
-                let worlds = worlds.into_iter().zip(edges).map(|(running, edge)| {
-                    let commands = edge.commands();
-                    let _ = running.edges.send(edge);
-                    Running { commands, ..running }
-                });
-                let worlds = worlds.collect();
-                let switch = Self { config, folder, net, resumed, worlds, numbers, taken_up };
-                Ok(HandOver::Stays(Box::new(switch), why))
-            }
-        }
     }
 
     /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
@@ -346,49 +263,5 @@ impl Switch {
         total.network = self.net.counters().snapshot();
         self.net.stop();
         total
-    }
-}
-
-/// The worlds' time on this machine's clock: the first one's, from which the others' are some ticks away at most.
-fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
-    let lived_ms = beginnings.first().map_or(0, |world| world.lived_ms);
-    Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
-}
-
-/// Starts the network for worlds that are ready. `turn` tells the TCP connections of one life apart.
-fn start_net(
-    config: &Config,
-    beginnings: &[Beginnings],
-    turn: u64,
-    sockets: Sockets,
-) -> Result<(Net, Vec<WorldEdge>), NetError> {
-    let count = beginnings.len();
-    let router = Arc::new(move |message: &_| world_of_message(message, count));
-    let network = net_config(config, beginnings);
-    let conn_base = network.conn_base | (turn << 32);
-    Net::start_with(NetConfig { conn_base, ..network }, epoch_of(beginnings), router, sockets)
-}
-
-fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
-    let network = &config.network;
-    let in_use = beginnings.iter().enumerate().flat_map(|(world, of)| of.ports.iter().map(move |port| (world, *port)));
-    let life = beginnings.iter().map(|world| u64::from(world.epoch)).max().unwrap_or(0);
-    NetConfig {
-        sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
-        rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
-        advertised: config.sip.advertised_address,
-        worlds: usize::from(network.worlds.max(1)),
-        rtp_threads: usize::from(network.rtp_threads.max(1)),
-        port_stock: network.rtp_port_stock as usize,
-        limits: sip_limits(&config.sip),
-        tcp: TcpLimits {
-            connections_max: network.tcp_connections_max as usize,
-            idle: Duration::from_secs(u64::from(network.tcp_idle_s)),
-            ..TcpLimits::default()
-        },
-        rings: RingSizes { pool: network.packet_buffers as usize, ..RingSizes::default() },
-        in_use: in_use.collect(),
-        conn_base: life << 40,
-        ..NetConfig::default()
     }
 }

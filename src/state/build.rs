@@ -17,7 +17,8 @@ pub(super) fn build_id() -> &'static str {
 }
 
 fn hash_of_program() -> io::Result<String> {
-    let mut file = File::open(std::env::current_exe()?)?;
+    // Not by its name, which a newer build may have by now.
+    let mut file = File::open("/proc/self/exe")?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
     loop {

@@ -219,7 +219,8 @@ impl Keeper {
         }
     }
 
-    fn give_up(&mut self, why: &str) {
+    /// The journal is of no use any more: says so, here and for the next start.
+    pub(super) fn give_up(&mut self, why: &str) {
         self.journal = None;
         self.folder.mark_failed(why);
         self.health.fail(format!(

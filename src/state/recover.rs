@@ -153,3 +153,83 @@ fn wake(heir: Heir, last: &Header, world: WorldConfig, notes: Vec<String>) -> Re
     let world = WorldConfig { secret: last.secret.0, ..world };
     Recovered { engine, world, last_seen_ms, notes }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RecordMedia;
+    use crate::replay::{Journal, Start};
+    use crate::state::Keeper;
+    use std::sync::Arc;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("ringworld-recover-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn stock() -> Extend {
+        Arc::new(|_| {})
+    }
+
+    fn first_life() -> WorldConfig {
+        WorldConfig { epoch: 1, ..WorldConfig::default() }
+    }
+
+    /// A snapshot of tick 1, and a journal behind it by another build, with a tick in it or none.
+    fn left_by_another_build(path: &Path, has_tick: bool) {
+        let folder = WorldFolder(path.to_owned());
+        let mut engine = Engine::new(&first_life());
+        engine.tick(1, Vec::new());
+        let start = Start { tick: 1, snapshot: engine.snapshot(), chain: engine.chain() };
+        let mut header = Header::new(&first_life(), RecordMedia::Full, 0);
+        header.build = "0.0.1+elsewhere".to_owned();
+        header.know(&engine);
+        let place = Place { epoch: 1, tick: 1 };
+        folder.write_snapshot(place, &Header { start: Some(start.clone()), ..header.clone() }).unwrap();
+        header.start = Some(Start { snapshot: Vec::new(), ..start });
+        let mut journal = Journal::create(&folder.journal(place), &header).unwrap();
+        if has_tick {
+            journal.inputs(7, &[]);
+            engine.tick(7, Vec::new());
+            journal.end_of_tick(&engine, true).unwrap();
+        }
+    }
+
+    #[test]
+    fn ticks_of_another_build_are_refused_and_its_snapshot_alone_is_not() {
+        let path = scratch("build");
+        left_by_another_build(&path, true);
+        let Err(error) = recover(&path, &WorldConfig::default(), &stock()) else { panic!("ticks of another build") };
+        assert!(matches!(error, StateError::OtherBuild { .. }), "{error}");
+        assert!(error.to_string().contains("0.0.1+elsewhere") && error.to_string().contains(build_id()), "{error}");
+        left_by_another_build(&path, false);
+        let back = recover(&path, &WorldConfig::default(), &stock()).unwrap().unwrap();
+        assert_eq!((back.engine.now().0, back.world.epoch), (1, 2));
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_had_failed_is_told_of_at_the_next_start_and_once() {
+        let path = scratch("failed");
+        let mut engine = Engine::new(&first_life());
+        let mut keeper = Keeper::start(&path, &first_life(), &engine, None, stock()).unwrap();
+        engine.tick(1, Vec::new());
+        keeper.give_up("the disk is gone");
+        let summary = keeper.finish(&engine);
+        assert!(summary.failed.is_some_and(|why| why.contains("the disk is gone")));
+        let back = recover(&path, &WorldConfig::default(), &stock()).unwrap().unwrap();
+        assert!(matches!(&back.notes[..], [note] if note.contains("the disk is gone")), "{:?}", back.notes);
+        let again = recover(&path, &WorldConfig::default(), &stock()).unwrap().unwrap();
+        assert!(again.notes.is_empty(), "{:?}", again.notes);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn an_empty_folder_holds_no_world() {
+        let path = scratch("empty");
+        assert!(recover(&path, &WorldConfig::default(), &stock()).unwrap().is_none());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! Handlers that had not decided are asked again.
 
 use crate::common::{Caller, status};
+use crate::process::free_ports;
 use ringworld::components::edge::{Event, Operation};
 use ringworld::config::{Config, PortRange, SipListen};
 use ringworld::engine::Switch;
@@ -23,7 +24,8 @@ fn who_had_not_decided_is_asked_again_in_the_next_life() {
     let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let mut config = Config::default();
     config.network.sip = vec![format!("udp:127.0.0.1:{port}").parse::<SipListen>().expect("an address")];
-    config.network.rtp_ports = PortRange { first: 20_100, last: 20_119 };
+    let (first, last) = free_ports(10);
+    config.network.rtp_ports = PortRange { first, last };
     config.services.ask_handler = true;
     config.state.folder =
         std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("restart-{}-asked", std::process::id()));

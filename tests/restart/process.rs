@@ -10,8 +10,20 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// Above the ports of the other tests and below those that the system hands out.
-static NEXT_PORT: AtomicU16 = AtomicU16::new(20_200);
+/// A range of RTP ports that no other test of this run has, nor, as far as a look can tell, anybody else: between those of
+/// the default settings in use and those of the other tests.
+pub fn free_ports(calls: u16) -> (u16, u16) {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = calls * 2 + 32;
+    let is_free = |first: u16| (first..first + count).step_by(10).all(|port| UdpSocket::bind(("::", port)).is_ok());
+    for _ in 0..200 {
+        let first = 12_500 + NEXT.fetch_add(count, Ordering::Relaxed) % (7_400 - count) / 2 * 2;
+        if is_free(first) {
+            return (first, first + count - 1);
+        }
+    }
+    panic!("no free range of {count} ports");
+}
 
 /// Where a switch runs, life after life.
 pub struct Home {
@@ -30,9 +42,8 @@ impl Home {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("restart-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
-        let first = NEXT_PORT.fetch_add(calls * 2 + 32, Ordering::Relaxed);
         let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-        Self { folder, sip, ports: (first, first + calls * 2 + 29), before: "", more: Vec::new(), lives: Cell::new(0) }
+        Self { folder, sip, ports: free_ports(calls), before: "", more: Vec::new(), lives: Cell::new(0) }
     }
 
     pub fn state(&self) -> PathBuf {
