@@ -12,9 +12,9 @@ fn incoming(switch: &Switch) -> Event {
     let events = switch.subscribe(100);
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match events.recv_deadline(deadline).expect("a handler is asked") {
-            event @ Event::Incoming { .. } => return event,
-            _ => {}
+        let event = events.recv_deadline(deadline).expect("a handler is asked");
+        if matches!(event, Event::Incoming { .. }) {
+            return event;
         }
     }
 }
