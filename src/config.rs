@@ -75,7 +75,8 @@ pub struct NetworkSettings {
     pub sip: Vec<SipListen>,
     /// The RTP ports, first and last. A call takes an even one and the odd one above it.
     pub rtp_ports: PortRange,
-    /// How many open port pairs are kept in stock.
+    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, after a stall of the
+    /// machine say.
     pub rtp_port_stock: u32,
     /// How many worlds there are, each with its own thread and recording.
     pub worlds: u8,
@@ -95,7 +96,7 @@ impl Default for NetworkSettings {
         Self {
             sip: vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)],
             rtp_ports: PortRange { first: 10_000, last: 20_000 },
-            rtp_port_stock: 512,
+            rtp_port_stock: 2_048,
             worlds: 1,
             rtp_threads: 1,
             tcp_connections_max: 1_024,
@@ -115,11 +116,43 @@ pub struct RecordSettings {
     pub mib_max: u32,
     /// How much of RTP is kept: `off`, `headers` or `full`.
     pub media: RecordMedia,
+    /// How far back the flight recorder reaches, in seconds; 0: there is none.
+    pub flight_seconds: u32,
+    /// How much memory the flight recorder of a world may take, in MiB.
+    pub flight_mib: u32,
+    /// How much of RTP the flight recorder keeps.
+    pub flight_media: RecordMedia,
+    /// The folder that flight recordings are written to; empty: that of `file`, else the system's temporary folder.
+    pub flight_dir: PathBuf,
+    /// A delay of the ticks that is an alarm, in milliseconds; 0: none is.
+    pub flight_late_ms: u32,
 }
 
 impl Default for RecordSettings {
     fn default() -> Self {
-        Self { file: PathBuf::new(), mib_max: 1_024, media: RecordMedia::Full }
+        Self {
+            file: PathBuf::new(),
+            mib_max: 1_024,
+            media: RecordMedia::Full,
+            flight_seconds: 60,
+            flight_mib: 64,
+            flight_media: RecordMedia::Off,
+            flight_dir: PathBuf::new(),
+            flight_late_ms: 1_000,
+        }
+    }
+}
+
+impl RecordSettings {
+    /// The folder that flight recordings are written to.
+    pub fn flight_folder(&self) -> PathBuf {
+        if !self.flight_dir.as_os_str().is_empty() {
+            return self.flight_dir.clone();
+        }
+        match self.file.parent() {
+            Some(parent) if !self.file.as_os_str().is_empty() => parent.to_owned(),
+            _ => std::env::temp_dir(),
+        }
     }
 }
 

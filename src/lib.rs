@@ -8,12 +8,15 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod import;
+pub mod inspect;
 #[doc(hidden)]
 pub mod load;
 pub mod net;
 pub mod prelude;
 pub mod replay;
 pub mod state;
+pub mod trace;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;

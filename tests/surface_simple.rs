@@ -192,12 +192,12 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     };
     assert_eq!((incoming.from(), incoming.dialled()), ("sip:alice@home.example", "bob"));
     assert!(!incoming.call_id().is_empty());
-    assert!(matches!(incoming.session().hold().await, Err(Error::NotNow { .. })));
+    assert!(matches!(incoming.session().hold().await, Err(Error::NotNow(_))));
     incoming.ring().await.unwrap();
     call.wait_for(CallState::Ringing, PATIENCE).await.unwrap();
     incoming.answer().await.unwrap();
     call.wait_for(CallState::Connected, PATIENCE).await.unwrap();
-    assert!(matches!(incoming.answer().await, Err(Error::NotNow { .. })), "once is enough");
+    assert!(matches!(incoming.answer().await, Err(Error::NotNow(_))), "once is enough");
 
     call.send_dtmf("19#").await.unwrap();
     for digit in ["1", "9", "#"] {
@@ -215,7 +215,7 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     let notes = keeper.notes.lock().unwrap().clone();
     let digits: String = notes.iter().filter(|note| note.len() == 1).cloned().collect();
     assert_eq!(digits, "19#", "in order, none lost, none twice");
-    assert!(matches!(call.terminate().await, Err(Error::Ended)));
+    assert!(matches!(call.terminate().await, Err(Error::Ended { .. })));
     stop_clean(client).await;
     stop_clean(server).await;
 }
@@ -238,7 +238,7 @@ async fn a_placed_call_that_fails_says_why() {
     let client = client().await;
     let busy = Answerer::start("127.0.0.1:0".parse().unwrap(), Behaviour::Reject(486), None).unwrap();
     let call = client.make_call("alice", &format!("bob@{}", busy.address()), None).await.unwrap();
-    assert!(matches!(call.wait_for(CallState::Connected, PATIENCE).await, Err(Error::Ended)));
+    assert!(matches!(call.wait_for(CallState::Connected, PATIENCE).await, Err(Error::Ended { .. })));
     let refused = CallEnding { cause: EndCause::Rejected, status: 486 };
     assert_eq!(call.wait_until_ended(PATIENCE).await.unwrap(), refused);
 

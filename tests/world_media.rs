@@ -2,76 +2,11 @@
 
 mod common;
 
+use common::party::{Party, constant, level};
 use common::{Bench, Caller, status};
 use ringworld::components::audio::{AudioCodec, Law};
-use ringworld::components::edge::{Event, Input, Output, Packet};
+use ringworld::components::edge::{Event, Output};
 use ringworld::components::wire::rtp::{self, RtpHeader};
-
-/// A caller with a call, its port at the switch, and its RTP numbers.
-struct Party {
-    caller: Caller,
-    port: u16,
-    sequence: u16,
-    timestamp: u32,
-    payload_type: u8,
-}
-
-impl Party {
-    fn join(bench: &mut Bench, call: u32, user: &str, payload_type: u8) -> Self {
-        let mut caller = Caller::new(call, user);
-        let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0 8 101", &format!("RTP/AVP {payload_type} 101"));
-        let answer = bench.exchange(&caller.request("INVITE", &sdp)).remove(0);
-        assert_eq!(status(&answer), 200, "{answer}");
-        caller.learn(&answer);
-        bench.exchange(&caller.ack());
-        let media = answer.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an m line");
-        let port = media.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
-        Self { caller, port, sequence: 60_000, timestamp: u32::MAX - 500, payload_type }
-    }
-
-    fn address(&self) -> String {
-        format!("10.0.0.2:{}", self.caller.rtp_port)
-    }
-
-    fn send(&mut self, bench: &mut Bench, payload: &[u8]) {
-        let from = self.address();
-        self.send_from(bench, payload, &from, self.payload_type, false, self.timestamp);
-        self.timestamp = self.timestamp.wrapping_add(160);
-    }
-
-    fn send_from(&mut self, bench: &mut Bench, payload: &[u8], from: &str, kind: u8, marker: bool, timestamp: u32) {
-        let header =
-            RtpHeader { marker, payload_type: kind, sequence: self.sequence, timestamp, ssrc: self.caller.call };
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut packet = Packet::default();
-        (packet.port, packet.peer) = (self.port, from.parse().expect("an address"));
-        assert!(packet.write_rtp(&header, payload));
-        bench.pending.push(Input::Rtp(Box::new(packet)));
-    }
-
-    /// The payloads that came to this party.
-    fn heard(&self, bench: &Bench) -> Vec<Vec<u8>> {
-        let mine = bench.rtp.iter().filter(|packet| packet.port == self.port);
-        mine.map(|packet| {
-            assert_eq!(packet.peer.to_string(), self.address());
-            let (_, payload) = rtp::parse(packet.bytes()).expect("RTP");
-            packet.bytes()[payload].to_vec()
-        })
-        .collect()
-    }
-}
-
-fn constant(law: Law, level: i16) -> [u8; 160] {
-    let mut payload = [0; 160];
-    AudioCodec::encode(&law, &[level; 160], &mut payload);
-    payload
-}
-
-fn level(law: Law, payload: &[u8]) -> i32 {
-    let mut pcm = [0i16; 160];
-    AudioCodec::decode(&law, payload, &mut pcm);
-    i32::from(pcm[80])
-}
 
 #[test]
 fn echo_returns_every_packet_in_its_own_numbers_and_to_its_source_alone() {

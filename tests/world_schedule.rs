@@ -1,8 +1,11 @@
 //! The schedule itself: two systems that could run in either order are an error, and any legal order is as good.
 
+use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleBuildSettings, Schedules};
-use ringworld::components::kernel::{Phase, Tick};
+use ringworld::components::call::{CallRequest, Glare, InviteAim};
+use ringworld::components::edge::{Input, Inputs};
+use ringworld::components::kernel::{Phase, RecordApp, Tick};
 use ringworld::engine::Engine;
 
 fn builds(engine: &mut Engine) -> Result<(), String> {
@@ -29,23 +32,61 @@ fn a_planted_ambiguity_is_an_error_that_names_both_systems() {
         contested.0 *= 2;
     }
     let mut engine = Engine::with_plugins(&Default::default(), |app| {
-        app.init_resource::<Contested>();
+        app.unrecorded_resource(Contested::default());
         app.add_systems(Tick, (add, double).in_set(Phase::Behaviour));
     });
     let error = builds(&mut engine).expect_err("an ambiguity");
     assert!(error.contains("add") && error.contains("double"), "{error}");
 }
 
-#[test]
-fn what_is_not_registered_is_named() {
-    #[derive(Component)]
-    struct Stowaway;
+/// What is found in a world after `plant`. A world with such things may not even be dropped in a debug build: see
+/// [`no_world_goes_unchecked`].
+fn found_after(plant: impl FnOnce(&mut World)) -> String {
     let mut engine = Engine::new(&Default::default());
     engine.tick(1, Vec::new());
     assert_eq!(engine.unregistered(), []);
-    engine.app_mut().world_mut().spawn(Stowaway);
+    plant(engine.app_mut().world_mut());
     let found = format!("{:?}", engine.unregistered());
-    assert!(found.contains("Stowaway"), "{found}");
+    std::mem::forget(engine);
+    found
+}
+
+#[derive(Component)]
+struct Stowaway;
+
+#[test]
+fn what_is_not_registered_is_named() {
+    #[derive(Resource)]
+    struct Cellar;
+    let found = found_after(|world| {
+        world.spawn(Stowaway);
+    });
+    assert!(found.contains("Unknown") && found.contains("Stowaway"), "{found}");
+    let found = found_after(|world| world.insert_resource(Cellar));
+    assert!(found.contains("Unknown") && found.contains("Cellar"), "{found}");
+    let found = found_after(|world| world.resource_mut::<Inputs>().0.push(Input::PortOpened(2)));
+    assert!(found.contains("NotEmpty") && found.contains("Inputs"), "{found}");
+    let found = found_after(|world| {
+        world.spawn(Glare { aim: InviteAim::Hold });
+    });
+    assert!(found.contains("Nameless") && found.contains("call.glare"), "{found}");
+    let late = |world: &mut World| {
+        let session = world.spawn_empty().id();
+        world.resource_mut::<Messages<CallRequest>>().write(CallRequest::hang_up(session));
+    };
+    let found = found_after(late);
+    assert!(found.contains("NotEmpty") && found.contains("CallRequest"), "{found}");
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn no_world_goes_unchecked() {
+    let lived = std::panic::catch_unwind(|| {
+        let mut engine = Engine::new(&Default::default());
+        engine.app_mut().world_mut().spawn(Stowaway);
+    });
+    let complaint = lived.expect_err("a panic").downcast::<String>().expect("a message");
+    assert!(complaint.contains("Stowaway"), "{complaint}");
 }
 
 #[test]

@@ -34,4 +34,6 @@ pub use config::SessionConfig;
 pub use error::Error;
 pub use handler::{AutoAnswerHandler, CallAction, CallHandler, HandlerFuture, RejectReason};
 pub use manager::SessionManager;
-pub use ringworld_components::call::EndCause;
+pub use ringworld_components::call::{
+    CallError, CallErrorCause, DialogStanding, EndCause, ErrorContext, MediaStanding,
+};

@@ -5,10 +5,9 @@ use super::machine::CoreClock;
 use super::observe::{Sample, Window, observe};
 use super::server::{Server, count};
 use super::{BenchError, Bound, Conditions, Cores, Figures, sipp};
-use crate::config::{Config, RecordMedia};
+use crate::config::{Config, RecordMedia, RecordSettings};
 use crate::load::{Plan, Progress, Service};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// At which rate, for how long, by whom.
@@ -22,6 +21,8 @@ pub struct CallsBench {
     pub sipp: bool,
     /// Whether the same is done again by a switch that records, without media.
     pub record: bool,
+    /// Whether the same is done again by a switch without a flight recorder, and by one whose follower has to work.
+    pub flight: bool,
 }
 
 /// What a run of calls came to.
@@ -52,7 +53,7 @@ impl CallsBench {
     pub fn run(&self, cores: Cores) -> Result<Figures, BenchError> {
         let mut conditions = Conditions::now(Some(cores));
         let calls = u64::from(self.rate_per_s) * u64::from(self.seconds);
-        let called = self.call(cores, None)?;
+        let called = self.call(cores, |_| {})?;
         conditions.seconds = called.seconds;
         conditions.others_percent = Some(called.others_percent);
 
@@ -96,12 +97,15 @@ impl CallsBench {
         if self.record {
             self.add_recorded(cores, &called, &mut figures)?;
         }
+        if self.flight {
+            self.add_flight(cores, &called, &mut figures)?;
+        }
         Ok(figures)
     }
 
     fn add_recorded(&self, cores: Cores, plain: &Called, figures: &mut Figures) -> Result<(), BenchError> {
         let file = std::env::temp_dir().join(format!("ringworld-bench-{}.rwlog", std::process::id()));
-        let recorded = self.call(cores, Some(file.clone()));
+        let recorded = self.call(cores, |record| record.file.clone_from(&file));
         let bytes = std::fs::metadata(&file).map(|file| file.len());
         // Without a recording there is nothing to remove.
         let _ = std::fs::remove_file(&file);
@@ -115,10 +119,29 @@ impl CallsBench {
         Ok(())
     }
 
-    fn call(&self, cores: Cores, record: Option<PathBuf>) -> Result<Called, BenchError> {
+    /// The flight recorder is always on; its follower works once the calls have lasted for twice its window.
+    fn add_flight(&self, cores: Cores, plain: &Called, figures: &mut Figures) -> Result<(), BenchError> {
+        let without = self.call(cores, |record| record.flight_seconds = 0)?;
+        figures.tell("server CPU a call without the flight recorder", without.us_per_call(), "us");
+        let more = |called: &Called| (called.us_per_call() / without.us_per_call().max(1e-9) - 1.0) * 100.0;
+        figures.aim("more CPU by the flight recorder", more(plain), "%", Bound::AtMost(10.0));
+        let window_s = (self.seconds / 8).max(1);
+        let followed = self.call(cores, |record| record.flight_seconds = window_s)?;
+        figures.must("calls failed while the follower worked", followed.failed as f64, "", Bound::AtMost(0.0));
+        figures.tell(format!("more CPU with a window of {window_s} s").as_str(), more(&followed), "%");
+        let memory = |called: &Called| called.window.to.usage.resident_bytes as f64 / f64::from(1 << 20);
+        figures.tell("memory at the end without the flight recorder", memory(&without), "MiB");
+        figures.tell("memory at the end with it", memory(plain), "MiB");
+        figures.tell("memory at the end, the follower working", memory(&followed), "MiB");
+        figures.note(format!("without the flight recorder: {}", without.window.threads()));
+        figures.note(format!("with the follower working: {}", followed.window.threads()));
+        Ok(())
+    }
+
+    fn call(&self, cores: Cores, adapt: impl FnOnce(&mut RecordSettings)) -> Result<Called, BenchError> {
         let mut config = Config::default();
-        config.record.file = record.unwrap_or_default();
         config.record.media = RecordMedia::Off;
+        adapt(&mut config.record);
         let mut server = Server::switch(cores.server, config)?;
         std::thread::sleep(Duration::from_millis(500));
         let clock = CoreClock::read(cores.server);

@@ -7,7 +7,7 @@ use super::usage::kernel_bytes;
 use super::{BenchError, Bound, Conditions, Cores, Figures};
 use crate::config::{Config, PortRange};
 use crate::load::{Plan, Service};
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl IdleBench {
     /// Rooms of one, who says nothing.
     fn rooms(self, cores: Cores) -> Result<Figures, BenchError> {
         let mut conditions = Conditions::now(Some(cores));
-        let rooms = self.rooms.min(ports_possible());
+        let rooms = self.rooms.min(ports_possible(self.rooms));
         let mut server = Server::switch(cores.server, with_ports(rooms))?;
         let clock = CoreClock::read(cores.server);
         let held = self.hold(&mut server, Service::signalling("conf-idle-{}", rooms))?;
@@ -134,14 +134,18 @@ struct Held {
 /// A configuration with that many pairs of ports.
 fn with_ports(pairs: usize) -> Config {
     let mut config = Config::default();
-    let pairs = pairs.min(ports_possible()) as u16;
+    let pairs = pairs.min(ports_possible(pairs)) as u16;
     config.network.rtp_ports = PortRange { first: 10_000, last: 10_000 + 2 * pairs - 1 };
     config.network.tcp_connections_max = CONNECTIONS;
     config
 }
 
-/// How many pairs the system allows a process to open, below the ports that it gives out by itself.
-fn ports_possible() -> usize {
+/// How many of these pairs the system allows a process to open, below the ports that it gives out by itself.
+fn ports_possible(pairs: usize) -> usize {
+    let needed = 2 * pairs as u64 + OTHER_FILES;
     let hard = getrlimit(Resource::RLIMIT_NOFILE).map_or(1_024, |(_, hard)| hard);
-    (hard.saturating_sub(OTHER_FILES) / 2).clamp(1, 11_000) as usize
+    // The switch inherits the limit. A process that may not raise it makes do with what it has.
+    let granted =
+        if hard < needed && setrlimit(Resource::RLIMIT_NOFILE, needed, needed).is_ok() { needed } else { hard };
+    (granted.saturating_sub(OTHER_FILES) / 2).clamp(1, 11_000) as usize
 }

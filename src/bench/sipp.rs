@@ -14,6 +14,9 @@ pub(super) struct Account {
     pub seconds: f64,
 }
 
+/// SIPp's socket buffers, in bytes. Its own default of 64 KiB holds 50 responses, fewer than a tick sends at full rate.
+const BUFFER_BYTES: u32 = 2 << 20;
+
 /// Places `calls` with SIPp's built-in scenario, from the core of the calling thread.
 pub(super) fn call(target: SocketAddr, rate_per_s: u32, calls: u64) -> Result<Account, BenchError> {
     let statistics = std::env::temp_dir().join(format!("ringworld-sipp-{}.csv", std::process::id()));
@@ -22,6 +25,7 @@ pub(super) fn call(target: SocketAddr, rate_per_s: u32, calls: u64) -> Result<Ac
         .args(["-sn", "uac", "-d", "0", "-nostdin", "-s", "echo", "-trace_stat", "-fd", "1", "-stf"])
         .arg(&statistics)
         .args(["-i", "127.0.0.1", "-r", &rate_per_s.to_string(), "-m", &calls.to_string(), "-l", "10000"])
+        .args(["-buff_size", &BUFFER_BYTES.to_string()])
         .arg(target.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -40,6 +40,9 @@ enum What {
         /// Do the same again with a switch that records, and compare.
         #[arg(long)]
         record: bool,
+        /// Do the same again without the flight recorder, and with one whose follower has to work, and compare.
+        #[arg(long)]
+        flight: bool,
     },
     /// Echo: loss, CPU a packet, delay; beside a plain echo program.
     Rtp {
@@ -122,9 +125,9 @@ fn measure(what: What, short: bool) -> Result<Vec<Figures>, BenchError> {
     let cores = Cores::take()?;
     let size = |given, long, brief| or(given, long, brief) as usize;
     match what {
-        What::Calls { rate, seconds, sipp, record } => {
+        What::Calls { rate, seconds, sipp, record, flight } => {
             let (rate_per_s, seconds) = (or(rate, 5_000, 500), or(seconds, 25, 3));
-            Ok(vec![CallsBench { rate_per_s, seconds, sipp, record }.run(cores)?])
+            Ok(vec![CallsBench { rate_per_s, seconds, sipp, record, flight }.run(cores)?])
         }
         What::Rtp { calls, seconds } => {
             Ok(vec![RtpBench { calls: size(calls, 500, 50), seconds: or(seconds, 20, 3) }.run(cores)?])

@@ -67,7 +67,7 @@ fn code_of(failure: &Failure) -> u8 {
 fn hang_up_on_signal(stop: Arc<AtomicBool>) {
     let Ok(mut signals) = Signals::listen() else { return };
     let waiting = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        signals.wait();
+        signals.wait_for_end();
         stop.store(true, Ordering::Relaxed);
     });
     if let Err(error) = waiting {

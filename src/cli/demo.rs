@@ -56,6 +56,7 @@ impl Shown {
         if left.sessions + left.streams + left.rooms + left.ports > 0 {
             faults.push(format!("something is left of the calls: {left:?}"));
         }
+        faults.extend(self.summary.defects.iter().cloned());
         faults.extend(self.checked.fault());
         faults
     }
@@ -207,6 +208,34 @@ mod tests {
                 assert!(range.first >= 10_000 && range.last < 32_000 && range.first.is_multiple_of(2), "{range}");
                 assert!(u32::from(range.last - range.first) >= 2 * calls, "{range} for {calls} calls");
             }
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_right_is_a_fault() {
+        let shown = |change: fn(&mut Shown)| {
+            let report = Report { calls: 2, completed: 2, ..Report::default() };
+            let checked = Checked::Agreed { ticks: 1, speed: 1 };
+            let mut shown = Shown { report, summary: Summary::default(), bytes_per_call: None, checked };
+            change(&mut shown);
+            shown.faults()
+        };
+        assert_eq!(shown(|_| ()), Vec::<String>::new());
+        for (change, part) in [
+            (
+                (|shown| shown.report.heard_wrong.push("caller 7 heard 440 Hz".into())) as fn(&mut Shown),
+                "caller 7 heard 440 Hz",
+            ),
+            (|shown| shown.report.completed = 1, "not every call"),
+            (|shown| shown.report.packets_lost = 1, "not every call"),
+            (|shown| shown.report.echo.expected = 1, "not every call"),
+            (|shown| shown.report.rooms.expected = 1, "not every call"),
+            (|shown| shown.summary.end.ports = 1, "something is left of the calls"),
+            (|shown| shown.summary.defects.push("a world panicked".into()), "a world panicked"),
+            (|shown| shown.checked = Checked::Failed("tick 9 differs".into()), "tick 9 differs"),
+        ] {
+            let faults = shown(change);
+            assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
         }
     }
 

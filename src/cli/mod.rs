@@ -8,13 +8,18 @@ mod call;
 mod config;
 mod demo;
 mod diff;
+mod import;
+mod inspect;
 mod output;
 mod replay;
 mod run;
 mod signals;
 mod summary;
+mod trace;
 
+use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit code when what was asked for failed.
@@ -45,6 +50,12 @@ enum Command {
     Config(config::ConfigArgs),
     /// Play a recording and check that it comes to the same digests.
     Replay(replay::ReplayArgs),
+    /// Show what was in the world at a tick of a recording.
+    Inspect(inspect::InspectArgs),
+    /// Show one call of a recording: messages, states and media, as text, as a picture, as a capture.
+    Trace(trace::TraceArgs),
+    /// Make a recording of a capture, with the engine in the place of one of its hosts.
+    Import(import::ImportArgs),
     /// Name the first tick and the first entity in which two recordings differ.
     Diff(diff::DiffArgs),
 }
@@ -62,6 +73,9 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Trace(args) => trace::run(args),
+        Command::Import(args) => import::run(args),
         Command::Diff(args) => diff::run(args),
     }
 }
@@ -70,4 +84,12 @@ pub fn main() -> ExitCode {
 fn fail(code: u8, sentence: impl std::fmt::Display) -> ExitCode {
     eprintln!("ringworld: {sentence}");
     ExitCode::from(code)
+}
+
+/// Opens a recording, or says what is wrong with it: a usage error if there is none.
+fn open(file: &Path, options: ReplayOptions) -> Result<Player, ExitCode> {
+    Player::open_with(file, options).map_err(|error| match error {
+        ReplayError::Io { .. } | ReplayError::NotARecording { .. } => fail(USAGE, error),
+        error => fail(FAILED, error),
+    })
 }

@@ -1,11 +1,11 @@
 //! `ringworld replay`: lives a recording again and says whether the same came out.
 
 use super::output::print;
-use super::{FAILED, USAGE, fail};
+use super::{FAILED, fail, open};
+use crate::inspect;
 use crate::replay::{Claims, Ending, Executor, Player, ReplayError, ReplayOptions, TickReport};
 use ringworld_components::edge::{Event, Output};
-use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TICK};
-use std::fmt::Write;
+use ringworld_components::kernel::{Now, StableId, TICK};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,10 +33,9 @@ pub struct ReplayArgs {
 /// can't be opened.
 pub fn run(args: ReplayArgs) -> ExitCode {
     let executor = if args.multi_threaded { Executor::MultiThreaded } else { Executor::SingleThreaded };
-    let mut player = match Player::open_with(&args.file, ReplayOptions { executor, ..ReplayOptions::default() }) {
+    let mut player = match open(&args.file, ReplayOptions { executor, ..ReplayOptions::default() }) {
         Ok(player) => player,
-        Err(error @ (ReplayError::Io { .. } | ReplayError::NotARecording { .. })) => return fail(USAGE, error),
-        Err(error) => return fail(FAILED, error),
+        Err(code) => return code,
     };
     let start = player.tick();
     let began = Instant::now();
@@ -48,7 +47,7 @@ pub fn run(args: ReplayArgs) -> ExitCode {
     };
     text.push_str(&figures(&player, start, took));
     if let Some(id) = args.inspect {
-        match inspect(&player, id) {
+        match inspect::entity(player.engine().world(), id) {
             Some(lines) => text.push_str(&lines),
             None => {
                 print(&text);
@@ -65,11 +64,9 @@ pub fn run(args: ReplayArgs) -> ExitCode {
 
 fn play(player: &mut Player, args: &ReplayArgs) -> Result<(), ReplayError> {
     let to = args.to.unwrap_or(u64::MAX);
-    while player.tick() < to {
-        match player.step()? {
-            Some(report) if args.events => print(&events(&report)),
-            Some(_) => {}
-            None => break,
+    while player.next_tick()?.is_some_and(|next| next <= to) {
+        if let Some(report) = player.step()?.filter(|_| args.events) {
+            print(&events(&report));
         }
     }
     Ok(())
@@ -83,6 +80,7 @@ fn agreed(player: &Player) -> String {
     let ending = match player.footer().map(|footer| footer.ending) {
         None | Some(Ending::Finished) => "",
         Some(Ending::SizeCap) => "; the recording ends here because it had reached its largest size",
+        Some(Ending::Panicked) => "; the recording ends here because the world broke",
         Some(Ending::Overrun) => "; the recording ends here because the disk could not keep up",
     };
     format!("{what}{ending}\n")
@@ -104,17 +102,6 @@ fn figures(player: &Player, start: u64, took: Duration) -> String {
         census.sessions,
         took.as_secs_f64(),
     )
-}
-
-fn inspect(player: &Player, id: StableId) -> Option<String> {
-    let world = player.engine().world();
-    let entity = world.resource::<StableIds>().find(id)?;
-    let mut text = format!("entity {id} at tick {}:\n", player.tick());
-    for (name, value) in world.resource::<Registry>().describe(world.get_entity(entity).ok()?) {
-        // Writing to a string can't fail.
-        let _ = writeln!(text, "  {name}: {value}");
-    }
-    Some(text)
 }
 
 fn events(report: &TickReport) -> String {

@@ -1,11 +1,12 @@
 //! `ringworld run`: the switch.
 
 use super::output::{print, write_whole};
-use super::signals::Signals;
+use super::signals::{Signals, Wish};
 use super::{FAILED, USAGE, fail, summary};
 use crate::config::{Config, ConfigError, PortRange, RecordMedia, SipListen};
 use crate::engine::{HandOver, Summary, Switch};
-use crate::state::Successor;
+use crate::state::{Door, Successor};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long calls may take to end after the first signal.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the worlds are still there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How often the end of the calls is looked for.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -97,24 +101,36 @@ pub fn run(args: RunArgs) -> ExitCode {
         eprintln!("ringworld: {note}");
     }
     print(&greeting(&config, &switch));
-    let switch = match wait(switch, &mut signals) {
-        Ok(switch) => switch,
-        Err(code) => return code,
+    let switch = match serve(switch, &mut signals) {
+        Served::Told(switch) => switch,
+        Served::Broken(switch, why) => {
+            switch.stop();
+            return fail(FAILED, format_args!("a world stopped by itself: {why}"));
+        }
+        Served::Gone(code) => return code,
     };
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
-    if let Some(code) = args.summary.as_ref().and_then(|path| write_summary(path, &ended)) {
-        return code;
-    }
-    match ended.state.and_then(|state| state.failed) {
+    let written = args.summary.as_deref().map_or(ExitCode::SUCCESS, |path| write_summary(path, &ended));
+    match ended.defects.first().or(ended.state.as_ref().and_then(|state| state.failed.as_ref())) {
         Some(why) => fail(FAILED, why),
-        None => ExitCode::SUCCESS,
+        None => written,
     }
 }
 
-/// Waits for a signal, and hands over to who knocks before; the exit code if that ends us.
-fn wait(mut switch: Switch, signals: &mut Signals) -> Result<Switch, ExitCode> {
+/// Why the switch is no longer served.
+enum Served {
+    /// A signal says so.
+    Told(Switch),
+    /// A world stopped by itself.
+    Broken(Switch, String),
+    /// Another process has taken over.
+    Gone(ExitCode),
+}
+
+/// Runs until a signal ends it, a world stops by itself, or another process takes over.
+fn serve(mut switch: Switch, signals: &mut Signals) -> Served {
     let door = match switch.open_door() {
         None => None,
         Some(Ok(door)) => Some(door),
@@ -124,37 +140,52 @@ fn wait(mut switch: Switch, signals: &mut Signals) -> Result<Switch, ExitCode> {
         }
     };
     loop {
-        let knocked = match &door {
-            Some(door) => signals.wait_or_accept(door.listener()),
-            None => {
-                signals.wait();
-                None
+        match signals.wait_for(LOOK) {
+            Some(Wish::End) => {
+                door.into_iter().for_each(Door::close);
+                return Served::Told(switch);
             }
-        };
-        let Some(stream) = knocked else {
-            if let Some(door) = door {
-                door.close();
+            Some(Wish::WriteFlight) => {
+                for written in switch.write_flight() {
+                    print(&match written {
+                        Ok(path) => format!("the flight recording is in {}\n", path.display()),
+                        Err(error) => format!("there is no flight recording: {error}\n"),
+                    });
+                }
             }
-            return Ok(switch);
-        };
-        let successor = match Successor::greet(stream) {
-            Ok(successor) => successor,
-            Err(error) => {
-                eprintln!("ringworld: who wanted to take over said nothing sensible: {error}");
-                continue;
-            }
-        };
-        match switch.hand_over(&successor) {
-            Ok(HandOver::Gone(process, _)) => {
-                print(&format!("handed over to process {process}, build {}\n", successor.build));
-                return Err(ExitCode::SUCCESS);
-            }
-            Ok(HandOver::Stays(stays, why)) => {
-                eprintln!("ringworld: build {} did not take over: {why}", successor.build);
-                switch = *stays;
-            }
-            Err(error) => return Err(fail(FAILED, error)),
+            None => {}
         }
+        if let Some(why) = switch.failure() {
+            return Served::Broken(switch, why);
+        }
+        if let Some(stream) = door.as_ref().and_then(Door::knock) {
+            match hand_over(switch, stream) {
+                Ok(stays) => switch = stays,
+                Err(code) => return Served::Gone(code),
+            }
+        }
+    }
+}
+
+/// Hands over to who knocked; the exit code if that ends us.
+fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
+    let successor = match Successor::greet(stream) {
+        Ok(successor) => successor,
+        Err(error) => {
+            eprintln!("ringworld: who wanted to take over said nothing sensible: {error}");
+            return Ok(switch);
+        }
+    };
+    match switch.hand_over(&successor) {
+        Ok(HandOver::Gone(process, _)) => {
+            print(&format!("handed over to process {process}, build {}\n", successor.build));
+            Err(ExitCode::SUCCESS)
+        }
+        Ok(HandOver::Stays(stays, why)) => {
+            eprintln!("ringworld: build {} did not take over: {why}", successor.build);
+            Ok(*stays)
+        }
+        Err(error) => Err(fail(FAILED, error)),
     }
 }
 
@@ -162,16 +193,15 @@ fn wait(mut switch: Switch, signals: &mut Signals) -> Result<Switch, ExitCode> {
 fn drain(switch: Switch, signals: &mut Signals) -> Summary {
     switch.begin_drain();
     let deadline = Instant::now() + DRAIN_PATIENCE;
-    while !switch.is_drained() && Instant::now() < deadline && !signals.wait_for(DRAIN_LOOK) {}
+    while !switch.is_drained() && Instant::now() < deadline && signals.wait_for(DRAIN_LOOK) != Some(Wish::End) {}
     switch.stop()
 }
 
-/// The exit code if it can't be written.
-fn write_summary(path: &Path, summary: &Summary) -> Option<ExitCode> {
+fn write_summary(path: &Path, summary: &Summary) -> ExitCode {
     let written = serde_json::to_vec_pretty(summary).map_err(std::io::Error::other);
     match written.and_then(|json| write_whole(path, &json)) {
-        Ok(()) => None,
-        Err(error) => Some(fail(FAILED, format_args!("the summary can't be written to {}: {error}", path.display()))),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, format_args!("the summary can't be written to {}: {error}", path.display())),
     }
 }
 
@@ -208,6 +238,8 @@ const SERVICES: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prelude::{App, IntoScheduleConfigs, Now, Phase, Res, Tick};
+    use crate::replay::{Player, ReplayOptions};
     use ringworld_components::call::Service;
 
     #[test]
@@ -238,5 +270,40 @@ mod tests {
             let example = name.replace("NAME", "lobby").replace('N', "3");
             assert!(Service::named(&example).is_some(), "{name}");
         }
+    }
+
+    fn break_after_a_while(now: Res<Now>) {
+        assert!(now.0 < 60, "this behaviour is broken");
+    }
+
+    #[test]
+    fn a_world_that_breaks_ends_the_process_and_leaves_its_flight_recording() {
+        let folder = std::env::temp_dir().join(format!("ringworld-broken-{}", std::process::id()));
+        let mut config = Config::default();
+        config.network.sip = vec!["udp:127.0.0.1:0".parse().unwrap()];
+        config.network.rtp_ports = "24000-24039".parse().unwrap();
+        config.record.flight_dir.clone_from(&folder);
+        let extend = std::sync::Arc::new(|app: &mut App| {
+            app.add_systems(Tick, break_after_a_while.in_set(Phase::Behaviour));
+        });
+        let switch = Switch::start_with(&config, extend.clone()).unwrap();
+        let Served::Broken(switch, why) = serve(switch, &mut Signals::listen().unwrap()) else {
+            panic!("it should have broken");
+        };
+        assert!(why.starts_with("panic: this behaviour is broken; the flight recording is in "), "{why}");
+        let summary = switch.stop();
+        assert_eq!(summary.alarms, std::slice::from_ref(&why));
+        let path = PathBuf::from(why.rsplit(" in ").next().unwrap());
+        let options = ReplayOptions { extend, ..ReplayOptions::default() };
+        let mut player = Player::open_with(&path, options).unwrap();
+        let broken = loop {
+            match player.step() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the replay came to its end"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(broken.ends_with(": this behaviour is broken"), "{broken}");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

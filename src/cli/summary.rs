@@ -28,9 +28,9 @@ pub(super) fn text(summary: &Summary) -> String {
     rows.push(row("packet buffers free / allocated", [summary.pool_free, summary.pool_misses]));
     text.push_str(&columns(&rows));
     text.push_str(&inventory(summary));
-    if let Some(recording) = &summary.recording {
-        text.push_str(&recorded(recording));
-    }
+    text.extend(summary.alarms.iter().map(|alarm| format!("alarm: {alarm}\n")));
+    text.extend(summary.recordings.iter().map(recorded));
+    text.extend(summary.defects.iter().map(|defect| format!("a defect of ringworld, please report it: {defect}\n")));
     text
 }
 
@@ -73,6 +73,9 @@ fn inventory(summary: &Summary) -> String {
     text.push_str(&line("rooms", |census| census.rooms));
     text.push_str(&line("timers", |census| census.timers));
     text.push_str(&line("port pairs", |census| census.ports));
+    let buffers = &summary.buffers;
+    let (start, peak, end) = (buffers.start, buffers.peak, buffers.end);
+    text.push_str(&format!("{:<14}{start:>10}{peak:>10}{end:>10}\n", "pool buffers"));
     text
 }
 

@@ -95,6 +95,32 @@ pub const KEYS: &[Key] = &[
         Words("\"off\", \"headers\" or \"full\""),
     ),
     key(
+        "record.flight_seconds",
+        "How far back the flight recorder reaches, in seconds. It is always on and written out on an alarm, on a panic \
+         and on SIGUSR1. 0: there is none.",
+        Numbers(0, 86_400),
+    ),
+    key(
+        "record.flight_mib",
+        "How much memory the flight recorder of a world may take, in MiB, at the cost of its seconds.",
+        Numbers(1, 1_048_576),
+    ),
+    key(
+        "record.flight_media",
+        "How much of RTP the flight recorder keeps. With full it reaches back some seconds only.",
+        Words("\"off\", \"headers\" or \"full\""),
+    ),
+    key(
+        "record.flight_dir",
+        "The folder that flight recordings are written to; empty: that of record.file, else the temporary one.",
+        Words("a path, or empty"),
+    ),
+    key(
+        "record.flight_late_ms",
+        "How late the ticks must be for an alarm, in milliseconds. 0: no delay is one.",
+        Numbers(0, 3_600_000),
+    ),
+    key(
         "state.folder",
         "The folder that calls survive a restart in; empty: they don't. It needs SIP on fixed ports.",
         Words("a path, or empty"),

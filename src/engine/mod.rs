@@ -11,11 +11,13 @@ mod route;
 mod runner;
 mod summary;
 mod switch;
+mod watch;
 mod world;
 
 pub use chain::{Chain, ChainDigest};
 pub use hand_over::HandOver;
 pub use route::world_of_message;
-pub use summary::{Summary, TickPercentiles};
+pub use summary::{Levels, Summary, TickPercentiles};
+pub(crate) use switch::unix_ms;
 pub use switch::{Extend, StartError, Switch};
 pub use world::{Census, Engine, WorldConfig};

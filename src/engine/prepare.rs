@@ -1,10 +1,11 @@
 //! Makes a world ready before its first tick: fresh, or out of a state folder.
 
 use super::runner::Shared;
-use super::switch::StartError;
+use super::switch::{StartError, unix_ms};
+use super::watch::Watch;
 use super::{Engine, Extend, WorldConfig};
 use crate::config::Config;
-use crate::replay::Recorder;
+use crate::replay::{FlightRecorder, FlightSettings, Recorder};
 use crate::state::{Keeper, Recovered, StateError, StateFolder, recover};
 use ringworld_components::kernel::{Now, StableIds};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub(super) struct Prepared {
     pub engine: Engine,
     pub recorder: Option<Recorder>,
     pub keeper: Option<Keeper>,
+    pub watch: Watch,
 }
 
 /// What the network must know before it starts, and whoever starts the switch.
@@ -79,6 +81,7 @@ pub(super) fn prepare(
         world: index as u8,
         epoch: u16::from(folder.is_some()),
         pool_share: config.network.packet_buffers as usize,
+        began_unix_ms: unix_ms(),
     };
     let recovered = match folder {
         Some(folder) => recover(folder, &fresh, extend)?,
@@ -94,10 +97,13 @@ pub(super) fn prepare(
         None => None,
     };
     let recorder = recorder(config, index, &world, &engine).transpose()?;
+    let start = |settings| FlightRecorder::start(&engine, &world, &settings, extend.clone());
+    let flight = FlightSettings::of(&config.record).and_then(|settings| start(settings).ok());
+    let watch = Watch::new(flight, config.record.flight_late_ms);
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
     let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
-    Ok((Prepared { engine, recorder, keeper }, beginnings))
+    Ok((Prepared { engine, recorder, keeper, watch }, beginnings))
 }
 
 /// With several worlds each records into a file of its own.

@@ -3,13 +3,15 @@
 use super::Engine;
 use super::prepare::{Beginnings, Prepared};
 use super::summary::{Summary, TickTimes};
+use super::switch::unix_ms;
+use super::watch::{Watch, Wish};
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crate::state::Keeper;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
-use ringworld_components::edge::{Event, Input, Output, Reply};
-use ringworld_components::kernel::{Now, TICK};
+use ringworld_components::edge::{Command, Event, Input, Operation, Output, Reply};
+use ringworld_components::kernel::{Now, TICK, WallTime};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +26,9 @@ const QUIET_TICKS_MAX: u64 = 40;
 /// Ticks between two updates of the published status: a fifth of a second.
 const STATUS_TICKS: u64 = 40;
 
+/// How far the world's time of day may be from that of the machine before it is told.
+const ANCHOR_MS_MAX: u64 = 1_000;
+
 /// What the thread of a world shares with those who hold the switch.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -36,6 +41,8 @@ pub(super) struct Shared {
     subscribers: Mutex<Vec<Sender<Event>>>,
     /// What the first subscriber hears first: calls of an earlier life that nobody has decided about.
     undecided: Mutex<Vec<Event>>,
+    wishes: Mutex<Vec<Wish>>,
+    failure: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -57,6 +64,16 @@ impl Shared {
             let _ = tell.try_send(event);
         }
         lock(&self.subscribers).push(tell);
+    }
+
+    /// Asks for the flight recording.
+    pub fn wish(&self, wish: Wish) {
+        lock(&self.wishes).push(wish);
+    }
+
+    /// Why the world has stopped by itself, if it has.
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
     }
 
     pub fn stop(&self) {
@@ -98,6 +115,7 @@ pub(super) struct Runner {
     berth: Berth,
     recorder: Option<Recorder>,
     keeper: Option<Keeper>,
+    watch: Watch,
     shared: Arc<Shared>,
     pool_share: usize,
     times: TickTimes,
@@ -106,16 +124,20 @@ pub(super) struct Runner {
 
 impl Runner {
     pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
-        let Prepared { engine, recorder, keeper } = world;
+        let Prepared { engine, recorder, keeper, watch } = world;
         let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, berth, recorder, keeper, shared, pool_share, times, summary }
+        Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, times, summary }
     }
 
     /// Runs until it is told to stop, or has been taken over, and tells what was.
     pub fn run(mut self) -> Summary {
         self.summary.start = self.engine.census();
+        self.summary.buffers.start = self.edge.buffers_in_use();
         loop {
-            self.live();
+            if let Err(message) = self.live() {
+                self.break_off(&message);
+                return self.summary;
+            }
             if self.shared.stopping.load(Ordering::Acquire) {
                 break;
             }
@@ -125,13 +147,11 @@ impl Runner {
                 break;
             }
         }
-        self.summary.unregistered = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
         if let Some(keeper) = self.keeper.take() {
             self.summary.state = Some(keeper.finish(&self.engine));
         }
-        if let Some(recorder) = self.recorder.take() {
-            self.summary.recording = Some(recorder.finish(&self.engine));
-        }
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.finish(&self.engine)));
         self.summary
     }
 
@@ -156,8 +176,8 @@ impl Runner {
         self.shared.stopping.load(Ordering::Acquire) || self.shared.parking.load(Ordering::Acquire)
     }
 
-    /// Runs tick after tick until it is told to stop, one way or another.
-    fn live(&mut self) {
+    /// Runs tick after tick until it is told to stop, one way or another; the error is what a panic said.
+    fn live(&mut self) -> Result<(), String> {
         let mut pacer = Pacer::new(TICK);
         let mut inputs = Vec::new();
         // The time in which nobody ran the world is an input like any other.
@@ -170,30 +190,46 @@ impl Runner {
             let began = Instant::now();
             self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
             owed += u64::from(due.ticks) + due.skipped;
+            let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
+            wishes.into_iter().for_each(|wish| self.watch.serve(&self.engine, wish));
             // A tick in which nothing can happen is not run; the next one makes up for it.
             if inputs.is_empty() && self.engine.now().0 + owed < next_due.0 && owed < QUIET_TICKS_MAX {
                 continue;
             }
             let elapsed = u32::try_from(std::mem::take(&mut owed)).unwrap_or(u32::MAX);
-            self.tick(elapsed, std::mem::take(&mut inputs));
+            self.tick(elapsed, std::mem::take(&mut inputs))?;
             next_due = self.engine.next_due();
             self.times.add(began.elapsed());
             if self.engine.now().0 >= published + STATUS_TICKS {
                 published = self.engine.now().0;
                 self.publish(&pacer);
+                inputs.extend(self.anchor_again());
             }
         }
         self.publish(&pacer);
+        Ok(())
     }
 
-    fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) {
+    /// A system panicked: what led to it is written out, and nothing more is done with this world.
+    fn break_off(&mut self, message: &str) {
+        let what = self.watch.broken(&self.engine, message);
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.break_off(&self.engine)));
+        self.summary.defects.push(format!("a world panicked: {message}"));
+        self.summary.alarms = self.watch.alarms().to_vec();
+        *lock(&self.shared.status) = self.summary.clone();
+        *lock(&self.shared.failure) = Some(what);
+    }
+
+    fn tick(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<(), String> {
+        self.watch.inputs(elapsed, &inputs);
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed, &inputs);
         }
         if let Some(keeper) = &mut self.keeper {
             keeper.inputs(elapsed, &inputs);
         }
-        let mut outputs = self.engine.tick(elapsed, inputs);
+        let mut outputs = self.engine.tick_or_break(elapsed, inputs)?;
+        self.watch.end_of_tick(&self.engine);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
         }
@@ -217,6 +253,7 @@ impl Runner {
         if self.engine.world().resource::<Draining>().0 {
             self.shared.drained.store(true, Ordering::Release);
         }
+        Ok(())
     }
 
     /// A slow subscriber loses events, and one that is gone is forgotten.
@@ -232,6 +269,15 @@ impl Runner {
         });
     }
 
+    /// The ticks count monotonic time, the clocks of people are set now and then, and a machine may have slept: what the
+    /// world then needs to be told.
+    fn anchor_again(&self) -> Option<Input> {
+        let time = WallTime(unix_ms());
+        let parted = time.0.abs_diff(self.engine.time().0) > ANCHOR_MS_MAX;
+        let operation = Operation::Reanchor { time };
+        parted.then_some(Input::Command(Command { number: 0, operation }))
+    }
+
     fn reply(&self, reply: &Reply) {
         if let Some(tell) = lock(&self.shared.replies).remove(&reply.number) {
             let _ = tell.try_send(reply.clone());
@@ -243,6 +289,9 @@ impl Runner {
         self.summary.observe(census, self.engine.counters(), self.engine.media_counters(), &self.times);
         self.summary.ticks_late = pacer.late();
         self.summary.ticks_skipped = pacer.skipped();
+        self.summary.buffers.observe(self.edge.buffers_in_use());
+        self.watch.look(&self.engine, pacer.late() + pacer.skipped());
+        self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
         self.summary.state = self.keeper.as_ref().map(|keeper| keeper.summary(&self.engine));

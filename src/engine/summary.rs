@@ -25,6 +25,8 @@ pub struct Summary {
     pub peak: Census,
     /// What there was at the end.
     pub end: Census,
+    /// Packet buffers of the process that held a packet.
+    pub buffers: Levels,
     /// Free packet buffers of the world's share, at the end.
     pub pool_free: u64,
     /// How often the world had to allocate a packet buffer.
@@ -37,10 +39,12 @@ pub struct Summary {
     pub ticks_skipped: u64,
     /// Events that slow subscribers lost.
     pub events_lost: u64,
-    /// Components and resources that broke the rule of the registry; a defect if there are any.
-    pub unregistered: Vec<String>,
-    /// What was recorded.
-    pub recording: Option<RecordingSummary>,
+    /// Defects: components and resources that broke the rule of the registry, and worlds that panicked.
+    pub defects: Vec<String>,
+    /// What was found wrong with a world while it ran, and where its flight recording is.
+    pub alarms: Vec<String>,
+    /// What each world recorded.
+    pub recordings: Vec<RecordingSummary>,
     /// How the state folder fares, if there is one.
     pub state: Option<StateSummary>,
 }
@@ -56,6 +60,25 @@ pub struct TickPercentiles {
     pub p99_us: u64,
     /// The longest.
     pub max_us: u64,
+}
+
+/// How many of something there were at the start, at the peak (looked at five times a second) and at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Levels {
+    /// At the start.
+    pub start: u64,
+    /// The most.
+    pub peak: u64,
+    /// At the end.
+    pub end: u64,
+}
+
+impl Levels {
+    /// Takes the level of this moment.
+    pub(super) fn observe(&mut self, now: u64) {
+        self.peak = self.peak.max(now);
+        self.end = now;
+    }
 }
 
 impl Summary {
@@ -75,12 +98,18 @@ impl Summary {
         self.start = self.start.sum(&other.start);
         self.peak = self.peak.sum(&other.peak);
         self.end = self.end.sum(&other.end);
+        // Of the whole process: all worlds saw the same.
+        self.buffers.start = self.buffers.start.max(other.buffers.start);
+        self.buffers.peak = self.buffers.peak.max(other.buffers.peak);
+        self.buffers.end = self.buffers.end.max(other.buffers.end);
         self.pool_free += other.pool_free;
         self.pool_misses += other.pool_misses;
         self.ticks_late += other.ticks_late;
         self.ticks_skipped += other.ticks_skipped;
         self.events_lost += other.events_lost;
-        self.unregistered.extend_from_slice(&other.unregistered);
+        self.defects.extend_from_slice(&other.defects);
+        self.alarms.extend_from_slice(&other.alarms);
+        self.recordings.extend_from_slice(&other.recordings);
         let (mine, theirs) = (&mut self.tick_time, &other.tick_time);
         mine.ticks = mine.ticks.max(theirs.ticks);
         mine.p50_us = mine.p50_us.max(theirs.p50_us);
@@ -90,9 +119,6 @@ impl Summary {
             (Some(mine), Some(theirs)) => mine.add(theirs),
             (None, theirs) => self.state.clone_from(theirs),
             _ => {}
-        }
-        if self.recording.is_none() {
-            self.recording = other.recording.clone();
         }
     }
 }

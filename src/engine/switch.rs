@@ -7,7 +7,7 @@ use super::runner::{Berth, Runner, Shared};
 use super::summary::Summary;
 use crate::config::Config;
 use crate::net::{Net, NetError, Sockets, WorldEdge};
-use crate::replay::RecordError;
+use crate::replay::{FlightDump, RecordError};
 use crate::state::{StateError, StateFolder};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -18,10 +18,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long [`Switch::command`] waits for a world's answer.
 const REPLY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long [`Switch::write_flight`] waits for a world.
+const FLIGHT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running switch: its sockets, and a thread for every world.
 pub struct Switch {
@@ -192,18 +195,18 @@ impl Switch {
 
     /// Asks a world to do something and waits for its answer, some milliseconds usually.
     pub fn command(&self, world: usize, operation: Operation) -> Result<StableId, Refusal> {
-        let running = self.worlds.get(world).ok_or(Refusal::NoSuchSession)?;
+        let running = self.worlds.get(world).ok_or(Refusal::NotTaken("there is no such world"))?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = bounded(1);
         running.shared.expect(number, tell);
         if let Err(error) = running.commands.try_send(Command { number, operation }) {
             running.shared.forget(number);
-            let what = if matches!(error, TrySendError::Full(_)) { "waiting commands" } else { "worlds" };
-            return Err(Refusal::Limit(what.to_owned()));
+            let is_full = matches!(error, TrySendError::Full(_));
+            return Err(Refusal::NotTaken(if is_full { "too many are waiting" } else { "the world has stopped" }));
         }
         let reply: Result<Reply, _> = told.recv_timeout(REPLY_PATIENCE);
         running.shared.forget(number);
-        reply.map_err(|_| Refusal::Limit("the time to answer a command".to_owned()))?.result
+        reply.map_err(|_| Refusal::NoAnswer)?.result.map_err(Refusal::World)
     }
 
     /// Asks the world that a session lives in.
@@ -223,6 +226,23 @@ impl Switch {
     /// What each world holds and has counted, as of some milliseconds ago.
     pub fn status(&self) -> Vec<Summary> {
         self.worlds.iter().map(|running| running.shared.status()).collect()
+    }
+
+    /// Has the flight recording of every world written out, and says where each is.
+    pub fn write_flight(&self) -> Vec<FlightDump> {
+        let ask = |running: &Running| {
+            let (tell, told) = bounded(1);
+            running.shared.wish(tell);
+            told
+        };
+        let told: Vec<Receiver<FlightDump>> = self.worlds.iter().map(ask).collect();
+        let late = || Err("the world did not answer in time".to_owned());
+        told.into_iter().map(|told| told.recv_timeout(FLIGHT_PATIENCE).unwrap_or_else(|_| late())).collect()
+    }
+
+    /// Why a world has stopped by itself: a system of it panicked. The switch is of no use any more then.
+    pub fn failure(&self) -> Option<String> {
+        self.worlds.iter().find_map(|running| running.shared.failure())
     }
 
     /// From now on refuses new calls, and ends the others with BYE.
@@ -251,17 +271,31 @@ impl Switch {
 
     /// Stops at once and tells what was.
     pub fn stop(self) -> Summary {
-        let mut total = Summary::default();
+        let (mut total, broken) = (Summary::default(), self.failure());
         for running in &self.worlds {
             running.shared.stop();
         }
         for running in self.worlds {
-            if let Ok(Some(summary)) = running.thread.join() {
-                total.add(&summary);
+            match running.thread.join() {
+                Ok(summary) => summary.iter().for_each(|summary| total.add(summary)),
+                Err(panic) => total.defects.push(format!("a world panicked: {}", message_of(panic.as_ref()))),
             }
         }
         total.network = self.net.counters().snapshot();
         self.net.stop();
+        debug_assert!(broken.is_some() || total.defects.is_empty(), "{:?}", total.defects);
         total
     }
+}
+
+/// The time of day, for a world that begins now.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a thread said when it panicked.
+pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
 }

@@ -1,5 +1,6 @@
 //! A world without sockets: inputs in, outputs out.
 
+use super::switch::message_of;
 use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -8,7 +9,8 @@ use ringworld_components::call::{
 };
 use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
-    self, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts, Unregistered,
+    self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
+    Unregistered, WallTime,
 };
 use ringworld_components::media::{MediaCounters, PortPool, RoomTable, StreamTable};
 use ringworld_systems::callengine::CallEnginePlugin;
@@ -18,6 +20,7 @@ use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
 use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a world is made from. Two worlds with the same one, fed the same inputs, stay the same for ever.
 #[derive(Clone, Debug)]
@@ -32,11 +35,13 @@ pub struct WorldConfig {
     pub epoch: u16,
     /// How many packet buffers it keeps.
     pub pool_share: usize,
+    /// The time of day at tick 0, in milliseconds since 1970 (UTC).
+    pub began_unix_ms: u64,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { settings: Settings::default(), secret: [0; 32], world: 0, epoch: 0, pool_share: 4096 }
+        Self { settings: Settings::default(), secret: [0; 32], world: 0, epoch: 0, pool_share: 4096, began_unix_ms: 0 }
     }
 }
 
@@ -53,6 +58,8 @@ impl Default for WorldConfig {
 pub struct Engine {
     app: App,
     chain: Chain,
+    /// Whether a system panicked in the middle of a tick.
+    is_broken: bool,
 }
 
 /// What is in a world, for summaries and for tests that count.
@@ -110,9 +117,9 @@ impl Engine {
     /// A world with the stock plugins and those that `extend` adds.
     pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut App)) -> Self {
         let mut app = App::empty();
-        let secret = Secret(config.secret);
+        let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
         app.add_plugins((
-            KernelPlugin { secret, world: config.world, epoch: config.epoch },
+            KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
@@ -123,7 +130,7 @@ impl Engine {
         extend(&mut app);
         app.finish();
         app.cleanup();
-        Self { app, chain: Chain::default() }
+        Self { app, chain: Chain::default(), is_broken: false }
     }
 
     /// Adds a plugin. All plugins must be there before the first tick.
@@ -141,6 +148,17 @@ impl Engine {
         let outputs = std::mem::take(&mut *self.app.world_mut().resource_mut::<Outputs>());
         self.chain.add_outputs(&outputs);
         outputs
+    }
+
+    /// As [`Engine::tick`]; a panic of a system is caught.
+    ///
+    /// # Errors
+    /// What the panic said. The world is broken then: it can be looked at, but not run any more.
+    pub fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
+        catch_unwind(AssertUnwindSafe(|| self.tick(elapsed, inputs))).map_err(|panic| {
+            self.is_broken = true;
+            message_of(panic.as_ref()).to_owned()
+        })
     }
 
     /// The digests of everything that went in and came out so far. Cheap; see [`Engine::digest`] for the world itself.
@@ -230,6 +248,11 @@ impl Engine {
         *self.world().resource::<Now>()
     }
 
+    /// The time of day, by the anchor and the ticks since.
+    pub fn time(&self) -> WallTime {
+        self.world().resource::<Anchor>().time_of(self.now())
+    }
+
     /// What is in the world.
     pub fn census(&self) -> Census {
         let world = self.world();
@@ -268,5 +291,16 @@ impl Engine {
     /// The application, to build upon and to test.
     pub fn app_mut(&mut self) -> &mut App {
         &mut self.app
+    }
+}
+
+/// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded
+/// nor declared not to be, and scratch that is not empty, is a defect.
+#[cfg(debug_assertions)]
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.is_broken {
+            assert_eq!(self.unregistered(), [], "a world held what it must not");
+        }
     }
 }

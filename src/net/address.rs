@@ -1,6 +1,9 @@
 //! Addresses between the world, which knows no v4-mapped ones, and dual-stack sockets, which need them.
 
-use nix::sys::socket::{SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage};
+use nix::libc;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, RecvMsg, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
+};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
@@ -54,6 +57,50 @@ pub(super) fn to_system(address: SocketAddr, v6_socket: bool) -> Option<SystemAd
             Some(SystemAddress::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into()))
         }
         (SocketAddr::V6(_), false) => None,
+    }
+}
+
+/// The address of ours that a datagram was sent to, where the socket was asked to tell.
+pub(super) fn reached(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
+    message.cmsgs().ok()?.find_map(|control| {
+        let ip: IpAddr = match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(),
+            ControlMessageOwned::Ipv6PacketInfo(info) => Ipv6Addr::from(info.ipi6_addr.s6_addr).into(),
+            _ => return None,
+        };
+        Some(canonical(SocketAddr::new(ip, 0)).ip())
+    })
+}
+
+/// The address of ours that a datagram shall leave from, as the system wants it.
+pub(super) enum Source {
+    V4(libc::in_pktinfo),
+    V6(libc::in6_pktinfo),
+}
+
+impl Source {
+    /// For a socket of the given family; none if that socket can't have the address.
+    pub fn of(ip: IpAddr, v6_socket: bool) -> Option<Self> {
+        let octets = match (ip, v6_socket) {
+            (IpAddr::V4(v4), false) => {
+                return Some(Self::V4(libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(v4.octets()) },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                }));
+            }
+            (IpAddr::V4(v4), true) => v4.to_ipv6_mapped().octets(),
+            (IpAddr::V6(v6), true) => v6.octets(),
+            (IpAddr::V6(_), false) => return None,
+        };
+        Some(Self::V6(libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: octets }, ipi6_ifindex: 0 }))
+    }
+
+    pub fn control(&self) -> ControlMessage<'_> {
+        match self {
+            Self::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+            Self::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        }
     }
 }
 

@@ -129,6 +129,10 @@ counters! {
     rtp_send_errors,
     /// Errors of receiving on an RTP or RTCP port.
     rtp_receive_errors,
+    /// Packet buffers that there are, in use or not (a gauge).
+    rtp_buffers,
+    /// Buffers that are free in the worlds' pools or on their way from one pool to another (a gauge).
+    rtp_buffers_spare,
     /// Buffers that are free in the network threads' pools (a gauge).
     rtp_buffers_free,
     /// Buffers freed because pool and ring were full.
@@ -146,6 +150,13 @@ counters! {
 }
 
 impl NetCounters {
+    /// Packet buffers that hold a packet. The gauges move one after the other, so this is a buffer or two off at times,
+    /// but not when all is quiet.
+    pub fn buffers_in_use(&self) -> u64 {
+        let free = self.rtp_buffers_free.load(Ordering::Relaxed) + self.rtp_buffers_spare.load(Ordering::Relaxed);
+        self.rtp_buffers.load(Ordering::Relaxed).saturating_sub(free)
+    }
+
     pub(super) fn count_malformed(&self, reason: &'static str) {
         let mut reasons = self.malformed.lock().unwrap_or_else(PoisonError::into_inner);
         *reasons.entry(reason).or_default() += 1;

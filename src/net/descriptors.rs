@@ -3,14 +3,16 @@
 use super::{NetError, error::system};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit of RLIMIT_NOFILE to `needed` if it is lower, or says that the hard limit is too low.
+/// Raises the soft limit of RLIMIT_NOFILE to `needed` if it is lower, and the hard limit too where the process is
+/// privileged; or says that the hard limit is too low.
 pub(super) fn ensure_descriptors(needed: u64) -> Result<(), NetError> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("reading RLIMIT_NOFILE"))?;
     if soft >= needed {
         return Ok(());
     }
     if hard < needed {
-        return Err(NetError::Descriptors { needed, granted: hard });
+        let refused = |_| NetError::Descriptors { needed, granted: hard };
+        return setrlimit(Resource::RLIMIT_NOFILE, needed, needed).map_err(refused);
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(system("raising RLIMIT_NOFILE"))
 }
@@ -25,9 +27,10 @@ mod tests {
         let wanted = (soft + 1).min(hard);
         ensure_descriptors(wanted).unwrap();
         assert!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0 >= wanted);
-        if let Some(beyond) = hard.checked_add(5) {
-            let error = ensure_descriptors(beyond).unwrap_err();
-            assert!(error.to_string().contains("5 are missing"), "{error}");
-        }
+        // More than any kernel grants, whoever asks.
+        let hard = getrlimit(Resource::RLIMIT_NOFILE).unwrap().1;
+        let error = ensure_descriptors(hard.max(1 << 40) + 5).unwrap_err();
+        let missing = format!("{} are missing", hard.max(1 << 40) + 5 - hard);
+        assert!(error.to_string().contains(&missing), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use super::wake::Deadlines;
 use crossbeam::channel::{Receiver, Sender};
 use ringworld_components::edge::{Command, Input, Output, PacketPool, RtpOut, Transport};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A larger request is sent over TCP in place of UDP, in bytes (RFC 3261 section 18.1.1: within 200 bytes of an unknown
 /// path MTU).
@@ -26,6 +27,9 @@ pub struct WorldEdge {
     /// The RTP thread to ask first for packets, so that none is favoured.
     pub(super) turn: usize,
     pub(super) released: Vec<u16>,
+    /// What the gauges were last told: buffers that are spare, and buffers that were made here.
+    pub(super) told_spare: u64,
+    pub(super) told_made: u64,
 }
 
 impl WorldEdge {
@@ -108,7 +112,22 @@ impl WorldEdge {
         for rtp in &mut self.rtp {
             rtp.balance(pool, share / 4, share);
         }
+        let spare = pool.free() + self.rtp.iter().map(RtpEdge::under_way).sum::<usize>();
+        move_gauge(&self.counters.rtp_buffers_spare, &mut self.told_spare, spare as u64);
+        move_gauge(&self.counters.rtp_buffers, &mut self.told_made, pool.misses.wrapping_sub(pool.freed));
     }
+
+    /// Packet buffers of the process that hold a packet.
+    pub fn buffers_in_use(&self) -> u64 {
+        self.counters.buffers_in_use()
+    }
+}
+
+/// Moves a gauge that several share by what has changed here since it was told last.
+fn move_gauge(gauge: &AtomicU64, told: &mut u64, now: u64) {
+    // It wraps, as the gauge does: a fall is a rise by almost everything.
+    gauge.add(now.wrapping_sub(*told));
+    *told = now;
 }
 
 /// Which of `threads` RTP threads has a port.

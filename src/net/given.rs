@@ -49,6 +49,6 @@ impl RtpPair {
     pub(super) fn open(self) -> (u16, std::io::Result<Pair>) {
         let (rtp, rtcp) = (std::net::UdpSocket::from(self.rtp), std::net::UdpSocket::from(self.rtcp));
         let v6 = rtp.local_addr().map(|address| address.is_ipv6());
-        (self.port, v6.map(|v6| Pair { rtp, rtcp, v6 }))
+        (self.port, v6.map(|v6| Pair::new(rtp, rtcp, v6)))
     }
 }

@@ -30,11 +30,10 @@ pub(super) fn sip_udp(address: SocketAddr, family: Family) -> io::Result<UdpSock
     if setsockopt(&socket, sockopt::SndBufForce, &SIP_BUFFER_BYTES).is_err() {
         let _ = socket.set_send_buffer_size(SIP_BUFFER_BYTES);
     }
+    tell_what_is_reached(&socket, address)?;
     if address.is_ipv4() {
-        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
     } else {
-        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         // On a dual-stack socket the errors of IPv4 peers need the IPv4 option too; a v6-only one refuses it.
         let _ = setsockopt(&socket, sockopt::Ipv4RecvErr, &true);
@@ -72,8 +71,20 @@ fn rtp(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
 fn rtp_at(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address, Family::Both, Type::DGRAM, Protocol::UDP)?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+    if address.ip().is_unspecified() {
+        tell_what_is_reached(&socket, address)?;
+    }
     bind(&socket, address)?;
     Ok(socket.into())
+}
+
+/// Asks for the address of ours that each datagram was sent to.
+fn tell_what_is_reached(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
 }
 
 fn is_without_family(error: &io::Error) -> bool {

@@ -128,6 +128,8 @@ impl Net {
             counters: counters.clone(),
             turn: 0,
             released: Vec::new(),
+            told_spare: 0,
+            told_made: 0,
         });
         let edges = edges.collect();
 

@@ -64,6 +64,13 @@ pub enum ReplayError {
     Restore(RestoreError),
     /// The replay came to something else than what was recorded.
     Differs(Divergence),
+    /// The world broke: a system panicked.
+    Panicked {
+        /// The tick.
+        tick: u64,
+        /// What it said.
+        message: String,
+    },
 }
 
 /// In what two builds are unlike.
@@ -222,6 +229,7 @@ impl fmt::Display for ReplayError {
             ),
             Self::Restore(error) => write!(f, "the recording can't be taken up: {error}"),
             Self::Differs(divergence) => divergence.fmt(f),
+            Self::Panicked { tick, message } => write!(f, "the world breaks in tick {tick}: {message}"),
         }
     }
 }

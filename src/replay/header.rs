@@ -73,14 +73,16 @@ pub enum Ending {
     SizeCap,
     /// The disk could not keep up.
     Overrun,
+    /// The world broke in the last tick.
+    Panicked,
 }
 
 impl Header {
     /// What is known before the world is built; [`Header::know`] adds the rest.
-    pub(crate) fn new(world: &WorldConfig, media: RecordMedia, began_unix_ms: u64) -> Self {
+    pub(crate) fn new(world: &WorldConfig, media: RecordMedia) -> Self {
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            began_unix_ms,
+            began_unix_ms: world.began_unix_ms,
             plugins: Vec::new(),
             schema: 0,
             names: Vec::new(),
@@ -114,6 +116,7 @@ impl Header {
             world: self.world,
             epoch: self.epoch,
             pool_share: (self.pool_share as usize).min(1 << 20),
+            began_unix_ms: self.began_unix_ms,
         })
     }
 
@@ -187,13 +190,14 @@ mod tests {
 
     #[test]
     fn a_header_holds_what_the_world_was_made_from() {
-        let config = WorldConfig { secret: [7; 32], world: 3, epoch: 9, ..WorldConfig::default() };
-        let mut header = Header::new(&config, RecordMedia::Off, 5);
+        let config = WorldConfig { secret: [7; 32], world: 3, epoch: 9, began_unix_ms: 5, ..WorldConfig::default() };
+        let mut header = Header::new(&config, RecordMedia::Off);
         header.know(&Engine::new(&config));
         let read: Header = from_bytes(&to_bytes(&header)).unwrap();
         assert_eq!(read, header);
         let world = read.world_config().unwrap();
         assert_eq!((world.secret, world.world, world.epoch, world.settings), ([7; 32], 3, 9, config.settings.clone()));
+        assert_eq!(world.began_unix_ms, 5);
         assert!(read.plugins.contains(&"kernel".to_owned()) && read.plugins.contains(&"call".to_owned()));
         assert!(read.check_inputs().is_ok() && read.check(&Engine::new(&config)).is_ok());
         assert!(!format!("{header:?}").contains("7, 7"), "the secret must not be printed");

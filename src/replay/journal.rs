@@ -6,7 +6,7 @@
 use super::entry;
 use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS};
 use super::header::{Ending, Footer, Header};
-use super::recorder::encode_facts;
+use super::scribe::encode_facts;
 use crate::config::RecordMedia;
 use crate::engine::{Chain, ChainDigest, Engine};
 use ringworld_components::edge::Input;

@@ -7,23 +7,27 @@
 //! The file is a header and then chunks, each compressed and checked by itself, so that what was written before a crash
 //! can be read; see ARCHITECTURE.md for its layout. It holds the world's secret: it is created for its owner's eyes only.
 
+mod chunks;
 mod compare;
 mod entry;
 mod error;
 mod file;
+mod flight;
 mod header;
 mod journal;
 mod player;
 mod reader;
 mod recorder;
+mod scribe;
 mod tail;
 mod verify;
 mod writer;
 
 pub use compare::{Comparison, Parting, compare};
 pub use error::{Damage, Divergence, RecordError, ReplayError, Unlike};
+pub use flight::{FlightDump, FlightRecorder, FlightSettings};
 pub use header::{Ending, Footer, Header, Start};
 pub(crate) use journal::{Journal, snapshot_file};
-pub use player::{Claims, Executor, Player, ReplayOptions, TickReport};
+pub use player::{Claims, Executor, Player, ReplayOptions, TickReport, Witness};
 pub use recorder::{Recorder, RecordingSummary};
 pub(crate) use tail::{Heir, Step, Tail, TailError};

@@ -1,5 +1,6 @@
 //! Lives a recording again, and compares.
 
+use super::chunks::FileChunks;
 use super::entry::{Entry, Inlet, TickEntry};
 use super::error::{Damage, ReplayError};
 use super::header::{Footer, Header};
@@ -75,6 +76,22 @@ pub struct TickReport {
     pub(super) taken: ChainDigest,
 }
 
+/// Looks on while a recording is played: at what a world takes in, and at what it puts out.
+pub trait Witness {
+    /// The world is about to advance by `elapsed` ticks with these inputs.
+    fn takes(&mut self, engine: &Engine, elapsed: u32, inputs: &[Input]);
+    /// The world has advanced, and this is what it puts out.
+    fn gives(&mut self, engine: &Engine, outputs: &Outputs);
+}
+
+/// Nobody looks.
+struct Nobody;
+
+impl Witness for Nobody {
+    fn takes(&mut self, _: &Engine, _: u32, _: &[Input]) {}
+    fn gives(&mut self, _: &Engine, _: &Outputs) {}
+}
+
 /// A recording and the world that lives by it.
 ///
 /// ```no_run
@@ -97,6 +114,8 @@ pub struct Player {
     pub(super) recorded: Chain,
     /// Idle ticks still to be run.
     idle: u64,
+    /// A tick that was read already.
+    ahead: Option<Box<TickEntry>>,
     ticks: u64,
     /// The last tick at which the whole world was seen to be as recorded.
     pub(super) same_at: u64,
@@ -111,7 +130,12 @@ impl Player {
 
     /// Opens a recording.
     pub fn open_with(path: &Path, options: ReplayOptions) -> Result<Self, ReplayError> {
-        let (reader, header) = Reader::open(path)?;
+        let (reader, header) = Reader::open(FileChunks::open(path)?)?;
+        Self::over(reader, header, options)
+    }
+
+    /// Plays what a reader reads, from where the header says.
+    pub(super) fn over(reader: Reader, header: Header, options: ReplayOptions) -> Result<Self, ReplayError> {
         let unlike = |unlike| ReplayError::Unlike { build: header.build.clone(), unlike };
         header.check_inputs().map_err(unlike)?;
         let config = header.world_config().map_err(|error| ReplayError::Damaged {
@@ -138,6 +162,7 @@ impl Player {
             engine,
             recorded: Chain::resume(chain),
             idle: 0,
+            ahead: None,
             ticks: 0,
             same_at,
             facts: Vec::new(),
@@ -180,17 +205,55 @@ impl Player {
     /// The first difference between what was recorded and what came out, or what is wrong with the file. Nothing can be
     /// played after either.
     pub fn step(&mut self) -> Result<Option<TickReport>, ReplayError> {
-        loop {
-            if self.idle > 0 {
+        self.step_before(&mut Nobody)
+    }
+
+    /// As [`Player::step`], with somebody who looks on.
+    pub fn step_before(&mut self, witness: &mut dyn Witness) -> Result<Option<TickReport>, ReplayError> {
+        if self.next_tick()?.is_none() {
+            return Ok(None);
+        }
+        match self.ahead.take() {
+            Some(entry) => self.play(*entry, witness).map(Some),
+            None => {
                 self.idle -= 1;
-                return self.play_idle().map(Some);
+                self.play_idle(witness).map(Some)
             }
+        }
+    }
+
+    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more than
+    /// one ahead: a switch skips ticks in which nothing happens.
+    ///
+    /// # Errors
+    /// As [`Player::step`].
+    pub fn next_tick(&mut self) -> Result<Option<u64>, ReplayError> {
+        loop {
             let tick = self.tick();
+            if self.idle > 0 {
+                return Ok(Some(tick + 1));
+            }
+            if let Some(entry) = &self.ahead {
+                return Ok(Some(tick + u64::from(entry.elapsed)));
+            }
             match self.reader.next(&self.inlet, &mut self.engine.pool(), tick)? {
                 Some(Entry::Idle { ticks }) => self.idle = ticks,
-                Some(Entry::Tick(entry)) => return self.play(*entry).map(Some),
+                Some(Entry::Tick(entry)) => self.ahead = Some(entry),
                 Some(Entry::Checkpoint(digest)) => self.compare_world(digest)?,
                 None => return self.compare_end().map(|()| None),
+            }
+        }
+    }
+
+    /// Plays as far as the world is not past `tick`: to the state that it had then. Says whether there is more to play.
+    pub fn run_up_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
+        loop {
+            match self.next_tick()? {
+                None => return Ok(false),
+                Some(next) if next > tick => return Ok(true),
+                Some(_) => {
+                    self.step()?;
+                }
             }
         }
     }
@@ -218,24 +281,33 @@ impl Player {
         Ok(())
     }
 
-    fn play_idle(&mut self) -> Result<TickReport, ReplayError> {
+    fn play_idle(&mut self, witness: &mut dyn Witness) -> Result<TickReport, ReplayError> {
         self.recorded.add_inputs(1, &[]);
         let taken = self.digest_inputs(1, &[]);
-        let outputs = self.engine.tick(1, Vec::new());
+        witness.takes(&self.engine, 1, &[]);
+        let outputs = self.tick_or_break(1, Vec::new())?;
         self.facts.clear();
         self.compare(Vec::new())?;
+        witness.gives(&self.engine, &outputs);
         Ok(TickReport { taken, ..self.report(1, outputs) })
     }
 
-    fn play(&mut self, entry: TickEntry) -> Result<TickReport, ReplayError> {
+    fn play(&mut self, entry: TickEntry, witness: &mut dyn Witness) -> Result<TickReport, ReplayError> {
         let packets = entry.inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count() as u32;
         let inputs = entry.inputs.len() as u32 + entry.headers;
         let media = entry.media.unwrap_or(self.recorded.digest().media);
         self.recorded = Chain::resume(ChainDigest { control: entry.control, media });
         let taken = self.digest_inputs(entry.elapsed, &entry.inputs);
-        let outputs = self.engine.tick(entry.elapsed, entry.inputs);
+        witness.takes(&self.engine, entry.elapsed, &entry.inputs);
+        let outputs = self.tick_or_break(entry.elapsed, entry.inputs)?;
         self.compare(entry.facts)?;
+        witness.gives(&self.engine, &outputs);
         Ok(TickReport { inputs, packets_in: packets + entry.headers, taken, ..self.report(entry.elapsed, outputs) })
+    }
+
+    fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, ReplayError> {
+        let tick = self.tick() + u64::from(elapsed);
+        self.engine.tick_or_break(elapsed, inputs).map_err(|message| ReplayError::Panicked { tick, message })
     }
 
     fn digest_inputs(&self, elapsed: u32, inputs: &[Input]) -> ChainDigest {

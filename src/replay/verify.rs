@@ -2,7 +2,7 @@
 
 use super::error::{Divergence, ReplayError};
 use super::player::{Claims, Player};
-use super::recorder::encode_facts;
+use super::scribe::encode_facts;
 use bevy_ecs::prelude::*;
 use ringworld_components::kernel::{Digest, StableId, StableIds};
 use ringworld_components::media::FactQueue;

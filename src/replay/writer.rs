@@ -3,6 +3,7 @@
 use super::RecordError;
 use super::file::{FOOTER, FRAME_BYTES, Frame, MAGIC, RAW_BYTES_MAX};
 use super::header::{Ending, Footer};
+use super::scribe::Sink;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::record::{Encoder, Record};
 use std::fs::OpenOptions;
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 const WAITING_MAX: usize = 64;
 
 /// zstd's fastest regular level: about 2 ns a byte, and SIP shrinks to a tenth.
-const LEVEL: i32 = 1;
+pub(super) const LEVEL: i32 = 1;
 
 /// Room that is kept for the footer below the size cap.
 const FOOTER_RESERVE: u64 = 256;
@@ -93,20 +94,6 @@ impl Writer {
         Ok(Self { chunks, emptied, is_over, thread })
     }
 
-    /// Whether nothing more is written: the size cap was reached, or the disk failed.
-    pub fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
-    }
-
-    /// Hands a chunk over, and returns an empty buffer; false if the disk is too far behind.
-    pub fn send(&self, chunk: Chunk) -> (bool, Vec<u8>) {
-        let sent = match self.chunks.try_send(Message::Chunk(chunk)) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
-            Err(TrySendError::Full(_)) => false,
-        };
-        (sent, self.emptied.try_recv().unwrap_or_default())
-    }
-
     /// Writes the end, and waits until all is written. Without a footer the writer ends the file where it is.
     pub fn finish(self, footer: Option<Footer>) -> Written {
         if let Some(footer) = footer {
@@ -120,6 +107,21 @@ impl Writer {
             ending: Ending::Overrun,
             failed: Some("the writer stopped".to_owned()),
         })
+    }
+}
+
+impl Sink for Writer {
+    fn send(&self, chunk: Chunk) -> (bool, Vec<u8>) {
+        let sent = match self.chunks.try_send(Message::Chunk(chunk)) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
+            Err(TrySendError::Full(_)) => false,
+        };
+        (sent, self.emptied.try_recv().unwrap_or_default())
+    }
+
+    /// The size cap was reached, or the disk failed.
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 }
 
@@ -194,7 +196,7 @@ impl<W: Write> Disk<W> {
     }
 }
 
-fn footer_bytes(footer: &Footer) -> Vec<u8> {
+pub(super) fn footer_bytes(footer: &Footer) -> Vec<u8> {
     let mut bytes = vec![FOOTER];
     footer.encode(&mut Encoder::new(&mut bytes));
     bytes

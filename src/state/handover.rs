@@ -68,9 +68,9 @@ impl Door {
         Ok(Self { listener: listener.map_err(StateError::io(&path, "listening on"))?, path })
     }
 
-    /// The listening socket, non-blocking.
-    pub fn listener(&self) -> &UnixListener {
-        &self.listener
+    /// Who is at the door, if anybody is.
+    pub fn knock(&self) -> Option<UnixStream> {
+        self.listener.accept().ok().map(|(stream, _)| stream)
     }
 
     /// Closes it, and leaves nothing behind.

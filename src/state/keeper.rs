@@ -5,7 +5,7 @@ use super::build::build_id;
 use super::folder::{Place, WorldFolder};
 use super::follower::Follower;
 use crate::config::RecordMedia;
-use crate::engine::{Engine, Extend, WorldConfig};
+use crate::engine::{Engine, Extend, WorldConfig, unix_ms};
 use crate::replay::{Header, Journal, Start};
 use ringworld_components::edge::Input;
 use ringworld_components::kernel::TICK;
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
@@ -100,7 +99,8 @@ impl Keeper {
         let folder = WorldFolder(folder.to_owned());
         let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let last_seen_ms = last_seen_ms.unwrap_or_else(unix_ms);
-        let mut header = Header::new(world, RecordMedia::Full, last_seen_ms.saturating_sub(lived_ms));
+        let mut header = Header::new(world, RecordMedia::Full);
+        header.began_unix_ms = last_seen_ms.saturating_sub(lived_ms);
         header.build = build_id().to_owned();
         header.know(engine);
         let health = Arc::new(Health::default());
@@ -254,9 +254,4 @@ fn begin(
 
 fn start(engine: &Engine, snapshot: Vec<u8>) -> Start {
     Start { tick: engine.now().0, snapshot, chain: engine.chain() }
-}
-
-fn unix_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

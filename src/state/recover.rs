@@ -150,7 +150,7 @@ fn wake(heir: Heir, last: &Header, world: WorldConfig, notes: Vec<String>) -> Re
     engine.wake(world.epoch, world.settings.clone());
     let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
     let last_seen_ms = last.began_unix_ms.saturating_add(lived_ms);
-    let world = WorldConfig { secret: last.secret.0, ..world };
+    let world = WorldConfig { secret: last.secret.0, began_unix_ms: last.began_unix_ms, ..world };
     Recovered { engine, world, last_seen_ms, notes }
 }
 
@@ -183,7 +183,7 @@ mod tests {
         let mut engine = Engine::new(&first_life());
         engine.tick(1, Vec::new());
         let start = Start { tick: 1, snapshot: engine.snapshot(), chain: engine.chain() };
-        let mut header = Header::new(&first_life(), RecordMedia::Full, 0);
+        let mut header = Header::new(&first_life(), RecordMedia::Full);
         header.build = "0.0.1+elsewhere".to_owned();
         header.know(&engine);
         let place = Place { epoch: 1, tick: 1 };

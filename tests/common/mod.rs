@@ -2,7 +2,11 @@
 //! shares no code with the engine.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use ringworld::components::edge::{Flow, Input, Output, Outputs, Transport};
+pub mod callee;
+pub mod party;
+
+use ringworld::components::edge::{Command, ConnId, Event, Flow, Input, Operation, Output, Outputs, Target, Transport};
+use ringworld::components::kernel::StableId;
 use ringworld::components::wire::sip::{Limits, parse_datagram};
 use ringworld::engine::{Engine, WorldConfig};
 
@@ -46,6 +50,13 @@ impl Bench {
         self.pending.push(sip_input(text, from));
     }
 
+    /// Delivers a message over the peer's TCP connection.
+    pub fn deliver_tcp(&mut self, text: &str) {
+        let Input::Sip { mut flow, bytes, message } = sip_input(text, PEER) else { return };
+        (flow.transport, flow.conn) = (Transport::Tcp, ConnId(1));
+        self.pending.push(Input::Sip { flow, bytes, message });
+    }
+
     /// One tick.
     pub fn tick(&mut self) {
         self.skip(1);
@@ -74,10 +85,42 @@ impl Bench {
         }
     }
 
+    /// A long time, in which only those ticks run in which something can happen.
+    pub fn run_quiet_s(&mut self, seconds: u64) {
+        let end = self.engine.now().0 + seconds * 200;
+        while self.engine.now().0 < end {
+            let now = self.engine.now().0;
+            let due = if self.pending.is_empty() { self.engine.next_due().0 } else { now + 1 };
+            self.skip((due.clamp(now + 1, end) - now) as u32);
+        }
+    }
+
+    /// The requests of that method that were sent since the last look, with where they went.
+    pub fn take_requests(&mut self, method: &str) -> Vec<(Target, String)> {
+        let sent = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Sip { target, bytes, .. } => Some((target, String::from_utf8_lossy(&bytes).into_owned())),
+            _ => None,
+        });
+        sent.filter(|(_, text)| text.starts_with(&format!("{method} "))).collect()
+    }
+
     /// Delivers, ticks once and returns what was sent in that tick.
     pub fn exchange(&mut self, text: &str) -> Vec<String> {
         let before = self.sent.len();
         self.deliver(text);
+        self.tick();
+        self.sent[before..].iter().map(|(_, text)| text.clone()).collect()
+    }
+
+    /// Carries out a command about the session that has changed last, in one tick, and returns what was sent in it.
+    pub fn command(&mut self, operation: impl Fn(StableId) -> Operation) -> Vec<String> {
+        let session = self.outputs.iter().rev().find_map(|output| match output {
+            Output::Event(Event::StateChanged { session, .. }) => Some(*session),
+            _ => None,
+        });
+        let operation = operation(session.expect("a session"));
+        let before = self.sent.len();
+        self.pending.push(Input::Command(Command { number: 9, operation }));
         self.tick();
         self.sent[before..].iter().map(|(_, text)| text.clone()).collect()
     }
@@ -97,6 +140,15 @@ impl Bench {
     pub fn assert_registered(&self) {
         assert_eq!(self.engine.unregistered(), Vec::new());
     }
+}
+
+/// The digits that were heard, in order.
+pub fn digits_heard(outputs: &[Output]) -> String {
+    let digit = |output: &Output| match output {
+        Output::Event(Event::Digit { digit, .. }) => Some(*digit),
+        _ => None,
+    };
+    outputs.iter().filter_map(digit).collect()
 }
 
 pub fn sip_input(text: &str, from: &str) -> Input {
@@ -127,6 +179,22 @@ pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// The tag of a From or To value.
 pub fn tag(value: &str) -> Option<&str> {
     value.split(";tag=").nth(1).map(|rest| rest.split(';').next().unwrap_or(rest))
+}
+
+/// What the peer answers to a request of the switch.
+pub fn answer_to(request: &str, status_line: &str, tag: &str, body: &str) -> String {
+    let take = |name: &str| header(request, name).unwrap_or_default().to_owned();
+    let to = if take("To").contains(";tag=") { take("To") } else { format!("{};tag={tag}", take("To")) };
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "SIP/2.0 {status_line}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:callee@10.0.0.2:5070>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+        take("Via"),
+        take("From"),
+        take("Call-ID"),
+        take("CSeq"),
+        body.len()
+    )
 }
 
 /// A call as its caller sees it: identifiers, and the messages written out of them.
@@ -203,4 +271,14 @@ impl Caller {
     pub fn learn(&mut self, response: &str) {
         self.to_tag = header(response, "To").and_then(tag).unwrap_or_default().to_owned();
     }
+}
+
+/// A call that came in, was answered and acknowledged.
+pub fn established(bench: &mut Bench, call: u32, user: &str) -> Caller {
+    let mut caller = Caller::new(call, user);
+    let answer = bench.exchange(&caller.invite()).remove(0);
+    assert_eq!(status(&answer), 200, "{answer}");
+    caller.learn(&answer);
+    assert!(bench.exchange(&caller.ack()).is_empty());
+    caller
 }

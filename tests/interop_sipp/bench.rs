@@ -1,28 +1,25 @@
 //! A switch to be tested, and what must hold once it has stopped.
 
 use super::peer::{LOOPBACK, Scenario, Sipp};
+use super::ports::{Block, Range};
 use crossbeam::channel::Receiver;
 use ringworld::components::call::SessionState;
 use ringworld::components::edge::{Event, Operation, PlaceCall, Transport};
 use ringworld::components::kernel::StableId;
 use ringworld::config::{Config, PortRange, SipListen};
 use ringworld::engine::{Summary, Switch};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// RTP ports of these tests: above the default ones, below those that the system hands out.
-const FIRST_PORT: u16 = 28_000;
-/// How many of them each test has for itself.
-const PORTS: u16 = 120;
-/// How many tests can have theirs at a time.
-const RANGES: u16 = 39;
+/// RTP ports of these tests, a block for each switch: above the default ones, below those that the system hands out.
+const PORTS: Range = Range { first: 28_000, block: 120, blocks: 39 };
 
 /// A switch on UDP and TCP of one loopback address, and its events.
 pub struct Bench {
     pub switch: Switch,
     ip: IpAddr,
     events: Receiver<Event>,
+    _ports: Block,
 }
 
 /// The settings of the tests: everything by default but where the switch listens.
@@ -30,17 +27,7 @@ pub fn config(ip: IpAddr) -> Config {
     let mut config = Config::default();
     let listen = |transport| SipListen { transport, address: SocketAddr::new(ip, 0) };
     config.network.sip = vec![listen(Transport::Udp), listen(Transport::Tcp)];
-    config.network.rtp_ports = free_ports();
     config
-}
-
-/// A range that no other test of this run has, nor, as far as a look can tell, anybody else.
-fn free_ports() -> PortRange {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let ranges = (0..RANGES).map(|_| FIRST_PORT + NEXT.fetch_add(1, Ordering::Relaxed) % RANGES * PORTS);
-    let is_free = |first: &u16| [0, PORTS / 2, PORTS - 1].iter().all(|at| UdpSocket::bind(("::", first + at)).is_ok());
-    let first = ranges.into_iter().find(is_free).expect("free RTP ports");
-    PortRange { first, last: first + PORTS - 1 }
 }
 
 impl Bench {
@@ -49,10 +36,14 @@ impl Bench {
         Self::with(&config(LOOPBACK))
     }
 
+    /// A switch with these settings and RTP ports of its own.
     pub fn with(config: &Config) -> Self {
-        let switch = Switch::start(config).expect("the switch starts");
+        let ports = Block::of(PORTS);
+        let mut config = config.clone();
+        config.network.rtp_ports = PortRange { first: ports.first, last: ports.first + PORTS.block - 1 };
+        let switch = Switch::start(&config).expect("the switch starts");
         let events = switch.subscribe(10_000);
-        Self { switch, ip: config.network.sip[0].address.ip(), events }
+        Self { switch, ip: config.network.sip[0].address.ip(), events, _ports: ports }
     }
 
     fn address(&self, over_tcp: bool) -> SocketAddr {

@@ -9,5 +9,6 @@ mod dialogs;
 mod hold;
 mod loss;
 mod peer;
+mod ports;
 mod requests;
 mod worlds;

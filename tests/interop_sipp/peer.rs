@@ -1,7 +1,8 @@
 //! SIPp as a child process with a folder of its own.
 
+use super::ports::{Block, Range};
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// After this many seconds a run of SIPp has failed; by its own clock, and a while later by ours.
 const TIMEOUT_S: u64 = 60;
+
+/// A block for each SIPp: a port for SIP, one to control it by, and some for media. Above those that the system hands out.
+const PORTS: Range = Range { first: 61_000, block: 10, blocks: 440 };
 
 /// Whether there is a SIPp to test against. Says so loudly if not, and fails if peers are required.
 pub fn is_here() -> bool {
@@ -66,6 +70,7 @@ pub struct Sipp {
     child: Child,
     folder: PathBuf,
     name: String,
+    _ports: Block,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -78,7 +83,8 @@ impl Sipp {
         let folder = std::env::temp_dir().join(format!("ringworld-sipp-{}-{run}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for SIPp");
         let over_tcp = arguments.contains(&"t1");
-        let address = SocketAddr::new(local, free_port(local));
+        let ports = Block::of(PORTS);
+        let address = SocketAddr::new(local, ports.first);
         let mut command = Command::new("sipp");
         match &scenario.text {
             Some(text) => {
@@ -91,7 +97,8 @@ impl Sipp {
                 command.args(["-sn", &scenario.name]);
             }
         }
-        let (ip, port) = (local.to_string(), address.port().to_string());
+        let ip = local.to_string();
+        let [port, control, media] = [0, 1, 2].map(|at| (ports.first + at).to_string());
         let timeout = format!("{TIMEOUT_S}s");
         command
             .arg(remote.to_string())
@@ -103,6 +110,10 @@ impl Sipp {
                 "-bind_local",
                 "-p",
                 &port,
+                "-cp",
+                &control,
+                "-mp",
+                &media,
                 "-nostdin",
                 "-timeout",
                 &timeout,
@@ -115,7 +126,7 @@ impl Sipp {
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("stderr.log")).expect("a file for what SIPp says"));
         let child = command.spawn().expect("sipp starts");
-        let sipp = Self { child, folder, name: scenario.name.clone(), address };
+        let sipp = Self { child, folder, name: scenario.name.clone(), _ports: ports, address };
         // A caller over TCP does not listen.
         if !over_tcp || scenario.name.starts_with("uas") {
             sipp.wait_until_it_listens(over_tcp);
@@ -124,12 +135,8 @@ impl Sipp {
     }
 
     fn wait_until_it_listens(&self, over_tcp: bool) {
-        let is_free = || match over_tcp {
-            true => TcpListener::bind(self.address).is_ok(),
-            false => UdpSocket::bind(self.address).is_ok(),
-        };
         let deadline = Instant::now() + Duration::from_secs(10);
-        while is_free() && Instant::now() < deadline {
+        while !listens(self.address.port(), over_tcp) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -176,14 +183,17 @@ impl Drop for Sipp {
     }
 }
 
-/// A port that is free on UDP and TCP just now.
-fn free_port(ip: IpAddr) -> u16 {
-    loop {
-        let port = UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr()).expect("a UDP port").port();
-        if TcpListener::bind((ip, port)).is_ok() {
-            return port;
-        }
-    }
+/// Whether somebody listens at the port. To try to bind it would take it away from who is about to.
+fn listens(port: u16, over_tcp: bool) -> bool {
+    let files = if over_tcp { ["tcp", "tcp6"] } else { ["udp", "udp6"] };
+    let (place, listening) = (format!(":{port:04X}"), "0A");
+    files.iter().filter_map(|file| fs::read_to_string(format!("/proc/net/{file}")).ok()).any(|table| {
+        table.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, state) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
+            local.ends_with(&place) && (!over_tcp || state == listening)
+        })
+    })
 }
 
 /// 127.0.0.1.

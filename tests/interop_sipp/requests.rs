@@ -105,6 +105,31 @@ fn a_request_without_a_header_field_it_needs_is_400() {
 }
 
 #[test]
+fn an_invite_that_can_not_be_taken_is_refused_with_the_reason() {
+    if !is_here() {
+        return;
+    }
+    let bench = Bench::new();
+    let refused = |status: &str| Scenario::file("uac_refused").with("@STATUS@", status);
+    let plain = |scenario: Scenario| scenario.with("Subject: @EXTRA@", "Subject: x");
+    let scenarios = [
+        refused("420").with("Subject: @EXTRA@", "Require: teleportation"),
+        plain(refused("415")).with("application/sdp", "text/plain"),
+        plain(refused("488")).with("RTP/AVP 0 8 101", "RTP/AVP 3"),
+        plain(refused("481"))
+            .with("To: <sip:[service]@[remote_ip]:[remote_port]>\n", "To: <sip:echo@there>;tag=gone\n"),
+    ];
+    for scenario in scenarios {
+        bench.run(&scenario, "echo", &FEW);
+    }
+    let summary = bench.finish();
+    for status in [420, 415, 488, 481] {
+        assert_eq!(summary.signalling.responses_sent.get(&status), Some(&3), "{status}: {:?}", summary.signalling);
+    }
+    assert_eq!(summary.signalling.calls_answered, 0);
+}
+
+#[test]
 fn the_same_invite_by_two_paths_is_merged() {
     if !is_here() {
         return;

@@ -174,6 +174,45 @@ fn a_full_ring_and_an_empty_pool_drop_and_count() {
 }
 
 #[test]
+fn a_burst_on_one_port_passes_whole_and_in_order_both_ways() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (port, peer) = (fixture.port(), peer());
+    for byte in 0..50u8 {
+        peer.send_to(&[byte; 20], ours(port)).unwrap();
+    }
+    let packets: Vec<Box<Packet>> = (0..50).map(|_| fixture.wait(0, rtp)).collect();
+    assert!(packets.windows(2).all(|pair| pair[0].arrived_us <= pair[1].arrived_us));
+    assert!(packets.iter().enumerate().all(|(byte, packet)| packet.bytes() == [byte as u8; 20]));
+    // A packet that can't be sent does not keep those after it from leaving.
+    let mut unreachable = packets[0].clone();
+    unreachable.peer = "0.0.0.0:0".parse().unwrap();
+    let mut sent: Vec<RtpOut> = packets.into_iter().map(RtpOut).collect();
+    sent.insert(25, RtpOut(unreachable));
+    fixture.edges[0].send([], sent);
+    for byte in 0..50u8 {
+        let mut bytes = [0; 64];
+        assert_eq!(peer.recv_from(&mut bytes).unwrap(), (20, ours(port)));
+        assert_eq!(bytes[0], byte);
+    }
+    fixture.until("all are counted", |counted| (counted.rtp_out, counted.rtp_send_errors) == (50, 1));
+}
+
+#[test]
+fn packets_leave_from_the_address_that_the_peer_reached() {
+    let mut fixture = Fixture::start(config(&[]));
+    let (port, peer) = (fixture.port(), peer());
+    for ip in ["127.0.0.2", "127.0.0.1", "127.0.0.3"] {
+        let address: SocketAddr = SocketAddr::new(ip.parse().unwrap(), port);
+        peer.send_to(b"there", address).unwrap();
+        let packet = fixture.wait(0, rtp);
+        fixture.edges[0].send([], [RtpOut(packet.clone()), RtpOut(packet)]);
+        for _ in 0..2 {
+            assert_eq!(peer.recv_from(&mut [0; 64]).unwrap(), (5, address));
+        }
+    }
+}
+
+#[test]
 fn several_threads_share_the_range() {
     let mut config = config(&[]);
     (config.rtp_threads, config.port_stock) = (2, 4);

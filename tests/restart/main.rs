@@ -10,6 +10,9 @@ mod members;
 #[path = "../interop_sipp/peer.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
 mod peer;
+#[path = "../interop_sipp/ports.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod ports;
 mod process;
 mod take_over;
 mod trouble;

@@ -11,7 +11,7 @@ use ringworld::components::edge::{Command, Input, Operation, Output, Outputs, Pa
 use ringworld::components::kernel::{Digest, StableId};
 use ringworld::config::{RecordMedia, RecordSettings};
 use ringworld::engine::{ChainDigest, Engine, WorldConfig};
-use ringworld::replay::{Recorder, RecordingSummary};
+use ringworld::replay::{FlightRecorder, Recorder, RecordingSummary};
 use ringworld::state::Keeper;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ pub struct Town {
     pub engine: Engine,
     recorder: Option<Recorder>,
     pub keeper: Option<Keeper>,
+    pub flight: Option<FlightRecorder>,
     people: Vec<Person>,
     released: Vec<(u64, u16)>,
     pending: Vec<Input>,
@@ -75,6 +76,7 @@ impl Town {
             engine,
             recorder: None,
             keeper: None,
+            flight: None,
             people,
             released: Vec::new(),
             pending,
@@ -142,6 +144,9 @@ impl Town {
         if let Some(keeper) = &mut self.keeper {
             keeper.inputs(elapsed as u32, &inputs);
         }
+        if let Some(flight) = &mut self.flight {
+            flight.inputs(elapsed as u32, &inputs);
+        }
         let outputs = self.engine.tick(elapsed as u32, inputs);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
@@ -149,6 +154,9 @@ impl Town {
         if let Some(keeper) = &mut self.keeper {
             keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
             keeper.after_tick(&self.engine);
+        }
+        if let Some(flight) = &mut self.flight {
+            flight.end_of_tick(&self.engine);
         }
         self.digests.push((self.engine.now().0, self.engine.chain()));
         self.take(now, outputs);

@@ -30,6 +30,8 @@ pub struct Counters {
     pub limits_hit: BTreeMap<String, u64>,
     /// Requests of behaviours and commands that were illegal in the session's state.
     pub refused_operations: u64,
+    /// Panics that were contained, by the system that they happened in. Each is a defect, and cost a call.
+    pub panics: BTreeMap<String, u64>,
 }
 
 impl Counters {
@@ -41,6 +43,11 @@ impl Counters {
     /// Counts a limit that was hit.
     pub fn hit_limit(&mut self, limit: &str) {
         add(&mut self.limits_hit, limit);
+    }
+
+    /// Counts a contained panic.
+    pub fn panicked(&mut self, system: &str) {
+        add(&mut self.panics, system);
     }
 
     /// Counts a call's outcome.
@@ -68,6 +75,7 @@ impl Counters {
         merge(&mut self.dropped, &other.dropped);
         merge(&mut self.limits_hit, &other.limits_hit);
         self.refused_operations += other.refused_operations;
+        merge(&mut self.panics, &other.panics);
     }
 }
 

@@ -8,6 +8,7 @@ use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// A peer-to-peer relationship between two user agents, from our point of view.
@@ -136,6 +137,31 @@ impl Dialog {
         };
         dialog.aim(flow);
         dialog
+    }
+
+    /// Confirms it by a 2xx of the callee, whose route set counts, whatever the provisional responses before it said
+    /// (section 13.2.2.4). Of one that is confirmed already the target alone is refreshed.
+    pub fn confirm(&mut self, head: &Head, flow: &Flow) {
+        if self.state == DialogState::Early {
+            self.state = DialogState::Confirmed;
+            self.route_set = head.record_route().iter().rev().map(copy).collect();
+        }
+        self.refresh_target(head, flow);
+    }
+
+    /// The Request-URI and the Route of our requests (section 12.2.1.1): a first proxy that routes strictly, one without
+    /// `lr`, takes the place of the remote target, which then ends the route.
+    pub fn request_line(&self) -> (Bytes, Cow<'_, [Bytes]>) {
+        let target = self.remote_target.as_bytes().clone();
+        let first = self.route_set.first().and_then(|route| NameAddr::parse(route.clone()).ok());
+        match first {
+            Some(strict) if !strict.uri.has_lr() => {
+                let bracketed = [b"<", target.as_ref(), b">"].concat();
+                let rest = self.route_set.iter().skip(1).cloned().chain([Bytes::from(bracketed)]);
+                (strict.uri.as_bytes().clone(), rest.collect())
+            }
+            _ => (target, Cow::Borrowed(&self.route_set)),
+        }
     }
 
     /// Takes the peer's new Contact from a target refresh request or response (section 12.2).

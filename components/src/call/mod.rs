@@ -3,6 +3,7 @@
 mod counters;
 mod dialog;
 mod error;
+mod fault;
 mod ident;
 mod leg;
 mod messages;
@@ -16,7 +17,8 @@ mod transaction;
 
 pub use counters::Counters;
 pub use dialog::{AckWait, AnswerRetransmit, Dialog, DialogState, DialogTable, SentAck, UnackedAnswer};
-pub use error::{CallError, CallErrorCause, ErrorContext};
+pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
+pub use fault::{Fault, Faults, contain, contain_item};
 pub use ident::{mint_branch, mint_call_id, mint_tag, world_of};
 pub use leg::{Glare, GlareWait, InviteAim, Leg, OutgoingInvite};
 pub use messages::{

@@ -88,6 +88,18 @@ pub enum TransactionEvent {
     },
 }
 
+impl TransactionEvent {
+    /// The transaction, dialog or leg whose call is to blame if the work for this panics; none if it is nobody's.
+    pub fn culprit(&self) -> Option<Entity> {
+        match self {
+            Self::Request { transaction, .. } => Some(*transaction),
+            Self::Cancelled { invite } => Some(*invite),
+            Self::Ack { .. } => None,
+            Self::Response { owner, .. } | Self::Failed { owner, .. } => *owner,
+        }
+    }
+}
+
 /// From `Phase::Dialogs` to `Phase::Sessions`.
 #[derive(Debug)]
 pub enum CallEvent {
@@ -167,6 +179,22 @@ pub enum CallEvent {
     },
 }
 
+impl CallEvent {
+    /// The transaction, dialog or leg whose call is to blame if the work for this panics.
+    pub fn culprit(&self) -> Entity {
+        match self {
+            Self::Invited { transaction, .. } => *transaction,
+            Self::Cancelled { invite } => *invite,
+            Self::Reinvited { dialog, .. }
+            | Self::Acked { dialog, .. }
+            | Self::NeverAcked { dialog }
+            | Self::ByeReceived { dialog }
+            | Self::ByeDone { dialog } => *dialog,
+            Self::Progressed { leg, .. } | Self::Accepted { leg, .. } | Self::Refused { leg, .. } => *leg,
+        }
+    }
+}
+
 /// From `Phase::Sessions`, `Phase::Admission` and `Phase::Cleanup` to `Phase::Egress`: what signalling is to send.
 #[derive(Debug)]
 pub enum Signal {
@@ -200,4 +228,21 @@ pub enum Signal {
         /// The dialog.
         dialog: Entity,
     },
+    /// Nothing: the call is over, and nobody waits for the final response to this INVITE of ours any more.
+    Abandon {
+        /// Its transaction.
+        invite: Entity,
+    },
+}
+
+impl Signal {
+    /// The transaction, dialog or leg whose call is to blame if the work for this panics.
+    pub fn culprit(&self) -> Entity {
+        match self {
+            Self::Respond { transaction, dialog, .. } => dialog.unwrap_or(*transaction),
+            Self::Invite { leg, .. } | Self::Cancel { leg } => *leg,
+            Self::Abandon { invite } => *invite,
+            Self::Bye { dialog } => *dialog,
+        }
+    }
 }

@@ -108,6 +108,8 @@ pub enum EndCause {
     Drained,
     /// The answer that the peer sent can't be used.
     NegotiationFailed,
+    /// The work for it panicked: a defect of the switch or of a plugin.
+    InternalError,
 }
 
 impl EndCause {
@@ -127,12 +129,13 @@ impl EndCause {
             Self::DialogLost => "peer lost the dialog",
             Self::Drained => "drained",
             Self::NegotiationFailed => "no usable answer",
+            Self::InternalError => "internal error",
         }
     }
 }
 
 /// The change that a state machine refused. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IllegalTransition {
     /// The state it is in.
     pub from: SessionState,
@@ -219,5 +222,37 @@ mod tests {
         assert_eq!(session, before);
         assert_eq!(session.change(SessionState::Ringing, Now(9)), Ok(SessionState::Initializing));
         assert_eq!((session.state(), session.since()), (SessionState::Ringing, Now(9)));
+    }
+
+    /// A session that came to `state` by legal changes.
+    fn in_state(state: SessionState) -> Session {
+        let mut reached = vec![Session::new(Role::Incoming, Bytes::new(), Bytes::new(), Now(0))];
+        let mut at = 0;
+        while reached[at].state() != state {
+            for to in SessionState::ALL {
+                let mut next = reached[at].clone();
+                if next.change(to, Now(1)).is_ok() && !reached.iter().any(|session| session.state() == to) {
+                    reached.push(next);
+                }
+            }
+            at += 1;
+        }
+        reached.swap_remove(at)
+    }
+
+    #[test]
+    fn all_sixty_four_changes_do_what_the_matrix_says() {
+        for from in SessionState::ALL {
+            for to in SessionState::ALL {
+                let before = in_state(from);
+                let mut session = before.clone();
+                let changed = session.change(to, Now(9));
+                if from.can_transition_to(to) {
+                    assert_eq!((changed, session.state(), session.since()), (Ok(from), to, Now(9)));
+                } else {
+                    assert_eq!((changed, session), (Err(IllegalTransition { from, to }), before));
+                }
+            }
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Default for LimitSettings {
 pub struct TimerSettings {
     /// How long a call may ring, in seconds; then 480 (incoming) or CANCEL (outgoing).
     pub ringing_s: u32,
-    /// How long a handler outside may take to decide about a call, in seconds; then 480.
+    /// How long a call may wait for a decision, by a behaviour or a handler outside, in seconds; then 480.
     pub deferral_s: u32,
     /// How long a call may last, in seconds; then BYE.
     pub call_s: u32,

@@ -1,6 +1,7 @@
 //! What the outside may ask of a world.
 
-use crate::kernel::StableId;
+use crate::call::{CallError, CallErrorCause};
+use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
 use std::net::SocketAddr;
 
@@ -62,6 +63,27 @@ pub enum Operation {
     },
     /// Refuse new calls from now on, and end those that there are.
     Drain,
+    /// It is this time of day now: the clock outside and the ticks have parted.
+    Reanchor {
+        /// The time.
+        time: WallTime,
+    },
+}
+
+impl Operation {
+    /// The session that it is about.
+    pub fn session(&self) -> Option<StableId> {
+        match self {
+            Self::Place(_) | Self::Drain | Self::Reanchor { .. } => None,
+            Self::Answer { session, .. }
+            | Self::Ring { session }
+            | Self::Reject { session, .. }
+            | Self::HangUp { session }
+            | Self::Hold { session }
+            | Self::Resume { session }
+            | Self::SendDtmf { session, .. } => Some(*session),
+        }
+    }
 }
 
 /// A call to place.
@@ -89,34 +111,40 @@ pub struct Reply {
     /// The number of the command.
     pub number: u64,
     /// The session that it was about or that it made, or why it was refused.
-    pub result: Result<StableId, Refusal>,
+    pub result: Result<StableId, CallError>,
 }
 
-/// Why a command was refused. Nothing was changed.
-#[derive(Record, Clone, Debug, PartialEq, Eq)]
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such session (any more).
-    NoSuchSession,
-    /// The session's state does not allow the operation.
-    IllegalState {
-        /// The state it is in.
-        state: String,
-        /// The operation.
-        operation: String,
-    },
-    /// A limit is reached.
-    Limit(String),
-    /// Something in the command is not as it should be.
-    Invalid(String),
+    /// The world refused, and changed nothing. The error says where the call stood.
+    World(CallError),
+    /// It never came to a world: what stood in its way.
+    NotTaken(&'static str),
+    /// No answer came in time. It may have been carried out all the same.
+    NoAnswer,
+}
+
+impl Refusal {
+    /// The cause, if the world gave one.
+    pub fn cause(&self) -> Option<&CallErrorCause> {
+        match self {
+            Self::World(error) => Some(&error.cause),
+            Self::NotTaken(_) | Self::NoAnswer => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NoSuchSession => f.write_str("there is no such session (any more)"),
-            Self::IllegalState { state, operation } => write!(f, "a session in state {state} can't {operation}"),
-            Self::Limit(limit) => write!(f, "the limit of {limit} is reached"),
-            Self::Invalid(what) => f.write_str(what),
+            Self::World(error) => error.fmt(f),
+            Self::NotTaken(why) => write!(f, "the command was not taken: {why}; try again"),
+            Self::NoAnswer => {
+                f.write_str("no answer to the command came in time; look at the call before trying again")
+            }
         }
     }
 }
+
+impl std::error::Error for Refusal {}

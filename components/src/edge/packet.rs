@@ -94,12 +94,14 @@ pub struct PacketPool {
     pub misses: u64,
     /// How often a buffer was taken from the pool.
     pub hits: u64,
+    /// How many buffers were given back beyond the share, and freed.
+    pub freed: u64,
 }
 
 impl PacketPool {
     /// A pool that keeps up to `share` buffers. They are allocated when first needed.
     pub fn new(share: usize) -> Self {
-        Self { free: Vec::new(), share, misses: 0, hits: 0 }
+        Self { free: Vec::new(), share, misses: 0, hits: 0, freed: 0 }
     }
 
     /// A buffer, of unspecified content.
@@ -120,6 +122,8 @@ impl PacketPool {
     pub fn give(&mut self, packet: PacketHandle) {
         if self.free.len() < self.share {
             self.free.push(packet);
+        } else {
+            self.freed += 1;
         }
     }
 

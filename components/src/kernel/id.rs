@@ -71,6 +71,16 @@ impl StableIds {
         (self.base >> 44) as u16 & 0xfff
     }
 
+    /// The id that was minted last.
+    pub fn newest(&self) -> StableId {
+        StableId(self.base | (self.minted & ((1 << 44) - 1)))
+    }
+
+    /// The living entities whose ids were minted after `id`, the newest first.
+    pub fn since(&self, id: StableId) -> Vec<Entity> {
+        (id.0 + 1..=self.newest().0).rev().filter_map(|id| self.find(StableId(id))).collect()
+    }
+
     /// The index of the world that mints here.
     pub fn world(&self) -> u8 {
         StableId(self.base).world()
@@ -131,5 +141,33 @@ impl Record for Entity {
     }
     fn shape(to: &mut Shape) {
         to.leaf("entity");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_minted_in_order_and_differ_between_worlds_and_lives() {
+        let mut ids = StableIds::new(3, 7);
+        let (first, second) = (ids.mint(), ids.mint());
+        assert!(first < second);
+        assert_eq!((first.world(), ids.world()), (3, 3));
+        for other in [StableIds::new(3, 8).mint(), StableIds::new(4, 7).mint(), StableIds::new(0, 0).mint()] {
+            assert_ne!(other, first);
+        }
+        assert_eq!(first.to_string().parse(), Ok(first));
+    }
+
+    #[test]
+    fn an_id_finds_its_entity_as_long_as_that_lives() {
+        let mut world = World::new();
+        world.insert_resource(StableIds::new(0, 0));
+        let id = world.resource_mut::<StableIds>().mint();
+        let entity = world.spawn(id).id();
+        assert_eq!(world.resource::<StableIds>().find(id), Some(entity));
+        world.despawn(entity);
+        assert_eq!((world.resource::<StableIds>().find(id), world.resource::<StableIds>().living()), (None, 0));
     }
 }

@@ -11,6 +11,8 @@ mod random;
 mod registry;
 mod restore;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod table;
 mod time;
 mod timers;
@@ -27,6 +29,6 @@ pub use registry::{Channel, RecordApp, Registry, Unregistered};
 pub use restore::{RestoreError, restore_world};
 pub use snapshot::{Difference, Digest, difference, differences, digest};
 pub use table::Table;
-pub use time::{Elapsed, Now, TICK};
+pub use time::{Anchor, Elapsed, Now, TICK, WallTime};
 pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};
 pub use wheel::TimerWheel;

@@ -2,7 +2,9 @@
 
 use super::registry::ScratchChecks;
 use super::timers::TimerKinds;
-use super::{Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Step, Tick, snapshot, time};
+use super::{
+    Anchor, Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Step, Tick, snapshot, time,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::message::{MessageRegistry, message_update_system};
@@ -18,11 +20,13 @@ pub struct KernelPlugin {
     pub world: u8,
     /// How often this world's state directory was started before.
     pub epoch: u16,
+    /// The time of day at tick 0.
+    pub anchor: Anchor,
 }
 
 impl Default for KernelPlugin {
     fn default() -> Self {
-        Self { secret: Secret([0; 32]), world: 0, epoch: 0 }
+        Self { secret: Secret([0; 32]), world: 0, epoch: 0, anchor: Anchor::default() }
     }
 }
 
@@ -62,6 +66,7 @@ impl Plugin for KernelPlugin {
             .record_resource(StableIds::new(self.world, self.epoch), "kernel.stable_ids")
             .record_resource(Now::default(), "kernel.now")
             .record_resource(self.secret.clone(), "kernel.secret")
+            .record_resource(self.anchor, "kernel.anchor")
             .derived::<StableId>();
         app.add_systems(Tick, time::advance.before(Phase::Ingress));
         // Messages are double-buffered: updated twice, none is left at the end of the tick.

@@ -53,3 +53,32 @@ impl Secret {
         u128::from_le_bytes(bits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_number_depends_on_everything_it_is_made_from_and_on_nothing_else() {
+        let draw = |secret: u8, id: u64, tick: u64, purpose: Purpose, counter: u32| {
+            Secret([secret; 32]).bits(StableId(id), Now(tick), purpose, counter)
+        };
+        let number = draw(1, 2, 3, Purpose::Tag, 0);
+        assert_eq!(draw(1, 2, 3, Purpose::Tag, 0), number, "the same again");
+        let others = [
+            draw(9, 2, 3, Purpose::Tag, 0),
+            draw(1, 9, 3, Purpose::Tag, 0),
+            draw(1, 2, 9, Purpose::Tag, 0),
+            draw(1, 2, 3, Purpose::Branch, 0),
+            draw(1, 2, 3, Purpose::Tag, 9),
+        ];
+        let all: BTreeSet<u128> = others.into_iter().chain([number]).collect();
+        assert_eq!(all.len(), 6);
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", Secret([7; 32])), "Secret(..)");
+    }
+}

@@ -1,5 +1,6 @@
 //! What the world is made of: everything that is recorded, and everything that is declared not to be.
 
+use super::StableId;
 use super::migrate::Migration;
 use super::snapshot::Parts;
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
@@ -44,7 +45,6 @@ pub(super) struct ResourceEntry {
 }
 
 struct Exempt {
-    id: ComponentId,
     name: String,
     is_empty: fn(&World) -> bool,
 }
@@ -66,6 +66,8 @@ pub enum Unregistered {
     Unknown(String),
     /// It was declared scratch but is not empty at the end of a tick.
     NotEmpty(String),
+    /// It is recorded, but on an entity without a stable id: no digest and no snapshot holds it.
+    Nameless(String),
 }
 
 impl Registry {
@@ -88,10 +90,16 @@ impl Registry {
         names
     }
 
-    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived.
+    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived, and
+    /// every recorded one that nothing finds because its entity has no stable id.
     pub fn unregistered(&self, world: &World) -> Vec<Unregistered> {
         let mut found = Vec::new();
+        let stable_id = world.component_id::<StableId>();
         for archetype in world.archetypes().iter().filter(|archetype| !archetype.is_empty()) {
+            if stable_id.is_none_or(|id| !archetype.contains(id)) {
+                let nameless = self.components.iter().filter(|entry| archetype.contains(entry.id));
+                found.extend(nameless.map(|entry| Unregistered::Nameless(entry.name.to_owned())));
+            }
             for &id in archetype.components() {
                 if !self.known.contains(&id) {
                     let name =
@@ -100,10 +108,13 @@ impl Registry {
                 }
             }
         }
-        for exempt in self.exempt.iter().filter(|exempt| self.known.contains(&exempt.id)) {
+        for exempt in &self.exempt {
             if !(exempt.is_empty)(world) {
                 found.push(Unregistered::NotEmpty(exempt.name.clone()));
             }
+        }
+        if let Some(checks) = world.get_resource::<ScratchChecks>() {
+            found.extend(checks.not_empty(world).map(|name| Unregistered::NotEmpty(name.to_owned())));
         }
         found.dedup();
         found
@@ -184,7 +195,7 @@ impl RecordApp for App {
         self.world_mut()
             .resource_mut::<ScratchChecks>()
             .0
-            .push(Box::new(move |world| world.get_resource::<R>().is_none_or(is_empty)));
+            .push((std::any::type_name::<R>(), Box::new(move |world| world.get_resource::<R>().is_none_or(is_empty))));
         exempt::<R>(self, |_| true)
     }
 
@@ -202,13 +213,14 @@ impl RecordApp for App {
 
 /// The emptiness checks of scratch resources; closures, so they can't stand in [`Exempt`].
 #[derive(Resource, Default)]
-pub(super) struct ScratchChecks(Vec<Check>);
+pub(super) struct ScratchChecks(Vec<(&'static str, Check)>);
 
 type Check = Box<dyn Fn(&World) -> bool + Send + Sync>;
 
 impl ScratchChecks {
-    pub(super) fn all_empty(&self, world: &World) -> bool {
-        self.0.iter().all(|check| check(world))
+    /// The scratch resources that hold something.
+    pub(super) fn not_empty(&self, world: &World) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|(_, is_empty)| !is_empty(world)).map(|(name, _)| *name)
     }
 }
 
@@ -217,7 +229,7 @@ fn exempt<R: Resource>(app: &mut App, is_empty: fn(&World) -> bool) -> &mut App 
     let name = std::any::type_name::<R>().to_owned();
     let mut registry = app.world_mut().resource_mut::<Registry>();
     registry.knows(id);
-    registry.exempt.push(Exempt { id, name, is_empty });
+    registry.exempt.push(Exempt { name, is_empty });
     app
 }
 

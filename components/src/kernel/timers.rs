@@ -69,18 +69,20 @@ pub trait TimerApp {
 impl TimerApp for App {
     fn add_timer<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self {
         self.record_resource(TimerWheel::<T>::default(), name);
-        add_kind::<T>(self)
+        add_kind::<T>(self, name)
     }
 
     fn add_timer_of_media<T: Send + Sync + 'static>(&mut self, name: &'static str) -> &mut Self {
         self.record_media_resource(TimerWheel::<T>::default(), name);
-        add_kind::<T>(self)
+        add_kind::<T>(self, name)
     }
 }
 
-fn add_kind<T: Send + Sync + 'static>(app: &mut App) -> &mut App {
+fn add_kind<'a, T: Send + Sync + 'static>(app: &'a mut App, name: &'static str) -> &'a mut App {
     app.record_message::<TimerFired<T>>();
     app.world_mut().resource_mut::<TimerKinds>().0.push(Kind {
+        name,
+        deadline: deadline::<T>,
         cancel: cancel::<T>,
         count: count::<T>,
         quiet_until: quiet_until::<T>,
@@ -98,6 +100,12 @@ impl TimerCounts {
         kinds.0.iter().filter_map(|kind| (kind.quiet_until)(world)).min()
     }
 
+    /// The running timers of an entity: the name of each, and when it fires.
+    pub fn of(world: &World, owner: Entity) -> Vec<(&'static str, Now)> {
+        let kinds = world.get_resource::<TimerKinds>().map(|kinds| kinds.0.as_slice()).unwrap_or_default();
+        kinds.iter().filter_map(|kind| Some((kind.name, Now((kind.deadline)(world, owner)?)))).collect()
+    }
+
     /// All running timers of all kinds.
     pub fn running(world: &World) -> usize {
         world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.iter().map(|kind| (kind.count)(world)).sum())
@@ -105,6 +113,8 @@ impl TimerCounts {
 }
 
 struct Kind {
+    name: &'static str,
+    deadline: fn(&World, Entity) -> Option<u64>,
     cancel: fn(&mut DeferredWorld, Entity),
     count: fn(&World) -> usize,
     quiet_until: fn(&World) -> Option<u64>,
@@ -128,6 +138,10 @@ fn cancel<T: Send + Sync + 'static>(world: &mut DeferredWorld, owner: Entity) {
     if let Some(mut wheel) = world.get_resource_mut::<TimerWheel<T>>() {
         wheel.cancel(owner);
     }
+}
+
+fn deadline<T: Send + Sync + 'static>(world: &World, owner: Entity) -> Option<u64> {
+    world.get_resource::<TimerWheel<T>>()?.deadline(owner)
 }
 
 fn count<T: Send + Sync + 'static>(world: &World) -> usize {

@@ -28,6 +28,25 @@ pub enum MediaFact {
         /// Where its packets come from, and go to.
         source: SocketAddr,
     },
+    /// The work for a stream panicked.
+    Panicked {
+        /// The stream.
+        stream: Entity,
+        /// The system.
+        system: String,
+    },
+}
+
+impl MediaFact {
+    /// The stream that it is about.
+    pub fn stream(&self) -> Entity {
+        match self {
+            Self::Digit { stream, .. }
+            | Self::TimedOut { stream }
+            | Self::Latched { stream, .. }
+            | Self::Panicked { stream, .. } => *stream,
+        }
+    }
 }
 
 /// The facts of a tick's media; control reads them in the next tick.

@@ -102,6 +102,9 @@ pub enum RoomFull {
 impl Room {
     /// Lets a stream into the room of that name, which is made if it is not there, and returns the room.
     pub fn enter(world: &mut World, name: &str, stream: Entity, limits: &LimitSettings) -> Result<Entity, RoomFull> {
+        if limits.participants == 0 {
+            return Err(RoomFull::Participants);
+        }
         let now = *world.resource::<Now>();
         let table = world.resource::<RoomTable>();
         let room = match table.find(name) {

@@ -1,17 +1,16 @@
 //! Media streams: one RTP session with a peer.
 
-use super::{Latch, PortPool};
+use super::{Latch, Packing, PortPool};
 use crate::audio::telephone_event::{EventReceiver, EventSender};
 use crate::audio::{Concealer, FRAME_SAMPLES, JitterBuffer, Law, ToneGenerator};
 use crate::kernel::{Now, Table};
-use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
+use crate::record::Record;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::sdp::{Codec, Negotiated};
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 
 /// A stream as signalling knows it. Its port pair goes back to the pool when it is despawned, whatever the path.
@@ -66,6 +65,8 @@ pub struct Flow {
     pub echo: Option<EchoShift>,
     /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
     pub next_frame: u64,
+    /// What waits for the rest of its packet.
+    pub packing: Option<Box<Packing>>,
     /// Packets received and taken.
     pub received: u32,
     /// Packets sent.
@@ -139,55 +140,6 @@ pub struct DigitFlush;
 
 /// Timer of a stream: nothing may have been received for too long.
 pub struct RtpSilence;
-
-/// The entities that must be visited in their phase of every frame: those that have a `T`. All others cost nothing.
-///
-/// Whoever inserts the `T` wakes the entity; who finds it done takes both away.
-#[derive(Resource, Debug)]
-pub struct Wakeful<T: Send + Sync + 'static> {
-    by_phase: [Vec<Entity>; 4],
-    kind: PhantomData<fn() -> T>,
-}
-
-impl<T: Send + Sync + 'static> Default for Wakeful<T> {
-    fn default() -> Self {
-        Self { by_phase: Default::default(), kind: PhantomData }
-    }
-}
-
-impl<T: Send + Sync + 'static> Record for Wakeful<T> {
-    fn encode(&self, to: &mut Encoder<'_>) {
-        self.by_phase.encode(to);
-    }
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { by_phase: Record::decode(from)?, kind: PhantomData })
-    }
-    fn shape(to: &mut Shape) {
-        <[Vec<Entity>; 4]>::shape(to);
-    }
-}
-
-impl<T: Send + Sync + 'static> Wakeful<T> {
-    /// Visits this entity from now on. Called once for each time that it falls asleep.
-    pub fn wake(&mut self, entity: Entity, phase: u8) {
-        self.by_phase[usize::from(phase & 3)].push(entity);
-    }
-
-    /// Visits those of a phase, and keeps those for which `visit` says so.
-    pub fn visit(&mut self, phase: u8, visit: impl FnMut(&Entity) -> bool) {
-        self.by_phase[usize::from(phase & 3)].retain(visit);
-    }
-
-    /// How many entities are visited.
-    pub fn len(&self) -> usize {
-        self.by_phase.iter().map(Vec::len).sum()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Counters of media.
 #[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -306,18 +258,25 @@ impl Flow {
         self.timestamp_base.wrapping_add((frame as u32).wrapping_mul(FRAME_SAMPLES as u32))
     }
 
+    /// Whether a talkspurt begins with this frame, which is now the last one.
+    pub fn begins_with(&mut self, frame: u64) -> bool {
+        std::mem::replace(&mut self.next_frame, frame + 1) != frame
+    }
+
     /// The header of our packet for `frame`.
     pub fn next_header(&mut self, frame: u64, payload_type: u8, ssrc: u32) -> RtpHeader {
-        let header = RtpHeader {
-            marker: frame != self.next_frame,
-            payload_type,
-            sequence: self.sequence,
-            timestamp: self.timestamp_of(frame),
-            ssrc,
-        };
+        let marker = self.begins_with(frame);
+        self.header(marker, self.timestamp_of(frame), payload_type, ssrc)
+    }
+
+    /// The header of our next packet. What is echoed beside it makes room for its number.
+    pub fn header(&mut self, marker: bool, timestamp: u32, payload_type: u8, ssrc: u32) -> RtpHeader {
+        let header = RtpHeader { marker, payload_type, sequence: self.sequence, timestamp, ssrc };
         self.sequence = self.sequence.wrapping_add(1);
         self.sent = self.sent.wrapping_add(1);
-        self.next_frame = frame + 1;
+        if let Some(echo) = &mut self.echo {
+            echo.sequence = echo.sequence.wrapping_add(1);
+        }
         header
     }
 }

@@ -5,8 +5,8 @@ use super::calls::{Fresh, News};
 use super::handler::{CallAction, CallHandler};
 use super::manager::Inner;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use ringworld_components::call::EndCause;
-use ringworld_components::edge::{Event, Operation, Refusal};
+use ringworld_components::call::{CallErrorCause, EndCause};
+use ringworld_components::edge::{Event, Operation};
 use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -124,7 +124,8 @@ fn sweep(inner: &Arc<Inner>, known: u64) -> u64 {
         inner.count_lost(lost - known);
         for record in inner.calls.all() {
             let question = Operation::SendDtmf { session: record.id, digits: String::new() };
-            if let Err(Refusal::NoSuchSession) = switch.command_session(record.id, question) {
+            let answer = switch.command_session(record.id, question);
+            if answer.is_err_and(|refusal| refusal.cause() == Some(&CallErrorCause::NoSuchSession)) {
                 inner.calls.ended(record.id, CallEnding { cause: EndCause::DialogLost, status: 0 });
             }
         }

@@ -155,8 +155,8 @@ impl CallSession {
         let reached = standing.wait_for(|now| now.state == state || now.ending.is_some());
         match tokio::time::timeout(patience, reached).await {
             Ok(Ok(now)) if now.state == state => Ok(()),
-            Ok(_) => Err(Error::Ended),
-            Err(_) => Err(Error::TimedOut { awaited: state, waited: patience }),
+            Ok(_) => Err(self.over()),
+            Err(_) => Err(self.timed_out(state, patience)),
         }
     }
 
@@ -165,10 +165,18 @@ impl CallSession {
         let mut standing = self.record.standing.subscribe();
         let ended = standing.wait_for(|now| now.ending.is_some());
         match tokio::time::timeout(patience, ended).await {
-            Ok(Ok(now)) => now.ending.ok_or(Error::Ended),
-            Ok(Err(_)) => Err(Error::Ended),
-            Err(_) => Err(Error::TimedOut { awaited: CallState::Terminated, waited: patience }),
+            Ok(Ok(now)) => now.ending.ok_or_else(|| self.over()),
+            Ok(Err(_)) => Err(self.over()),
+            Err(_) => Err(self.timed_out(CallState::Terminated, patience)),
         }
+    }
+
+    fn over(&self) -> Error {
+        Error::Ended { call: self.id(), ending: self.ending() }
+    }
+
+    fn timed_out(&self, awaited: CallState, waited: Duration) -> Error {
+        Error::TimedOut { call: self.id(), state: self.state(), awaited, waited }
     }
 
     fn manager(&self) -> Result<Arc<Inner>, Error> {
@@ -177,7 +185,7 @@ impl CallSession {
 
     async fn operate(&self, operation: impl FnOnce(CallId) -> Operation) -> Result<(), Error> {
         if self.ending().is_some() {
-            return Err(Error::Ended);
+            return Err(self.over());
         }
         let id = self.id();
         self.manager()?.command(usize::from(id.world()), operation(id)).await.map(drop)
@@ -286,8 +294,11 @@ mod tests {
         assert!(matches!(waited, Err(Error::TimedOut { .. })));
         let ending = CallEnding { cause: EndCause::HungUp, status: 0 };
         session.record.standing.send_modify(|now| now.ending = Some(ending));
-        assert!(matches!(session.wait_for(CallState::Connected, Duration::from_secs(9)).await, Err(Error::Ended)));
+        assert!(matches!(
+            session.wait_for(CallState::Connected, Duration::from_secs(9)).await,
+            Err(Error::Ended { .. })
+        ));
         assert_eq!(session.wait_until_ended(Duration::from_secs(9)).await.unwrap(), ending);
-        assert!(matches!(session.hold().await, Err(Error::Ended)));
+        assert!(matches!(session.hold().await, Err(Error::Ended { .. })));
     }
 }

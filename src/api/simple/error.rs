@@ -1,8 +1,9 @@
 //! What can go wrong, as a sentence that says what to do.
 
-use super::CallState;
+use super::{CallEnding, CallId, CallState};
 use crate::config::ConfigError;
 use crate::engine::StartError;
+use ringworld_components::call::{CallError, CallErrorCause, ErrorContext};
 use ringworld_components::edge::Refusal;
 use std::fmt;
 use std::net::AddrParseError;
@@ -36,25 +37,41 @@ pub enum Error {
     /// The switch is running already.
     AlreadyRunning,
     /// The call is over.
-    Ended,
-    /// The call's state does not allow it.
-    NotNow {
-        /// The state that it is in.
-        state: String,
-        /// What was asked for.
-        operation: String,
+    Ended {
+        /// The call.
+        call: CallId,
+        /// How it ended, where that is known.
+        ending: Option<CallEnding>,
     },
-    /// A limit is reached.
-    Limit(String),
+    /// The call's state does not allow it. The error says where the call stood, and when.
+    NotNow(CallError),
+    /// The switch refused for another reason, such as a limit. The error says where the call stood, and when.
+    Refused(CallError),
+    /// The switch is too busy, or gone.
+    Busy(String),
     /// Something that was given is not as it should be.
     Invalid(String),
     /// What was waited for did not happen in time; the call was left as it is.
     TimedOut {
+        /// The call.
+        call: CallId,
+        /// The state that it is in.
+        state: CallState,
         /// What was waited for.
         awaited: CallState,
         /// How long.
         waited: Duration,
     },
+}
+
+impl Error {
+    /// Where the call stood when the switch refused: its state and media, the tick and the time of day.
+    pub fn context(&self) -> Option<&ErrorContext> {
+        match self {
+            Self::NotNow(error) | Self::Refused(error) => Some(&error.context),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -71,13 +88,16 @@ impl fmt::Display for Error {
             Self::AlreadyRunning => {
                 f.write_str("the switch is running already; stop it, or make a second SessionManager")
             }
-            Self::Ended => f.write_str("the call is over"),
-            Self::NotNow { state, operation } => {
-                write!(f, "a call in state {state} can't {operation}; wait for the state that allows it")
+            Self::Ended { call, ending: Some(ending) } => write!(f, "call {call} is over: {ending}"),
+            Self::Ended { call, ending: None } => write!(f, "call {call} is over"),
+            Self::NotNow(error) | Self::Refused(error) => error.fmt(f),
+            Self::Busy(what) | Self::Invalid(what) => f.write_str(what),
+            Self::TimedOut { call, state, awaited, waited } => {
+                write!(
+                    f,
+                    "call {call} was not {awaited} within {waited:?}, it is {state}; wait longer, or terminate it"
+                )
             }
-            Self::Limit(limit) => write!(f, "the limit of {limit} is reached; end calls or raise it"),
-            Self::Invalid(what) => f.write_str(what),
-            Self::TimedOut { awaited, waited } => write!(f, "the call was not {awaited} within {waited:?}"),
         }
     }
 }
@@ -87,6 +107,7 @@ impl std::error::Error for Error {
         match self {
             Self::Config(error) => Some(error),
             Self::Start(error) => Some(error),
+            Self::NotNow(error) | Self::Refused(error) => Some(error),
             _ => None,
         }
     }
@@ -113,10 +134,12 @@ impl From<ConfigError> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NoSuchSession => Self::Ended,
-            Refusal::IllegalState { state, operation } => Self::NotNow { state, operation },
-            Refusal::Limit(limit) => Self::Limit(limit),
-            Refusal::Invalid(what) => Self::Invalid(what),
+            Refusal::World(error) => match &error.cause {
+                CallErrorCause::NoSuchSession => Self::Ended { call: error.context.session, ending: None },
+                CallErrorCause::IllegalOperation(_) | CallErrorCause::IllegalTransition(_) => Self::NotNow(error),
+                _ => Self::Refused(error),
+            },
+            Refusal::NotTaken(_) | Refusal::NoAnswer => Self::Busy(refusal.to_string()),
         }
     }
 }

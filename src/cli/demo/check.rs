@@ -24,7 +24,7 @@ impl Checked {
 }
 
 pub(super) fn replay(file: &Path, summary: &Summary) -> Checked {
-    let recorded = summary.recording.as_ref();
+    let recorded = summary.recordings.first();
     if let Some(why) = recorded.and_then(|recording| recording.failed.clone()) {
         return Checked::Failed(format!("it could not be written: {why}"));
     }

@@ -2,19 +2,21 @@
 
 use super::pool::Buffer;
 use super::thread::RtpThread;
-use crate::net::address::from_system;
+use crate::net::address::{from_system, reached};
 use crate::net::clock::{monotonic_ns, realtime_ns};
 use crate::net::counters::Count;
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
-use ringworld_components::edge::Packet;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg};
+use nix::sys::time::TimeSpec;
 use std::io::IoSliceMut;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Sockets looked at in one call.
 pub(super) const EVENTS_MAX: usize = 1_024;
+/// Packets taken from one socket in one call. Most have one; those that have more were late.
+const BATCH: usize = 4;
 /// Packets taken in one round, so that a flood does not keep the thread from sending.
 const PACKETS_MAX: usize = 4_096;
 /// Datagrams thrown away from a socket that changes hands; what comes later is dropped when it comes.
@@ -43,14 +45,14 @@ impl RoundClock {
 
 impl RtpThread {
     /// Takes everything that has arrived and pushes it to the worlds; returns how many packets there were.
-    pub(super) fn gather(&mut self, previous_ns: u64) -> usize {
+    pub(super) fn gather(&mut self, batch: &mut Batch, previous_ns: u64) -> usize {
         let clock = RoundClock::new(monotonic_ns(), previous_ns);
         let mut events = std::mem::take(&mut self.events);
         let mut total = 0;
         while total < PACKETS_MAX {
             let ready = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
-            // One packet a socket and call: the next call tells what has more, and most have not.
-            let seen = events.iter().take(ready).filter(|event| self.receive(event, clock)).count();
+            // A batch a socket and call: the next call tells what has more, and most have not.
+            let seen: usize = events.iter().take(ready).map(|event| self.receive(event, batch, clock)).sum();
             if seen == 0 {
                 break;
             }
@@ -61,56 +63,51 @@ impl RtpThread {
         total
     }
 
-    /// Receives one packet; false if the event was of no socket.
-    fn receive(&mut self, event: &EpollEvent, clock: RoundClock) -> bool {
-        let Ok(port) = u16::try_from(event.data()) else { return false };
+    /// Receives a batch of packets; says how many there were, 0 if the event was of no socket.
+    fn receive(&mut self, event: &EpollEvent, batch: &mut Batch, clock: RoundClock) -> usize {
+        let Ok(port) = u16::try_from(event.data()) else { return 0 };
         if self.ports.pair(port).is_some_and(|(_, world)| world.is_none()) {
             // Perhaps the news that the pair was taken arrived after this round began.
             self.read_reports();
         }
-        let Some((pair, world)) = self.ports.pair(port) else { return false };
+        let Self { ports, pool, links, counters, epoch, .. } = self;
+        let Some((pair, world)) = ports.pair(port) else { return 0 };
         let is_rtcp = port % 2 == 1;
-        let socket = if is_rtcp { &pair.rtcp } else { &pair.rtp };
-        let taken = world.and_then(|_| self.pool.take());
-        let has_buffer = taken.is_some();
-        let mut packet = taken.or_else(|| self.scratch.take()).unwrap_or_default();
-        let received = receive_into(socket, &mut packet, &mut self.control, clock);
-        let whole = match received {
-            Ok(Received::Whole { arrived_ns }) => {
-                packet.port = port & !1;
-                packet.is_rtcp = is_rtcp;
-                packet.arrived_us = self.epoch.us_at(arrived_ns);
-                true
-            }
-            Ok(Received::Oversize) => {
-                self.counters.rtp_oversize.one();
-                false
-            }
-            Err(Errno::EAGAIN | Errno::EINTR) => return self.put_aside(packet, has_buffer, false),
+        let arrivals = match batch.receive(if is_rtcp { &pair.rtcp } else { &pair.rtp }, clock) {
+            Ok(arrivals) => arrivals,
+            Err(Errno::EAGAIN | Errno::EINTR) => return 0,
             Err(_) => {
-                self.counters.rtp_receive_errors.one();
-                return self.put_aside(packet, has_buffer, true);
+                counters.rtp_receive_errors.one();
+                return 1;
             }
         };
-        match world.and_then(|world| self.links.get_mut(world)) {
-            Some(link) if whole && has_buffer => {
-                link.staged.push(packet);
-                return true;
-            }
-            Some(_) if whole => self.counters.rtp_pool_empty.one(),
-            None if whole => self.counters.rtp_unclaimed.one(),
-            _ => {}
+        let count = arrivals.len();
+        let mut link = world.and_then(|world| links.get_mut(world));
+        for (packet, arrival) in arrivals {
+            let cause = match (arrival.is_whole, arrival.peer, &mut link) {
+                (false, ..) => &counters.rtp_oversize,
+                // The kernel names the sender of every datagram.
+                (true, None, _) => &counters.rtp_receive_errors,
+                (true, Some(_), None) => &counters.rtp_unclaimed,
+                (true, Some(peer), Some(link)) => match pool.take() {
+                    Some(empty) => {
+                        if let Some(reached) = arrival.reached {
+                            pair.note(peer, reached);
+                        }
+                        let mut packet = std::mem::replace(packet, empty);
+                        packet.set_len(arrival.len);
+                        (packet.port, packet.is_rtcp, packet.peer) = (port & !1, is_rtcp, peer);
+                        packet.arrived_us = epoch.us_at(arrival.arrived_ns);
+                        link.staged.push(packet);
+                        continue;
+                    }
+                    None => &counters.rtp_pool_empty,
+                },
+            };
+            // The buffer stays where it is, for the next batch.
+            cause.one();
         }
-        self.put_aside(packet, has_buffer, true)
-    }
-
-    fn put_aside(&mut self, packet: Buffer, has_buffer: bool, result: bool) -> bool {
-        if has_buffer {
-            self.pool.give_back(packet);
-        } else {
-            self.scratch = Some(packet);
-        }
-        result
+        count
     }
 
     fn push_received(&mut self) {
@@ -136,42 +133,66 @@ impl RtpThread {
     }
 }
 
-enum Received {
-    Whole { arrived_ns: u64 },
-    Oversize,
+/// What one packet of a batch was.
+#[derive(Clone, Copy, Default)]
+struct Arrival {
+    len: usize,
+    is_whole: bool,
+    peer: Option<SocketAddr>,
+    /// The address of ours that it was sent to.
+    reached: Option<IpAddr>,
+    arrived_ns: u64,
 }
 
-/// Room for what the kernel tells beside a packet: its time of arrival.
-pub(super) fn control_room() -> Vec<u8> {
-    nix::cmsg_space!(nix::sys::time::TimeSpec)
+/// Where a batch is received into, and what the system wants prepared for it. The buffers are besides those of the pool: one
+/// that is handed on is replaced from there.
+pub(super) struct Batch {
+    packets: [(Buffer, Arrival); BATCH],
+    headers: MultiHeaders<SockaddrStorage>,
 }
 
-fn receive_into(
-    socket: &UdpSocket,
-    packet: &mut Packet,
-    control: &mut [u8],
-    clock: RoundClock,
-) -> nix::Result<Received> {
-    let mut slices = [IoSliceMut::new(packet.buffer())];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT)?;
-    if message.flags.contains(MsgFlags::MSG_TRUNC) {
-        return Ok(Received::Oversize);
+impl Batch {
+    pub fn new() -> Self {
+        // The kernel tells beside a packet when it arrived and which address it was sent to.
+        let control = nix::cmsg_space!(TimeSpec, nix::libc::in6_pktinfo);
+        Self { packets: Default::default(), headers: MultiHeaders::preallocate(BATCH, Some(control)) }
     }
+
+    fn receive(&mut self, socket: &UdpSocket, clock: RoundClock) -> nix::Result<&mut [(Buffer, Arrival)]> {
+        let Self { packets, headers } = self;
+        let mut arrivals = [Arrival::default(); BATCH];
+        let mut count = 0;
+        {
+            let mut slices = packets.each_mut().map(|(packet, _)| [IoSliceMut::new(packet.buffer())]);
+            let messages = recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+            for (arrival, message) in arrivals.iter_mut().zip(messages) {
+                *arrival = arrival_of(&message, clock);
+                count += 1;
+            }
+        }
+        for ((_, place), arrival) in packets.iter_mut().zip(arrivals) {
+            *place = arrival;
+        }
+        Ok(packets.get_mut(..count).unwrap_or_default())
+    }
+}
+
+fn arrival_of(message: &RecvMsg<'_, '_, SockaddrStorage>, clock: RoundClock) -> Arrival {
     let stamp = message.cmsgs().ok().and_then(|mut list| {
         list.find_map(|control| match control {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
             _ => None,
         })
     });
-    let len = message.bytes;
-    let peer = message.address.as_ref().and_then(from_system);
-    packet.set_len(len);
-    // The kernel names the sender of every datagram.
-    packet.peer = peer.ok_or(Errno::EDESTADDRREQ)?;
-    let arrived_ns = stamp.map_or(clock.now_ns, |stamp| {
-        clock.monotonic(stamp.tv_sec().saturating_mul(1_000_000_000).saturating_add(stamp.tv_nsec()))
-    });
-    Ok(Received::Whole { arrived_ns })
+    Arrival {
+        len: message.bytes,
+        is_whole: !message.flags.contains(MsgFlags::MSG_TRUNC),
+        peer: message.address.as_ref().and_then(from_system),
+        reached: reached(message),
+        arrived_ns: stamp.map_or(clock.now_ns, |stamp| {
+            clock.monotonic(stamp.tv_sec().saturating_mul(1_000_000_000).saturating_add(stamp.tv_nsec()))
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -128,7 +128,13 @@ impl RtpEdge {
         self.has_news = true;
         if self.to_send.push(packet).is_err() {
             self.counters.rtp_out_ring_full.one();
+            self.counters.rtp_buffers.subtract(1);
         }
+    }
+
+    /// Empty buffers on their way, in either direction.
+    pub fn under_way(&self) -> usize {
+        self.empty_in.slots() + (self.empty_out.buffer().capacity() - self.empty_out.slots())
     }
 
     /// Wakes the thread if something was pushed since the last time.

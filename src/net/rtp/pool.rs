@@ -22,6 +22,7 @@ impl Pool {
     pub fn new(size: usize, counters: Arc<NetCounters>) -> Self {
         let mut pool = Self { free: (0..size).map(|_| Box::default()).collect(), size, told: 0, counters };
         pool.tell();
+        pool.counters.rtp_buffers.add(size as u64);
         pool
     }
 
@@ -34,7 +35,7 @@ impl Pool {
         if self.free.len() < self.size {
             self.free.push(packet);
         } else if to_sender.push(packet).is_err() {
-            self.counters.rtp_buffers_freed.one();
+            self.count_freed();
         }
     }
 
@@ -43,8 +44,13 @@ impl Pool {
         if self.free.len() < self.size {
             self.free.push(packet);
         } else {
-            self.counters.rtp_buffers_freed.one();
+            self.count_freed();
         }
+    }
+
+    fn count_freed(&self) {
+        self.counters.rtp_buffers_freed.one();
+        self.counters.rtp_buffers.subtract(1);
     }
 
     /// Takes back what a world has too many of.
@@ -78,6 +84,8 @@ mod tests {
     #[test]
     fn surplus_goes_to_the_sender_and_is_freed_when_that_is_full_too() {
         let counters = Arc::new(NetCounters::default());
+        // The two that are given beyond those of the pool.
+        counters.rtp_buffers.add(2);
         let (mut near, _far) = link(1, 1, Waker::new().unwrap(), counters.clone());
         let mut pool = Pool::new(1, counters.clone());
         let first = pool.take().unwrap();
@@ -88,6 +96,6 @@ mod tests {
         assert_eq!(near.empty_out.slots(), 0);
         pool.tell();
         let snapshot = counters.snapshot();
-        assert_eq!((snapshot.rtp_buffers_free, snapshot.rtp_buffers_freed), (1, 1));
+        assert_eq!((snapshot.rtp_buffers_free, snapshot.rtp_buffers_freed, snapshot.rtp_buffers), (1, 1, 2));
     }
 }

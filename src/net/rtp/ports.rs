@@ -1,10 +1,12 @@
 //! The port pairs of one RTP thread: which are open, who was offered them, who uses them.
 
+use crate::net::address::local_towards;
 use crate::net::counters::{Count, NetCounters};
 use crate::net::given::RtpPair;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 /// How many pairs that somebody else holds are met at most before the rest is left to the next round.
@@ -17,6 +19,41 @@ pub(in crate::net) struct Pair {
     pub rtcp: UdpSocket,
     /// Whether the sockets are of IPv6, so that IPv4 addresses must be mapped.
     pub v6: bool,
+    route: Cell<Option<Route>>,
+}
+
+/// Which address of ours the last peer has reached.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    peer: SocketAddr,
+    reached: IpAddr,
+    /// That address, if the system would choose another one.
+    from: Option<IpAddr>,
+}
+
+impl Pair {
+    pub fn new(rtp: UdpSocket, rtcp: UdpSocket, v6: bool) -> Self {
+        Self { rtp, rtcp, v6, route: Cell::new(None) }
+    }
+
+    /// Notes that a peer has reached an address of ours: what is sent to it leaves from there.
+    pub fn note(&self, peer: SocketAddr, reached: IpAddr) {
+        if self.route.get().is_some_and(|route| route.peer == peer && route.reached == reached) {
+            return;
+        }
+        let from = local_towards(peer).is_ok_and(|usual| usual != reached).then_some(reached);
+        self.route.set(Some(Route { peer, reached, from }));
+    }
+
+    /// Which address a packet to a peer must leave from, if not from the one that the system chooses.
+    pub fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {
+        self.route.get().filter(|route| route.peer == peer).and_then(|route| route.from)
+    }
+
+    /// Another call has the pair.
+    pub fn forget(&self) {
+        self.route.set(None);
+    }
 }
 
 /// Who has a pair.
@@ -234,7 +271,7 @@ mod tests {
     }
 
     fn open(_: u16) -> io::Result<Pair> {
-        Ok(Pair { rtp: UdpSocket::bind("127.0.0.1:0")?, rtcp: UdpSocket::bind("127.0.0.1:0")?, v6: false })
+        Ok(Pair::new(UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?, false))
     }
 
     fn fill(ports: &mut Ports) -> Vec<(usize, u16)> {

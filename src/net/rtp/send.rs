@@ -1,22 +1,34 @@
 //! Sending, and what else the worlds want from an RTP thread.
 
 use super::link::PortReport;
+use super::pool::Buffer;
 use super::ports::Pair;
 use super::thread::RtpThread;
-use crate::net::address::to_system;
+use crate::net::address::{Source, to_system};
 use crate::net::counters::Count;
 use crate::net::sockets;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::socket::{MsgFlags, sendto};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg, sendto};
 use ringworld_components::edge::Packet;
-use std::io;
-use std::net::IpAddr;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::AtomicU64;
 
 /// Packets handed over at once.
 const CHUNK: usize = 64;
+
+/// What is being sent, and what the system wants prepared for it.
+pub(super) struct Sending {
+    chunk: Vec<Buffer>,
+    headers: MultiHeaders<SockaddrStorage>,
+}
+
+impl Sending {
+    pub fn new() -> Self {
+        Self { chunk: Vec::with_capacity(CHUNK), headers: MultiHeaders::preallocate(CHUNK, None) }
+    }
+}
 
 impl RtpThread {
     /// Reads what the worlds say about their ports. Released pairs are noted and given back later, after the last
@@ -33,7 +45,7 @@ impl RtpThread {
     }
 
     /// Does all that the worlds have asked for.
-    pub(super) fn serve(&mut self) {
+    pub(super) fn serve(&mut self, sending: &mut Sending) {
         self.read_reports();
         let mut sent = 0;
         let mut links = std::mem::take(&mut self.links);
@@ -44,8 +56,9 @@ impl RtpThread {
                 let count = waiting.min(CHUNK);
                 waiting -= count;
                 let Ok(chunk) = link.to_send.read_chunk(count) else { break };
-                for packet in chunk {
-                    sent += u64::from(self.send(world, &packet));
+                sending.chunk.extend(chunk);
+                sent += self.send_chunk(world, sending);
+                for packet in sending.chunk.drain(..) {
                     self.pool.give(packet, &mut link.empty_out);
                 }
             }
@@ -57,30 +70,37 @@ impl RtpThread {
         self.fill_stock();
     }
 
-    /// Sends a packet; false, and counted, if it can't be sent.
-    fn send(&self, world: usize, packet: &Packet) -> bool {
-        let Err(cause) = self.transmit(world, packet) else { return true };
-        cause.one();
-        false
-    }
-
-    /// Sends a packet, or says what to count.
-    fn transmit(&self, world: usize, packet: &Packet) -> Result<(), &AtomicU64> {
-        let counters = &self.counters;
-        let held = self.ports.pair(packet.port).filter(|(_, holder)| *holder == Some(world));
-        let (pair, _) = held.ok_or(&counters.rtp_foreign_port)?;
-        let socket = if packet.is_rtcp { &pair.rtcp } else { &pair.rtp };
-        let peer = to_system(packet.peer, pair.v6).ok_or(&counters.rtp_send_errors)?;
-        match sendto(socket.as_raw_fd(), packet.bytes(), peer.as_dyn(), MsgFlags::MSG_DONTWAIT) {
-            Ok(_) => Ok(()),
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => Err(&counters.rtp_no_buffer),
-            Err(_) => Err(&counters.rtp_send_errors),
+    /// Sends a chunk, those in a row from one socket together; says how many packets left.
+    fn send_chunk(&self, world: usize, sending: &mut Sending) -> u64 {
+        let (Self { ports, counters, .. }, Sending { chunk, headers }) = (self, sending);
+        let mut sent = 0;
+        for run in chunk.chunk_by(|one, next| (one.port, one.is_rtcp) == (next.port, next.is_rtcp)) {
+            let Some(first) = run.first() else { continue };
+            let Some((pair, _)) = ports.pair(first.port).filter(|(_, holder)| *holder == Some(world)) else {
+                counters.rtp_foreign_port.add(run.len() as u64);
+                continue;
+            };
+            let socket = if first.is_rtcp { &pair.rtcp } else { &pair.rtp };
+            // Most are alone, as each call has a socket of its own.
+            let together = if run.len() > 1 { transmit_together(socket, pair, headers, run) } else { 0 };
+            sent += together as u64;
+            for packet in run.get(together..).unwrap_or_default() {
+                match transmit(socket, pair, packet) {
+                    Ok(()) => sent += 1,
+                    Err(Errno::EAGAIN | Errno::ENOBUFS) => counters.rtp_no_buffer.one(),
+                    Err(_) => counters.rtp_send_errors.one(),
+                }
+            }
         }
+        sent
     }
 
     fn give_ports_back(&mut self) {
         for (world, port) in std::mem::take(&mut self.released) {
             self.discard_stragglers(port);
+            if let Some((pair, _)) = self.ports.pair(port) {
+                pair.forget();
+            }
             self.ports.released(world, port);
         }
     }
@@ -119,7 +139,7 @@ impl RtpThread {
 fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
     let (rtp, rtcp) = sockets::rtp_pair(address, port)?;
     let v6 = rtp.local_addr()?.is_ipv6();
-    let pair = Pair { rtp, rtcp, v6 };
+    let pair = Pair::new(rtp, rtcp, v6);
     watch(epoll, port, &pair)?;
     Ok(pair)
 }
@@ -127,4 +147,32 @@ fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
 fn watch(epoll: &Epoll, port: u16, pair: &Pair) -> nix::Result<()> {
     epoll.add(&pair.rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
     epoll.add(&pair.rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))
+}
+
+fn transmit(socket: &UdpSocket, pair: &Pair, packet: &Packet) -> nix::Result<()> {
+    let peer = to_system(packet.peer, pair.v6).ok_or(Errno::EAFNOSUPPORT)?;
+    let socket = socket.as_raw_fd();
+    let Some(source) = pair.source_towards(packet.peer).and_then(|ip| Source::of(ip, pair.v6)) else {
+        return sendto(socket, packet.bytes(), peer.as_dyn(), MsgFlags::MSG_DONTWAIT).map(|_| ());
+    };
+    let (bytes, control) = ([IoSlice::new(packet.bytes())], [source.control()]);
+    sendmsg(socket, &bytes, &control, MsgFlags::MSG_DONTWAIT, Some(&peer.storage())).map(|_| ())
+}
+
+/// Sends packets with one call; says how many of the first ones left.
+fn transmit_together(
+    socket: &UdpSocket,
+    pair: &Pair,
+    headers: &mut MultiHeaders<SockaddrStorage>,
+    run: &[Buffer],
+) -> usize {
+    let plain = run.iter().take_while(|packet| pair.source_towards(packet.peer).is_none());
+    let peers: Vec<Option<SockaddrStorage>> =
+        plain.map_while(|packet| to_system(packet.peer, pair.v6).map(|peer| Some(peer.storage()))).collect();
+    let slices: Vec<[IoSlice; 1]> = run.iter().take(peers.len()).map(|packet| [IoSlice::new(packet.bytes())]).collect();
+    if slices.is_empty() {
+        return 0;
+    }
+    let sent = sendmmsg(socket.as_raw_fd(), headers, slices.iter(), peers, [], MsgFlags::MSG_DONTWAIT);
+    sent.map_or(0, |sent| sent.count())
 }

@@ -1,9 +1,10 @@
 //! One RTP thread: its state and its rounds.
 
-use super::gather::{EVENTS_MAX, control_room};
+use super::gather::{Batch, EVENTS_MAX};
 use super::link::RtpLink;
-use super::pool::{Buffer, Pool};
+use super::pool::Pool;
 use super::ports::Ports;
+use super::send::Sending;
 use crate::net::clock::{Epoch, monotonic_ns};
 use crate::net::counters::NetCounters;
 use crate::net::given::RtpPair;
@@ -35,9 +36,6 @@ pub(in crate::net) struct RtpThread {
     pub(super) links: Vec<RtpLink>,
     pub(super) released: Vec<(usize, u16)>,
     pub(super) pool: Pool,
-    /// Receives what will be dropped.
-    pub(super) scratch: Option<Buffer>,
-    pub(super) control: Vec<u8>,
     pub(super) rtp_bind: IpAddr,
     pub(super) epoch: Epoch,
     pub(super) counters: Arc<NetCounters>,
@@ -78,8 +76,6 @@ impl RtpThread {
             links,
             released: Vec::new(),
             pool: Pool::new(shared.pool, shared.counters.clone()),
-            scratch: None,
-            control: control_room(),
             rtp_bind: shared.rtp_bind,
             epoch: shared.epoch,
             counters: shared.counters,
@@ -107,6 +103,8 @@ impl RtpThread {
 
     /// Runs until told to stop. What the worlds have handed over by then is still sent. Returns the pairs, open.
     pub fn run(mut self) -> Vec<RtpPair> {
+        // Made here, because what the system wants prepared can't be given to another thread.
+        let (mut batch, mut sending) = (Batch::new(), Sending::new());
         let (mut busy_until_ns, mut gather_ns, mut previous_ns, mut retry_ns) = (0, 0, 0, 0);
         while !self.stop.load(Ordering::Acquire) {
             let quiet = monotonic_ns() >= busy_until_ns;
@@ -122,10 +120,10 @@ impl RtpThread {
                 self.ports.retry_busy();
                 retry_ns = now_ns + RETRY_NS;
             }
-            self.serve();
+            self.serve(&mut sending);
             let now_ns = monotonic_ns();
             if quiet || now_ns >= gather_ns {
-                if self.gather(previous_ns) > 0 {
+                if self.gather(&mut batch, previous_ns) > 0 {
                     busy_until_ns = now_ns + BUSY_NS;
                 }
                 previous_ns = now_ns;
@@ -136,7 +134,7 @@ impl RtpThread {
             }
             self.pool.tell();
         }
-        self.serve();
+        self.serve(&mut sending);
         self.ports.into_pairs()
     }
 }

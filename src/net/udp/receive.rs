@@ -2,15 +2,15 @@
 
 use super::peers::SpokenTo;
 use super::thread::UdpThread;
-use crate::net::address::{canonical, from_system, local_towards};
+use crate::net::address::{from_system, local_towards, reached};
 use crate::net::counters::Count;
 use crate::net::inlet::is_keep_alive;
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use ringworld_components::edge::{ConnId, Flow, Transport};
 use std::io::IoSliceMut;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Datagrams in one batch.
@@ -102,16 +102,4 @@ impl UdpThread {
             self.inlet.deliver(world, input);
         }
     }
-}
-
-/// The address of ours that a datagram was sent to.
-fn reached(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
-    message.cmsgs().ok()?.find_map(|control| {
-        let ip: IpAddr = match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(),
-            ControlMessageOwned::Ipv6PacketInfo(info) => Ipv6Addr::from(info.ipi6_addr.s6_addr).into(),
-            _ => return None,
-        };
-        Some(canonical(SocketAddr::new(ip, 0)).ip())
-    })
 }

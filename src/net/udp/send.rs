@@ -4,11 +4,11 @@ use super::outlet::Datagram;
 use super::peers::Peers;
 use super::receive::Listener;
 use super::thread::UdpThread;
-use crate::net::address::to_system;
+use crate::net::address::{Source, to_system};
 use crate::net::counters::Count;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use ringworld_components::edge::SendFailure;
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
@@ -159,25 +159,12 @@ fn transmit(
 ) -> nix::Result<usize> {
     let slices: Vec<[IoSlice; 1]> = batch.iter().map(|ready| [IoSlice::new(&ready.datagram.bytes)]).collect();
     let addresses: Vec<Option<SockaddrStorage>> = batch.iter().map(|ready| Some(ready.address)).collect();
-    let (v4_source, v6_source);
-    let (headers, control) = match (from, v6) {
-        (Some(IpAddr::V4(ip)), false) => {
-            v4_source = libc::in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
-                ipi_addr: libc::in_addr { s_addr: 0 },
-            };
-            (&mut headers.from_v4, Some(ControlMessage::Ipv4PacketInfo(&v4_source)))
-        }
-        (Some(ip), true) => {
-            let octets = match ip {
-                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-                IpAddr::V6(v6) => v6.octets(),
-            };
-            v6_source = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: octets }, ipi6_ifindex: 0 };
-            (&mut headers.from_v6, Some(ControlMessage::Ipv6PacketInfo(&v6_source)))
-        }
-        _ => (&mut headers.plain, None),
+    let source = from.and_then(|ip| Source::of(ip, v6));
+    let control = source.as_ref().map(Source::control);
+    let headers = match &source {
+        Some(Source::V4(_)) => &mut headers.from_v4,
+        Some(Source::V6(_)) => &mut headers.from_v6,
+        None => &mut headers.plain,
     };
     sendmmsg(socket, headers, slices.iter(), addresses, control.as_slice(), MsgFlags::MSG_DONTWAIT)
         .map(|sent| sent.count())

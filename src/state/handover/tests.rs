@@ -7,7 +7,7 @@ fn lock_and_sockets_change_hands_and_stay_what_they_were() {
     let _ = std::fs::remove_dir_all(&path);
     let folder = StateFolder::take(&path).unwrap();
     let door = Door::open(&folder).unwrap();
-    door.listener().set_nonblocking(false).unwrap();
+    door.listener.set_nonblocking(false).unwrap();
     let own = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let sip = own();
     let address = sip.local_addr().unwrap();
@@ -24,7 +24,7 @@ fn lock_and_sockets_change_hands_and_stay_what_they_were() {
         verdict.ready().unwrap();
         (folder, sockets)
     });
-    let successor = Successor::greet(door.listener().accept().unwrap().0).unwrap();
+    let successor = Successor::greet(door.knock().unwrap()).unwrap();
     assert_eq!(successor.build, build_id());
     assert_eq!(successor.give(&folder, &sockets), Ok(std::process::id()));
     successor.let_go().unwrap();

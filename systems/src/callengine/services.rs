@@ -1,18 +1,17 @@
 //! The built-in services: the user part of the request URI says what a call is connected to.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{CallOffered, CallRequest, RingDeadline, RingThenAnswer, Service, Session, Settings};
+use ringworld_components::call::{CallOffered, CallRequest, RingThenAnswer, Service, Session, Settings};
 use ringworld_components::kernel::{TimerFired, Timers};
 use ringworld_components::wire::sip::Uri;
 use std::time::Duration;
 
-/// Decides about offered calls, or starts the deadline of whoever decides outside.
+/// Decides about offered calls, unless a handler outside does.
 pub(super) fn route_calls(
     mut offered: MessageReader<CallOffered>,
     sessions: Query<&Session>,
     settings: Res<Settings>,
     mut ringing: Timers<RingThenAnswer>,
-    mut deadlines: Timers<RingDeadline>,
     mut requests: MessageWriter<CallRequest>,
 ) {
     for offered in offered.read() {
@@ -20,9 +19,6 @@ pub(super) fn route_calls(
         // A CANCEL may have come in the same tick.
         let Some(state) = sessions.get(session).ok().filter(|session| !session.state().is_over()) else { continue };
         if settings.services.ask_handler {
-            if settings.timers.deferral_s > 0 {
-                deadlines.start(session, Duration::from_secs(u64::from(settings.timers.deferral_s)));
-            }
             continue;
         }
         let user = Uri::parse(state.to.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();

@@ -6,8 +6,8 @@ use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Law, PopOutcome};
 use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    Ear, Hearing, MediaCounters, MediaFlow, Mixing, Participant, Participants, Speaking, Stream, Wakeful, frame_of,
-    law_of,
+    Ear, Hearing, MediaCounters, MediaFlow, Mixing, PacketSender, Packing, Participant, Participants, Playing,
+    Speaking, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
 };
 
 /// Frames that a participant may miss and still be counted as a speaker whose loss is concealed.
@@ -42,11 +42,13 @@ pub(super) fn mix_rooms(
     mut counters: ResMut<MediaCounters>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
+    mut packing: ResMut<Wakeful<Packing>>,
     mut commands: Commands,
 ) {
     for back in (0..u64::from(elapsed.0.min(8))).rev() {
         let then = Now(now.0 - back.min(now.0));
         let first_packet = outputs.rtp.len();
+        let mut sender = PacketSender::new(&mut pool, &mut outputs);
         awake.visit((then.0 & 3) as u8, |&room| {
             let Ok(members) = rooms.get(room) else { return false };
             let is_awake = desk.collect(members, &mut participants, &mut streams);
@@ -54,18 +56,19 @@ pub(super) fn mix_rooms(
                 commands.entity(room).remove::<Mixing>();
                 return false;
             }
-            let mut sender = Sender { frame: frame_of(then), pool: &mut pool, outputs: &mut outputs };
-            counters.frames_mixed += desk.mix(&mut streams, &mut sender);
+            counters.frames_mixed += desk.mix(&mut streams, &mut sender, frame_of(then));
             true
         });
+        packing.wake_all(&mut sender.woken, half_a_frame_later(then));
         // Rooms and participants come in the order of their storage: what leaves is put into the order of ports.
         let sent = outputs.rtp.get_mut(first_packet..).unwrap_or_default();
-        sent.sort_unstable_by_key(|RtpOut(packet)| packet.port);
+        sent.sort_by_key(|RtpOut(packet)| packet.port);
         counters.packets_out += sent.len() as u64;
     }
 }
 
-type StreamQuery<'w, 's> = Query<'w, 's, (&'static Stream, &'static mut MediaFlow, &'static mut Hearing)>;
+type StreamQuery<'w, 's> =
+    Query<'w, 's, (&'static Stream, &'static mut MediaFlow, &'static mut Hearing, Option<&'static Playing>)>;
 
 impl Desk {
     /// Takes from every member the frame that is due. Says whether anybody may still have something to say.
@@ -81,7 +84,7 @@ impl Desk {
         let mut is_awake = false;
         for member in members.iter() {
             let Ok((participant, mut speaking)) = participants.get_mut(member) else { continue };
-            let Ok((stream, _, mut hearing)) = streams.get_mut(participant.stream) else { continue };
+            let Ok((stream, _, mut hearing, _)) = streams.get_mut(participant.stream) else { continue };
             let Some(agreed) = &stream.negotiated else { continue };
             let ear = hearing.ear.as_mut().filter(|ear| ear.is_awake);
             let law = law_of(agreed.codec);
@@ -102,8 +105,9 @@ impl Desk {
         is_awake
     }
 
-    /// Sends everybody what he hears; says how many spoke. Mere listeners share one encoding for each law.
-    fn mix(&mut self, streams: &mut StreamQuery<'_, '_>, sender: &mut Sender<'_>) -> u64 {
+    /// Sends everybody what he hears; says how many spoke. Mere listeners share one encoding for each law, whatever their
+    /// packet times: a packet is made of the same bytes.
+    fn mix(&mut self, streams: &mut StreamQuery<'_, '_>, sender: &mut PacketSender<'_>, frame: u64) -> u64 {
         if self.speakers.is_empty() {
             return 0;
         }
@@ -111,22 +115,35 @@ impl Desk {
         mix_room(&mut self.sum, &mut self.speakers);
         let is_alone = self.speakers.len() == 1;
         for (speaker, &entity) in self.speakers.iter().zip(&self.speaking).filter(|_| !is_alone) {
-            if let Ok((stream, mut flow, _)) = streams.get_mut(entity) {
-                sender.send(stream, &mut flow, &speaker.payload);
-            }
+            send(streams, sender, frame, entity, |_| speaker.payload);
         }
         let mut shared: [Option<EncodedFrame>; 2] = [None, None];
         for &entity in &self.listening {
-            let Ok((stream, mut flow, _)) = streams.get_mut(entity) else { continue };
-            let Some(agreed) = &stream.negotiated else { continue };
-            let payload = shared[agreed.codec as usize & 1].get_or_insert_with(|| {
-                let mut payload = [0; FRAME_SAMPLES];
-                encode_sum(&self.sum, law_of(agreed.codec), &mut payload);
-                payload
+            send(streams, sender, frame, entity, |law| {
+                *shared[law as usize & 1].get_or_insert_with(|| {
+                    let mut payload = [0; FRAME_SAMPLES];
+                    encode_sum(&self.sum, law, &mut payload);
+                    payload
+                })
             });
-            sender.send(stream, &mut flow, payload);
         }
         self.speakers.len() as u64
+    }
+}
+
+/// Sends a member what he hears. Who is played something, or is sent digits, does not hear the room meanwhile.
+fn send(
+    streams: &mut StreamQuery<'_, '_>,
+    sender: &mut PacketSender<'_>,
+    frame: u64,
+    entity: Entity,
+    payload: impl FnOnce(Law) -> EncodedFrame,
+) {
+    let Ok((stream, mut flow, _, playing)) = streams.get_mut(entity) else { return };
+    if let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends())
+        && playing.is_none_or(Playing::is_done)
+    {
+        sender.send_frame(entity, stream, &mut flow, frame, &payload(law_of(agreed.codec)));
     }
 }
 
@@ -149,25 +166,5 @@ fn listen(ear: &mut Ear, speaking: &mut Speaking, law: Law) -> Option<EncodedFra
             Some(payload)
         }
         _ => None,
-    }
-}
-
-struct Sender<'a> {
-    frame: u64,
-    pool: &'a mut PacketPool,
-    outputs: &'a mut Outputs,
-}
-
-impl Sender<'_> {
-    fn send(&mut self, stream: &Stream, flow: &mut MediaFlow, payload: &EncodedFrame) {
-        let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends()) else { return };
-        let Some(peer) = flow.peer(stream) else { return };
-        let header = flow.next_header(self.frame, agreed.payload_type, stream.ssrc);
-        let mut packet = self.pool.take();
-        if !packet.write_rtp(&header, payload) {
-            return self.pool.give(packet);
-        }
-        (packet.port, packet.is_rtcp, packet.peer) = (stream.port, false, peer);
-        self.outputs.rtp.push(RtpOut(packet));
     }
 }

@@ -46,7 +46,6 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
         }
         Err(cause) => {
             let error = error(world, session, cause);
-            tracing::debug!(%error, "a call could not be answered");
             refuse(world, session, EndCause::Rejected, error.status());
             Err(error)
         }
@@ -73,10 +72,13 @@ fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::
     world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
 }
 
-/// Starts a deadline of the session; none if it is 0 seconds.
+/// Starts a deadline of the session, in place of the one before; none if it is 0 seconds.
 pub(super) fn start_deadline<T: Send + Sync + 'static>(world: &mut World, session: Entity, seconds: u32) {
+    let deadline = world.resource::<Now>().after(Duration::from_secs(u64::from(seconds)));
+    let mut wheel = world.resource_mut::<TimerWheel<T>>();
     if seconds > 0 {
-        let deadline = world.resource::<Now>().after(Duration::from_secs(u64::from(seconds)));
-        world.resource_mut::<TimerWheel<T>>().start(session, deadline.0);
+        wheel.start(session, deadline.0);
+    } else {
+        wheel.cancel(session);
     }
 }

@@ -1,12 +1,13 @@
 //! A call comes in.
 
+use super::answer::start_deadline;
 use super::media;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallOffered, Counters, Dialog, DialogOf, DialogTable, Draining, Leg, LegOf, Living, Queue, Role, Session, Settings,
-    Signal, Transaction, mint_tag,
+    CallOffered, Counters, Dialog, DialogOf, DialogTable, Draining, Leg, LegOf, Living, Queue, RingDeadline, Role,
+    Session, Settings, Signal, Transaction, mint_tag,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::{Now, Secret, StableIds};
@@ -47,6 +48,8 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
         transaction.owner = Some(leg);
     }
     world.resource_mut::<Counters>().calls_in += 1;
+    let deferral_s = world.resource::<Settings>().timers.deferral_s;
+    start_deadline::<RingDeadline>(world, session, deferral_s);
     world.resource_mut::<Messages<CallOffered>>().write(CallOffered { session });
 }
 

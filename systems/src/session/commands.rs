@@ -1,27 +1,42 @@
 //! Commands from outside are carried out, and answered.
 
+use super::state::error_without_session;
 use super::{ending, place, requests};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallAction, CallError, CallErrorCause, Draining, EndCause, Queue, Session, SessionState,
+    CallAction, CallError, CallErrorCause, Draining, EndCause, Queue, Session, SessionState, contain,
 };
-use ringworld_components::edge::{Command, Operation, Output, Refusal, Reply};
-use ringworld_components::kernel::{StableId, StableIds};
+use ringworld_components::edge::{Command, Operation, Output, Reply};
+use ringworld_components::kernel::{Anchor, Now, StableId, StableIds};
 
 pub(super) fn carry_out_commands(world: &mut World) {
     for Command { number, operation } in world.resource_mut::<Queue<Command>>().take() {
-        let result = carry_out(world, operation);
+        let session = operation.session();
+        let culprit = session.and_then(|session| world.resource::<StableIds>().find(session));
+        let mut done = None;
+        contain(world, "carry_out_commands", culprit, |world| done = Some(carry_out(world, operation)));
+        let result = done.unwrap_or_else(|| {
+            let panicked = CallErrorCause::Panicked("carry_out_commands".to_owned());
+            Err(error_without_session(world, session.unwrap_or(StableId(0)), panicked))
+        });
+        if let Err(error) = &result {
+            tracing::debug!(%error, number, "a command was refused");
+        }
         if number != 0 {
             world.resource_mut::<Queue<Output>>().push(Output::Reply(Reply { number, result }));
         }
     }
 }
 
-fn carry_out(world: &mut World, operation: Operation) -> Result<StableId, Refusal> {
+fn carry_out(world: &mut World, operation: Operation) -> Result<StableId, CallError> {
     let (session, action) = match operation {
         Operation::Place(call) => return place::place(world, &call),
         Operation::Drain => {
             drain(world);
+            return Ok(StableId(0));
+        }
+        Operation::Reanchor { time } => {
+            *world.resource_mut::<Anchor>() = Anchor::at(*world.resource::<Now>(), time);
             return Ok(StableId(0));
         }
         Operation::Answer { session, service } => (session, CallAction::Answer(service)),
@@ -33,18 +48,9 @@ fn carry_out(world: &mut World, operation: Operation) -> Result<StableId, Refusa
         Operation::SendDtmf { session, digits } => (session, CallAction::SendDtmf(digits)),
     };
     let entity = world.resource::<StableIds>().find(session).filter(|&entity| world.get::<Session>(entity).is_some());
-    let entity = entity.ok_or(Refusal::NoSuchSession)?;
-    requests::carry_out(world, entity, &action).map_err(refusal)?;
-    Ok(session)
-}
-
-fn refusal(error: CallError) -> Refusal {
-    match &error.cause {
-        CallErrorCause::IllegalOperation(operation) => {
-            Refusal::IllegalState { state: error.context.state.to_string(), operation: operation.to_string() }
-        }
-        CallErrorCause::PortsExhausted | CallErrorCause::RoomLimit => Refusal::Limit(error.to_string()),
-        _ => Refusal::Invalid(error.to_string()),
+    match entity {
+        Some(entity) => requests::carry_out(world, entity, &action).map(|()| session),
+        None => Err(error_without_session(world, session, CallErrorCause::NoSuchSession)),
     }
 }
 

@@ -5,31 +5,32 @@ use super::hold;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState,
+    CancelDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState, contain,
 };
 use ringworld_components::kernel::TimerFired;
 
 pub(super) fn run_deadlines(world: &mut World) {
-    for session in fired::<RingDeadline>(world) {
+    for_each_fired::<RingDeadline>(world, |world, session| {
         let state = world.get::<Session>(session).map(|session| (session.state(), session.role));
         let cause = match state {
             Some((SessionState::Initializing, Role::Incoming)) => EndCause::DeferralTimeout,
             Some(_) => EndCause::RingTimeout,
-            None => continue,
+            None => return,
         };
         terminate(world, session, cause, 480);
-    }
-    for session in fired::<DurationDeadline>(world) {
+    });
+    for_each_fired::<DurationDeadline>(world, |world, session| {
         terminate(world, session, EndCause::DurationLimit, 0);
-    }
-    for session in fired::<CancelDeadline>(world) {
+    });
+    for_each_fired::<CancelDeadline>(world, |world, session| {
         end(world, session, EndCause::SignallingTimeout, 408);
-    }
-    for leg in fired::<GlareWait>(world) {
-        hold::try_again(world, leg);
-    }
+    });
+    for_each_fired::<GlareWait>(world, hold::try_again);
 }
 
-fn fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {
-    world.resource_mut::<Messages<TimerFired<T>>>().drain().map(|fired| fired.owner).collect()
+fn for_each_fired<T: Send + Sync + 'static>(world: &mut World, work: impl Fn(&mut World, Entity)) {
+    let fired: Vec<Entity> = world.resource_mut::<Messages<TimerFired<T>>>().drain().map(|fired| fired.owner).collect();
+    for owner in fired {
+        contain(world, "run_deadlines", Some(owner), |world| work(world, owner));
+    }
 }

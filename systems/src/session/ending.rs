@@ -111,6 +111,15 @@ pub(super) fn reap_ended_sessions(world: &mut World) {
     let stale = std::mem::take(&mut ended.stale);
     ended.stale = std::mem::take(&mut ended.fresh);
     for session in stale {
+        if let Some(invite) = open_invite(world, session) {
+            world.resource_mut::<Queue<Signal>>().push(Signal::Abandon { invite });
+        }
         world.despawn(session);
     }
+}
+
+/// The transaction of an INVITE of ours that has no final response yet.
+fn open_invite(world: &World, session: Entity) -> Option<Entity> {
+    let leg = world.get::<Leg>(leg_of(world, session)?)?;
+    leg.outgoing.as_ref().and(leg.invite)
 }

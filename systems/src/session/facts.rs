@@ -1,28 +1,37 @@
 //! What media found out in the last tick becomes messages and endings.
 
 use super::ending::terminate;
+use super::faults;
 use super::state::session_of;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{DigitHeard, EndCause, StreamOf};
+use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, StreamOf, contain};
 use ringworld_components::media::{FactQueue, MediaFact};
 
 pub(super) fn take_media_facts(world: &mut World) {
     for fact in std::mem::take(&mut world.resource_mut::<FactQueue>().0) {
-        match fact {
-            MediaFact::Digit { stream, digit, duration_ms } => {
-                if let Some(session) = session_of_stream(world, stream) {
-                    world.resource_mut::<Messages<DigitHeard>>().write(DigitHeard { session, digit, duration_ms });
-                }
+        contain(world, "take_media_facts", Some(fact.stream()), |world| take(world, fact));
+    }
+}
+
+fn take(world: &mut World, fact: MediaFact) {
+    match fact {
+        MediaFact::Digit { stream, digit, duration_ms } => {
+            if let Some(session) = session_of_stream(world, stream) {
+                world.resource_mut::<Messages<DigitHeard>>().write(DigitHeard { session, digit, duration_ms });
             }
-            MediaFact::TimedOut { stream } => {
-                if let Some(session) = session_of_stream(world, stream) {
-                    terminate(world, session, EndCause::MediaTimeout, 0);
-                }
+        }
+        MediaFact::TimedOut { stream } => {
+            if let Some(session) = session_of_stream(world, stream) {
+                terminate(world, session, EndCause::MediaTimeout, 0);
             }
-            MediaFact::Latched { stream, source } => {
-                tracing::debug!(?stream, %source, "the source of a stream was learnt");
-            }
+        }
+        MediaFact::Panicked { stream, system } => {
+            world.resource_mut::<Counters>().panicked(&system);
+            faults::end_behind(world, &Fault { culprit: stream, system });
+        }
+        MediaFact::Latched { stream, source } => {
+            tracing::debug!(?stream, %source, "the source of a stream was learnt");
         }
     }
 }

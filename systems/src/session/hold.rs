@@ -2,11 +2,11 @@
 
 use super::ending::terminate;
 use super::media;
-use super::state::{allow, change, leg_of, session_of};
+use super::state::{allow, change, error, leg_of, session_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, EndCause, Glare, GlareWait, InviteAim, Leg, OutgoingInvite, Queue, Session, SessionOperation,
-    SessionState, Signal,
+    CallError, CallErrorCause, EndCause, Glare, GlareWait, InviteAim, Leg, OutgoingInvite, Queue, Session,
+    SessionOperation, SessionState, Signal,
 };
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, TimerWheel};
 use std::time::Duration;
@@ -15,26 +15,31 @@ use std::time::Duration;
 pub(super) fn ask(world: &mut World, session: Entity, aim: InviteAim) -> Result<(), CallError> {
     let operation = if aim == InviteAim::Hold { SessionOperation::Hold } else { SessionOperation::Resume };
     allow(world, session, operation)?;
-    if let Some(leg) = leg_of(world, session) {
-        send(world, leg, aim);
-    }
-    Ok(())
+    let Some(leg) = leg_of(world, session) else { return Ok(()) };
+    send(world, leg, aim).map_err(|cause| error(world, session, cause))
 }
 
-fn send(world: &mut World, leg: Entity, aim: InviteAim) {
-    let Some(mut state) = world.get_mut::<Leg>(leg) else { return };
+fn send(world: &mut World, leg: Entity, aim: InviteAim) -> Result<(), CallErrorCause> {
+    let Some(mut state) = world.get_mut::<Leg>(leg) else { return Ok(()) };
     if state.outgoing.is_some() || state.invite.is_some() {
         // One INVITE at a time (section 14.1): the one under way decides first.
-        return wait(world, leg, aim);
+        wait(world, leg, aim);
+        return Ok(());
     }
-    state.we_hold = aim == InviteAim::Hold;
-    state.outgoing = Some(OutgoingInvite { aim, provisional: false, cancel: false, cseq: 0 });
+    let held_before = std::mem::replace(&mut state.we_hold, aim == InviteAim::Hold);
     match media::make_offer(world, leg) {
-        Ok(body) => world.resource_mut::<Queue<Signal>>().push(Signal::Invite { leg, body: Some(body) }),
-        Err(_) => {
+        Ok(body) => {
             if let Some(mut state) = world.get_mut::<Leg>(leg) {
-                state.outgoing = None;
+                state.outgoing = Some(OutgoingInvite { aim, provisional: false, cancel: false, cseq: 0 });
             }
+            world.resource_mut::<Queue<Signal>>().push(Signal::Invite { leg, body: Some(body) });
+            Ok(())
+        }
+        Err(cause) => {
+            if let Some(mut state) = world.get_mut::<Leg>(leg) {
+                state.we_hold = held_before;
+            }
+            Err(cause)
         }
     }
 }
@@ -84,8 +89,12 @@ fn wait(world: &mut World, leg: Entity, aim: InviteAim) {
 /// The wait after a glare is over.
 pub(super) fn try_again(world: &mut World, leg: Entity) {
     let Some(glare) = world.get_entity_mut(leg).ok().and_then(|mut leg| leg.take::<Glare>()) else { return };
-    let state = session_of(world, leg).and_then(|session| world.get::<Session>(session)).map(Session::state);
-    if matches!(state, Some(SessionState::Connected | SessionState::OnHold)) {
-        send(world, leg, glare.aim);
+    let Some(session) = session_of(world, leg) else { return };
+    let state = world.get::<Session>(session).map(Session::state);
+    if matches!(state, Some(SessionState::Connected | SessionState::OnHold))
+        && let Err(cause) = send(world, leg, glare.aim)
+    {
+        let error = error(world, session, cause);
+        tracing::debug!(%error, "a re-INVITE was not tried again");
     }
 }

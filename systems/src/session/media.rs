@@ -4,12 +4,12 @@ use super::state::stream_of;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Leg, Service, Settings, StreamOf};
+use ringworld_components::call::{CallErrorCause, Counters, Leg, Service, Settings, StreamOf};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
-    Hearing, MediaFlow, Playing, PortPool, Room, RtpSilence, Sink, Stream, StreamTable, Wakeful,
+    Hearing, MediaFlow, Playing, PortPool, Room, RoomFull, RtpSilence, Sink, Stream, StreamTable, Wakeful,
 };
-use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
+use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SessionDescription};
 use std::time::Duration;
 
 /// The level of generated tones, of 32,767.
@@ -17,7 +17,7 @@ const TONE_LEVEL: i16 = 8_000;
 
 /// Answers the peer's offer and sets the leg's stream up by it. On an error nothing has changed.
 pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
-    let offer = SessionDescription::parse(offer).map_err(refused)?;
+    let offer = SessionDescription::parse(offer).map_err(CallErrorCause::Negotiation)?;
     let stream = prepare_stream(world, leg)?;
     let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
     match result {
@@ -27,7 +27,7 @@ pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Resu
         }
         Some(Err(error)) => {
             discard_unused(world, stream);
-            Err(refused(error))
+            Err(CallErrorCause::Negotiation(error))
         }
         None => Err(CallErrorCause::PortsExhausted),
     }
@@ -41,20 +41,16 @@ pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallEr
 
 /// Takes the answer to our offer.
 pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
-    let answer = SessionDescription::parse(answer).map_err(refused)?;
+    let answer = SessionDescription::parse(answer).map_err(CallErrorCause::Negotiation)?;
     let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
     match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
         Some(Ok(negotiated)) => {
             agree(world, leg, stream, negotiated);
             Ok(())
         }
-        Some(Err(error)) => Err(refused(error)),
+        Some(Err(error)) => Err(CallErrorCause::Negotiation(error)),
         None => Err(CallErrorCause::PortsExhausted),
     }
-}
-
-fn refused(error: SdpError) -> CallErrorCause {
-    CallErrorCause::Negotiation(error.to_string())
 }
 
 /// Calls `with` with our side of the leg's session description, and counts its version up.
@@ -87,7 +83,10 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     if let Some(stream) = stream_of(world, leg) {
         return Ok(stream);
     }
-    let port = world.resource_mut::<PortPool>().take().ok_or(CallErrorCause::PortsExhausted)?;
+    let Some(port) = world.resource_mut::<PortPool>().take() else {
+        world.resource_mut::<Counters>().hit_limit("ports");
+        return Err(CallErrorCause::PortsExhausted);
+    };
     let now = *world.resource::<Now>();
     let id = world.resource_mut::<StableIds>().mint();
     let random = |purpose| world.resource::<Secret>().bits(id, now, purpose, 0);
@@ -119,8 +118,17 @@ fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErr
         }
         Service::Conference(name) => {
             let limits = world.resource::<Settings>().limits.clone();
-            let room = Room::enter(world, &name, stream, &limits).map_err(|_| CallErrorCause::RoomLimit)?;
-            Sink::Room(room)
+            match Room::enter(world, &name, stream, &limits) {
+                Ok(room) => Sink::Room(room),
+                Err(full) => {
+                    let (limit, cause) = match full {
+                        RoomFull::Participants => ("participants", CallErrorCause::RoomLimit),
+                        RoomFull::Rooms => ("rooms", CallErrorCause::RoomsExhausted),
+                    };
+                    world.resource_mut::<Counters>().hit_limit(limit);
+                    return Err(cause);
+                }
+            }
         }
         Service::Reject(_) | Service::Foreign => Sink::Player,
     };
@@ -160,18 +168,33 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
         leg.peer_holds = peer_holds;
     }
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
-    let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.as_ref().map(|agreed| agreed.remote));
-    let moved = before.is_some_and(|before| before != negotiated.remote);
-    if let Some(mut flow) = entity.get_mut::<MediaFlow>().filter(|_| moved) {
-        flow.latch.reset(now);
+    let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
+    if let Some(before) = before {
+        let has_moved = before.remote != negotiated.remote;
+        let is_coded_anew = before.codec != negotiated.codec;
+        if let Some(mut flow) = entity.get_mut::<MediaFlow>() {
+            if has_moved {
+                flow.latch.reset(now);
+            }
+            if let Some(packing) = flow.packing.as_mut().filter(|_| is_coded_anew) {
+                packing.clear();
+            }
+        }
+        if let Some(mut hearing) = entity.get_mut::<Hearing>().filter(|_| is_coded_anew)
+            && let Some(ear) = &mut hearing.ear
+        {
+            ear.jitter.reset();
+            ear.concealer.reset();
+        }
     }
-    let receives = negotiated.direction.receives();
+    // Who holds us need not send anything, though he may.
+    let expects = negotiated.direction == Direction::SendRecv;
     if let Some(mut stream) = entity.get_mut::<Stream>() {
         stream.negotiated = Some(negotiated);
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
     let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();
-    if receives && silence_s > 0 {
+    if expects && silence_s > 0 {
         wheel.start(stream, now.after(Duration::from_secs(u64::from(silence_s))).0);
     } else {
         wheel.cancel(stream);

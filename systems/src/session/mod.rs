@@ -6,6 +6,7 @@ mod commands;
 mod deadlines;
 mod ending;
 mod facts;
+mod faults;
 mod hold;
 mod media;
 mod place;

@@ -1,32 +1,33 @@
 //! Placing a call.
 
-use super::state::change;
+use super::state::{change, error, error_without_session};
 use super::{arrive, ending, media};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service, Session, SessionState, Settings,
-    Signal, mint_call_id, mint_tag,
+    CallError, CallErrorCause, Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service,
+    Session, SessionState, Settings, Signal, mint_call_id, mint_tag,
 };
-use ringworld_components::edge::{ConnId, PlaceCall, Refusal, Target, Transport};
+use ringworld_components::edge::{ConnId, PlaceCall, Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
 use std::net::SocketAddr;
 
-/// Makes session and leg of a call and sends its INVITE.
-pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Refusal> {
+/// Makes session and leg of a call and sends its INVITE. On an error nothing is left of it.
+pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
+    let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
     if let Some(limit) = arrive::limit_reached(world) {
         world.resource_mut::<Counters>().hit_limit(limit);
-        return Err(Refusal::Limit(limit.to_owned()));
+        return refused(world, CallErrorCause::Limit(limit.to_owned()));
     }
     let service = match (&call.sdp, Service::named(&call.service)) {
         (Some(_), _) => Service::Foreign,
         (None, Some(service)) => service,
-        (None, None) => return Err(Refusal::Invalid(format!("there is no service {:?}", call.service))),
+        (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };
     for uri in [&call.from, &call.to] {
         let is_legal = uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
         if !is_legal {
-            return Err(Refusal::Invalid(format!("{uri:?} is not a SIP URI")));
+            return refused(world, CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI")));
         }
     }
     let now = *world.resource::<Now>();
@@ -58,8 +59,9 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Ref
             Ok(session_id)
         }
         Err(cause) => {
+            let error = error(world, session, cause);
             ending::end(world, session, EndCause::NegotiationFailed, 0);
-            Err(Refusal::Limit(cause.to_string()))
+            Err(error)
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Assembles sessions.
 
-use super::{commands, deadlines, ending, facts, progress, requests};
+use super::{commands, deadlines, ending, facts, faults, progress, requests};
 use bevy_app::{App, Plugin};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
-    Glare, GlareWait, Leg, LegOf, Legs, Living, Queue, RingDeadline, Session, StateChanged, StreamOf, Streams,
+    Faults, Glare, GlareWait, Leg, LegOf, Legs, Living, Queue, RingDeadline, Session, StateChanged, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -26,6 +26,7 @@ impl Plugin for SessionPlugin {
             .record::<Glare>("call.glare")
             .record_resource(Ended::default(), "call.ended")
             .record_resource(Draining::default(), "call.draining")
+            .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(Living::default())
             .scratch::<Queue<Command>>(Queue::is_empty)
             .record_message::<CallOffered>()
@@ -38,7 +39,7 @@ impl Plugin for SessionPlugin {
         app.allow_ambiguous_resource::<Messages<CallRequest>>().allow_ambiguous_resource::<Messages<Announce>>();
         app.awake_while(|world| {
             let ended = world.resource::<Ended>();
-            !ended.fresh.is_empty() || !ended.stale.is_empty()
+            !ended.fresh.is_empty() || !ended.stale.is_empty() || !world.resource::<Faults>().0.is_empty()
         });
         app.add_timer::<RingDeadline>("call.ring_deadline")
             .add_timer::<DurationDeadline>("call.duration_deadline")
@@ -47,7 +48,12 @@ impl Plugin for SessionPlugin {
         app.add_systems(
             Tick,
             (
-                (facts::take_media_facts, progress::take_call_events, deadlines::run_deadlines)
+                (
+                    faults::end_faulty_calls,
+                    facts::take_media_facts,
+                    progress::take_call_events,
+                    deadlines::run_deadlines,
+                )
                     .chain()
                     .in_set(Phase::Sessions),
                 (commands::carry_out_commands, requests::carry_out_requests).chain().in_set(Phase::Admission),

@@ -2,49 +2,53 @@
 
 use super::answer::start_deadline;
 use super::ending::{end, invite_failed, terminate};
-use super::state::{change, owners_of, session_of};
+use super::state::{change, error, owners_of, session_of};
 use super::{arrive, hold, media, reinvite};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallEvent, Counters, DurationDeadline, EndCause, InviteAim, Leg, Queue, RingDeadline, Role, Service, Session,
-    SessionState, Settings, Signal, Transaction,
+    SessionState, Settings, Signal, Transaction, contain,
 };
 use ringworld_components::kernel::TimerWheel;
 use ringworld_components::wire::sip::Response;
 
 pub(super) fn take_call_events(world: &mut World) {
     for event in world.resource_mut::<Queue<CallEvent>>().take() {
-        match event {
-            CallEvent::Invited { transaction, flow, request } => {
-                arrive::receive_invite(world, transaction, &flow, &request);
+        contain(world, "take_call_events", Some(event.culprit()), |world| take(world, event));
+    }
+}
+
+fn take(world: &mut World, event: CallEvent) {
+    match event {
+        CallEvent::Invited { transaction, flow, request } => {
+            arrive::receive_invite(world, transaction, &flow, &request);
+        }
+        CallEvent::Reinvited { dialog, transaction, request } => {
+            reinvite::receive(world, dialog, transaction, &request);
+        }
+        CallEvent::Acked { dialog, body, then_bye, expects_answer } => {
+            acknowledged(world, dialog, &body, then_bye, expects_answer);
+        }
+        CallEvent::NeverAcked { dialog } => never_acknowledged(world, dialog),
+        CallEvent::Cancelled { invite } => {
+            let leg = world.get::<Transaction>(invite).and_then(|invite| invite.owner);
+            if let Some(session) = leg.and_then(|leg| session_of(world, leg)) {
+                cancelled(world, session);
             }
-            CallEvent::Reinvited { dialog, transaction, request } => {
-                reinvite::receive(world, dialog, transaction, &request);
+        }
+        CallEvent::ByeReceived { dialog } => bye_received(world, dialog),
+        CallEvent::Progressed { leg, response } => progressed(world, leg, response.status),
+        CallEvent::Accepted { leg, dialog, response } => accepted(world, leg, dialog, &response),
+        CallEvent::Refused { leg, status, by_transport } => {
+            if let Some(session) = session_of(world, leg) {
+                invite_failed(world, session, leg, status, by_transport);
             }
-            CallEvent::Acked { dialog, body, then_bye, expects_answer } => {
-                acknowledged(world, dialog, &body, then_bye, expects_answer);
-            }
-            CallEvent::NeverAcked { dialog } => never_acknowledged(world, dialog),
-            CallEvent::Cancelled { invite } => {
-                let leg = world.get::<Transaction>(invite).and_then(|invite| invite.owner);
-                if let Some(session) = leg.and_then(|leg| session_of(world, leg)) {
-                    cancelled(world, session);
-                }
-            }
-            CallEvent::ByeReceived { dialog } => bye_received(world, dialog),
-            CallEvent::Progressed { leg, response } => progressed(world, leg, response.status),
-            CallEvent::Accepted { leg, dialog, response } => accepted(world, leg, dialog, &response),
-            CallEvent::Refused { leg, status, by_transport } => {
-                if let Some(session) = session_of(world, leg) {
-                    invite_failed(world, session, leg, status, by_transport);
-                }
-            }
-            CallEvent::ByeDone { dialog } => {
-                if let Some((_, session)) = owners_of(world, dialog)
-                    && is_in(world, session, &[SessionState::Terminating])
-                {
-                    end(world, session, EndCause::HungUp, 0);
-                }
+        }
+        CallEvent::ByeDone { dialog } => {
+            if let Some((_, session)) = owners_of(world, dialog)
+                && is_in(world, session, &[SessionState::Terminating])
+            {
+                end(world, session, EndCause::HungUp, 0);
             }
         }
     }
@@ -63,7 +67,8 @@ fn acknowledged(world: &mut World, dialog: Entity, body: &[u8], then_bye: bool, 
         match media::take_answer(world, leg, body) {
             Ok(()) => hold::settle(world, session, leg),
             Err(cause) => {
-                tracing::debug!(%cause, "the answer in an ACK can't be used");
+                let error = error(world, session, cause);
+                tracing::debug!(%error, "the answer in an ACK can't be used");
                 terminate(world, session, EndCause::NegotiationFailed, 488);
             }
         }
@@ -133,14 +138,16 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
             match agreed {
                 Ok(()) => hold::settle(world, session, leg),
                 Err(cause) => {
-                    tracing::debug!(%cause, "the answer to our offer can't be used");
+                    let error = error(world, session, cause);
+                    tracing::debug!(%error, "the answer to our offer can't be used");
                     terminate(world, session, EndCause::NegotiationFailed, 488);
                 }
             }
         }
         (_, Ok(())) => hold::agreed(world, session, leg),
         (_, Err(cause)) => {
-            tracing::debug!(%cause, "the answer to our re-INVITE can't be used");
+            let error = error(world, session, cause);
+            tracing::debug!(%error, "the answer to our re-INVITE can't be used");
             terminate(world, session, EndCause::NegotiationFailed, 488);
         }
     }

@@ -3,10 +3,12 @@
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, CallErrorCause, DialogOf, IllegalTransition, Leg, LegOf, Legs, Session, SessionOperation, SessionState,
-    StateChanged, Streams,
+    CallError, CallErrorCause, Dialog, DialogOf, DialogStanding, ErrorContext, IllegalTransition, Leg, LegOf, Legs,
+    MediaStanding, Session, SessionOperation, SessionState, StateChanged, Streams,
 };
-use ringworld_components::kernel::{Now, StableId};
+use ringworld_components::kernel::{Anchor, Now, StableId};
+use ringworld_components::media::Stream;
+use ringworld_components::wire::sdp::Negotiated;
 
 /// Changes the state and tells everybody; an illegal change is refused, traced and changes nothing.
 pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Result<(), CallError> {
@@ -38,19 +40,46 @@ pub(super) fn allow(world: &World, session: Entity, operation: SessionOperation)
     }
 }
 
-/// An error about a session, with all that is known about it.
+/// An error about a session, with all that is known about it. All errors of this folder are made here.
 pub(super) fn error(world: &World, session: Entity, cause: CallErrorCause) -> CallError {
-    let now = *world.resource::<Now>();
     let id = world.get::<StableId>(session).copied().unwrap_or(StableId(0));
     let leg = leg_of(world, session);
-    let call_id = leg.and_then(|leg| world.get::<Leg>(leg)).map(|leg| leg.call_id.clone());
-    let has_media = leg.is_some_and(|leg| stream_of(world, leg).is_some());
-    match world.get::<Session>(session) {
-        Some(session) => CallError::new(cause, id, session, call_id, now, has_media),
-        None => {
-            let gone =
-                Session::new(ringworld_components::call::Role::Incoming, Default::default(), Default::default(), now);
-            CallError::new(cause, id, &gone, call_id, now, has_media)
+    let of_leg = leg.and_then(|leg| world.get::<Leg>(leg));
+    let context = ErrorContext {
+        state: world.get::<Session>(session).map(Session::state),
+        call_id: of_leg.map(|leg| leg.call_id.clone()),
+        dialog: of_leg.and_then(|leg| leg.dialog).and_then(|dialog| dialog_standing(world, dialog)),
+        media: leg.map(|leg| media_standing(world, leg)).unwrap_or_default(),
+        ..nowhere(world, id)
+    };
+    CallError::new(cause, context)
+}
+
+/// An error about a session that there is not, or not yet (0).
+pub(super) fn error_without_session(world: &World, id: StableId, cause: CallErrorCause) -> CallError {
+    CallError::new(cause, nowhere(world, id))
+}
+
+fn nowhere(world: &World, session: StableId) -> ErrorContext {
+    let tick = *world.resource::<Now>();
+    let time = world.resource::<Anchor>().time_of(tick);
+    ErrorContext { session, state: None, call_id: None, dialog: None, media: MediaStanding::None, tick, time }
+}
+
+fn dialog_standing(world: &World, dialog: Entity) -> Option<DialogStanding> {
+    Some(DialogStanding { id: *world.get::<StableId>(dialog)?, state: world.get::<Dialog>(dialog)?.state })
+}
+
+fn media_standing(world: &World, leg: Entity) -> MediaStanding {
+    let Some(stream) = stream_of(world, leg).and_then(|stream| world.get::<Stream>(stream)) else {
+        return MediaStanding::None;
+    };
+    let port = stream.port;
+    match &stream.negotiated {
+        None => MediaStanding::Offered { port },
+        Some(agreed) => {
+            let Negotiated { remote, codec, direction, .. } = *agreed;
+            MediaStanding::Agreed { port, remote, codec, direction }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::send::{cancel_timer, count, linger, mint, seed, send, send_again, sta
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent, TransactionKind, TransactionState,
+    Leg, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent, TransactionKind, TransactionState,
     TransactionTable,
 };
 use ringworld_components::edge::{Flow, Target};
@@ -12,6 +12,9 @@ use ringworld_components::kernel::StableId;
 use ringworld_components::wire::sip::{
     Limits, Message, Method, NameAddr, Request, RequestLine, Response, client_key, parse_datagram,
 };
+
+/// Section 17.1.1.2.
+const TIMER_D_MS_MIN: u64 = 32_000;
 
 /// Sends a request and begins its transaction. `branch` is the one in the request's Via.
 pub(super) fn begin(
@@ -73,12 +76,17 @@ pub(super) fn receive_response(world: &mut World, flow: Flow, response: Response
 fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionState, response: &Response) -> bool {
     let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
     match (at, response.status) {
-        (TransactionState::Calling | TransactionState::Proceeding, 100..200) => {
+        (TransactionState::Calling, 100..200) => {
             cancel_timer::<Retransmit>(world, transaction);
-            cancel_timer::<Lifetime>(world, transaction);
+            // Of a call that is over nobody would ever end the transaction: timer B goes on.
+            let owner = world.get::<Transaction>(transaction).and_then(|state| state.owner);
+            if owner.is_some_and(|leg| world.get::<Leg>(leg).is_some()) {
+                cancel_timer::<Lifetime>(world, transaction);
+            }
             set(world, transaction, TransactionState::Proceeding);
             true
         }
+        (TransactionState::Proceeding, 100..200) => true,
         (TransactionState::Calling | TransactionState::Proceeding, 200..300) => {
             set(world, transaction, TransactionState::Accepted);
             linger(world, transaction, transaction_ms);
@@ -89,7 +97,7 @@ fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionSta
             set(world, transaction, TransactionState::Completed);
             let is_reliable = world.get::<Transaction>(transaction).is_none_or(|it| it.target.transport.is_reliable());
             // Timer D: at least 32 s on unreliable transports, whatever T1 is.
-            linger(world, transaction, if is_reliable { 0 } else { transaction_ms });
+            linger(world, transaction, if is_reliable { 0 } else { transaction_ms.max(TIMER_D_MS_MIN) });
             true
         }
         (TransactionState::Accepted, 200..300) => true,

@@ -4,8 +4,8 @@ use super::send::{cancel_timer, count, mint, public_address, seed, send};
 use super::{in_dialog, out_of_dialog, signals};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogState, DialogTable, Dialogs, Leg, Queue, SentAck,
-    Settings, TransactionEvent, UnackedAnswer,
+    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogTable, Dialogs, Leg, Queue, SentAck, Settings,
+    TransactionEvent, UnackedAnswer, contain,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::StableId;
@@ -13,32 +13,36 @@ use ringworld_components::wire::sip::{Method, Request, Response, dialog_key};
 
 pub(super) fn take_transaction_events(world: &mut World) {
     for event in world.resource_mut::<Queue<TransactionEvent>>().take() {
-        match event {
-            TransactionEvent::Request { transaction, flow, request } => {
-                receive_request(world, transaction, flow, request);
-            }
-            TransactionEvent::Ack { flow, request } => receive_ack(world, &flow, &request),
-            TransactionEvent::Cancelled { invite } => tell(world, CallEvent::Cancelled { invite }),
-            TransactionEvent::Response { is_invite: true, owner: Some(leg), flow, response } => {
-                receive_invite_response(world, leg, &flow, response);
-            }
-            TransactionEvent::Response { is_invite: false, owner: Some(dialog), response, .. } => {
-                if response.status >= 200 && response.head.cseq_method == Method::Bye {
-                    tell(world, CallEvent::ByeDone { dialog });
-                }
-            }
-            TransactionEvent::Response { .. } => {}
-            TransactionEvent::Failed { is_invite: true, owner: Some(leg), by_transport } => {
-                let status = if by_transport { 503 } else { 408 };
-                tell(world, CallEvent::Refused { leg, status, by_transport });
-            }
-            TransactionEvent::Failed { is_invite: false, owner: Some(dialog), .. } => {
-                if world.get::<Dialog>(dialog).is_some() {
-                    tell(world, CallEvent::ByeDone { dialog });
-                }
-            }
-            TransactionEvent::Failed { .. } => {}
+        contain(world, "take_transaction_events", event.culprit(), |world| take(world, event));
+    }
+}
+
+fn take(world: &mut World, event: TransactionEvent) {
+    match event {
+        TransactionEvent::Request { transaction, flow, request } => {
+            receive_request(world, transaction, flow, request);
         }
+        TransactionEvent::Ack { flow, request } => receive_ack(world, &flow, &request),
+        TransactionEvent::Cancelled { invite } => tell(world, CallEvent::Cancelled { invite }),
+        TransactionEvent::Response { is_invite: true, owner: Some(leg), flow, response } => {
+            receive_invite_response(world, leg, &flow, response);
+        }
+        TransactionEvent::Response { is_invite: false, owner: Some(dialog), response, .. } => {
+            if response.status >= 200 && response.head.cseq_method == Method::Bye {
+                tell(world, CallEvent::ByeDone { dialog });
+            }
+        }
+        TransactionEvent::Response { .. } => {}
+        TransactionEvent::Failed { is_invite: true, owner: Some(leg), by_transport } => {
+            let status = if by_transport { 503 } else { 408 };
+            tell(world, CallEvent::Refused { leg, status, by_transport });
+        }
+        TransactionEvent::Failed { is_invite: false, owner: Some(dialog), .. } => {
+            if world.get::<Dialog>(dialog).is_some() {
+                tell(world, CallEvent::ByeDone { dialog });
+            }
+        }
+        TransactionEvent::Failed { .. } => {}
     }
 }
 
@@ -125,8 +129,7 @@ fn accept(world: &mut World, leg: Entity, flow: &Flow, response: Box<Response>) 
         return send(world, target, bytes, StableId(0));
     }
     if let Some(mut state) = world.get_mut::<Dialog>(dialog) {
-        state.state = DialogState::Confirmed;
-        state.refresh_target(&response.head, flow);
+        state.confirm(&response.head, flow);
     }
     signals::send_ack(world, dialog, cseq);
     let Some(state) = world.get::<Leg>(leg) else { return };

@@ -22,7 +22,11 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: Flow, reques
                 respond(world, transaction, 200, &Extras { headers, ..Extras::default() });
             }
         }
-        Method::Register => registration::receive(world, transaction, &flow, &request),
+        Method::Register => {
+            if understands(world, transaction, &request) {
+                registration::receive(world, transaction, &flow, &request);
+            }
+        }
         ref method => refuse(world, transaction, status_without_dialog(method)),
     }
 }

@@ -7,13 +7,17 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{Binding, Registrations, Settings};
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::Now;
-use ringworld_components::wire::sip::Request;
+use ringworld_components::wire::sip::{NameAddr, Request, Scheme};
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
     if !is_near(flow.remote.ip()) {
         return refuse(world, transaction, 403);
+    }
+    if request.head.to.uri.scheme() == Scheme::Other {
+        // Section 10.3, step 5: no address of ours.
+        return refuse(world, transaction, 404);
     }
     let address = address_of_record(request);
     let now = *world.resource::<Now>();
@@ -24,40 +28,41 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, reque
         !bindings.is_empty()
     });
     let head = &request.head;
-    let seconds = expires_of(request).unwrap_or(seconds_max).min(seconds_max);
     if head.contact_is_star {
-        if seconds != 0 {
+        if head.expires() != Some(0) {
             return refuse(world, transaction, 400);
         }
         world.resource_mut::<Registrations>().0.remove(&address);
-    } else if let Some(contact) = &head.contact {
-        let contact = String::from_utf8_lossy(contact.uri.as_bytes()).into_owned();
-        let is_full = world.resource::<Registrations>().bindings() >= limit;
-        let mut registrations = world.resource_mut::<Registrations>();
-        let known = registrations.0.get(&address).and_then(|all| all.iter().find(|one| one.contact == contact));
-        let is_out_of_order = known.is_some_and(|one| one.call_id == head.call_id && one.cseq >= head.cseq);
-        let is_new = known.is_none();
-        if is_out_of_order {
-            return refuse(world, transaction, 500);
+    } else {
+        let Some(contacts) = head.contacts() else { return refuse(world, transaction, 400) };
+        // All of them or, if one can't be, none (section 10.3, step 7).
+        let registrations = world.resource::<Registrations>();
+        let known = registrations.0.get(&address).map(Vec::as_slice).unwrap_or_default();
+        let mut bindings = known.to_vec();
+        for contact in contacts {
+            let seconds = expires_of(&contact).or(head.expires()).unwrap_or(seconds_max).min(seconds_max);
+            let contact = String::from_utf8_lossy(contact.uri.as_bytes()).into_owned();
+            let is_late =
+                |one: &Binding| one.contact == contact && one.call_id == head.call_id && one.cseq >= head.cseq;
+            if known.iter().any(is_late) {
+                return refuse(world, transaction, 500);
+            }
+            bindings.retain(|binding| binding.contact != contact);
+            if seconds > 0 {
+                let expires = now.after(Duration::from_secs(u64::from(seconds)));
+                let (target, call_id) = (flow.back(), head.call_id.to_vec());
+                bindings.push(Binding { contact, target, expires, call_id, cseq: head.cseq });
+            }
         }
-        if is_new && seconds > 0 && is_full {
+        if bindings.len() > known.len() && registrations.bindings() + bindings.len() - known.len() > limit {
             count(world, |counters| counters.hit_limit("registrations"));
             return refuse(world, transaction, 503);
         }
-        let bindings = registrations.0.entry(address.clone()).or_default();
-        bindings.retain(|binding| binding.contact != contact);
-        if seconds > 0 {
-            let expires = now.after(Duration::from_secs(u64::from(seconds)));
-            bindings.push(Binding {
-                contact,
-                target: flow.back(),
-                expires,
-                call_id: head.call_id.to_vec(),
-                cseq: head.cseq,
-            });
-        }
+        let mut registrations = world.resource_mut::<Registrations>();
         if bindings.is_empty() {
             registrations.0.remove(&address);
+        } else {
+            registrations.0.insert(address.clone(), bindings);
         }
     }
     let bindings = world.resource::<Registrations>().0.get(&address).cloned().unwrap_or_default();
@@ -75,13 +80,10 @@ fn address_of_record(request: &Request) -> String {
     format!("{}@{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&uri.host()).to_ascii_lowercase())
 }
 
-/// The `expires` parameter of Contact, else the Expires header field.
-fn expires_of(request: &Request) -> Option<u32> {
-    let contact = request.head.header("Contact")?;
-    let text = String::from_utf8_lossy(&contact).to_ascii_lowercase();
-    let parameter = text.rsplit_once(";expires=").map(|(_, rest)| rest);
-    let digits = parameter.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
-    digits.and_then(|digits| digits.parse().ok()).or_else(|| request.head.expires())
+/// The `expires` parameter of a Contact.
+fn expires_of(contact: &NameAddr) -> Option<u32> {
+    let value = contact.param("expires")?;
+    std::str::from_utf8(&value).ok()?.trim().parse().ok()
 }
 
 fn is_near(peer: IpAddr) -> bool {

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
     Leg, Queue, Settings, SipReceived, Transaction, TransactionEvent, TransactionKind, TransactionState,
-    TransactionTable,
+    TransactionTable, contain,
 };
 use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::StableId;
@@ -17,11 +17,12 @@ use ringworld_components::wire::sip::{
 
 pub(super) fn receive_messages(world: &mut World) {
     for received in world.resource_mut::<Queue<SipReceived>>().take() {
-        match *received.message {
+        // A message that panics is dropped before it reached a call.
+        contain(world, "receive_messages", None, |world| match *received.message {
             Ok(Message::Request(request)) => receive_request(world, received.flow, request),
             Ok(Message::Response(response)) => client::receive_response(world, received.flow, response),
             Err(malformed) => refuse_malformed(world, &received.flow, &malformed),
-        }
+        });
     }
 }
 

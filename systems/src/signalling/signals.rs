@@ -6,11 +6,11 @@ use super::send::{contact, mint, send, start_timer};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, Dialog, DialogOf, DialogState, Leg, LegOf, Queue, SentAck, Session, Settings, Signal,
-    Transaction, TransactionState, UnackedAnswer, mint_branch,
+    AckWait, AnswerRetransmit, Dialog, DialogOf, DialogState, Leg, LegOf, Lifetime, Queue, SentAck, Session, Settings,
+    Signal, Transaction, TransactionState, UnackedAnswer, contain, mint_branch,
 };
 use ringworld_components::edge::{Target, Transport};
-use ringworld_components::kernel::{Now, Secret, StableId};
+use ringworld_components::kernel::{Now, Secret, StableId, TimerWheel};
 use ringworld_components::wire::sip::{Method, RequestLine};
 
 /// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
@@ -19,14 +19,15 @@ pub(super) struct FreshInvite(pub Entity);
 
 pub(super) fn carry_out_signals(world: &mut World) {
     for signal in world.resource_mut::<Queue<Signal>>().take() {
-        match signal {
+        contain(world, "carry_out_signals", Some(signal.culprit()), |world| match signal {
             Signal::Respond { transaction, dialog, status, body, expects_answer } => {
                 send_response(world, transaction, dialog, status, body, expects_answer);
             }
             Signal::Invite { leg, body } => send_invite(world, leg, body),
             Signal::Cancel { leg } => send_cancel(world, leg),
             Signal::Bye { dialog } => send_bye(world, dialog),
-        }
+            Signal::Abandon { invite } => give_up_later(world, invite),
+        });
     }
     for FreshInvite(transaction) in world.resource_mut::<Queue<FreshInvite>>().take() {
         let is_silent = world
@@ -108,9 +109,10 @@ fn write_in_dialog(
     let cseq = cseq.unwrap_or_else(|| state.next_cseq());
     let state = world.get::<Dialog>(dialog)?;
     let own_contact = contact(state.local_address, state.target.transport);
+    let (uri, route) = state.request_line();
     let bytes = RequestLine {
         method,
-        uri: state.remote_target.as_bytes(),
+        uri: &uri,
         via_transport: state.target.transport.as_str(),
         via_sent_by: &state.local_address.to_string(),
         branch: &branch,
@@ -119,7 +121,7 @@ fn write_in_dialog(
         call_id: &state.call_id,
         cseq,
         max_forwards: 70,
-        route: &state.route_set,
+        route: &route,
         contact: (*method == Method::Invite).then_some(own_contact.as_str()),
         extra: &[],
         body: body.as_ref().map(|body| ("application/sdp", body.as_ref())),
@@ -200,7 +202,8 @@ pub(super) fn send_cancel(world: &mut World, leg: Entity) {
     if !outgoing.provisional {
         return;
     }
-    let Some(invite) = state.invite.and_then(|invite| world.get::<Transaction>(invite)) else { return };
+    let Some(invite_transaction) = state.invite else { return };
+    let Some(invite) = world.get::<Transaction>(invite_transaction) else { return };
     let target = invite.target;
     let Some(invite) = parse_own(&invite.last) else { return };
     let head = &invite.head;
@@ -226,4 +229,15 @@ pub(super) fn send_cancel(world: &mut World, leg: Entity) {
     }
     .write();
     begin(world, leg, Method::Cancel, &branch, target, bytes);
+    give_up_later(world, invite_transaction);
+}
+
+/// Section 9.1: an INVITE that has no final response 64*T1 after its CANCEL never gets one. Without this its transaction
+/// would wait for ever, because a provisional response stops timer B.
+fn give_up_later(world: &mut World, invite: Entity) {
+    let is_open = world.get::<Transaction>(invite).is_some_and(|invite| invite.state == TransactionState::Proceeding);
+    if is_open && world.resource::<TimerWheel<Lifetime>>().deadline(invite).is_none() {
+        let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
+        start_timer::<Lifetime>(world, invite, transaction_ms);
+    }
 }

@@ -4,17 +4,17 @@ use super::send::{count, send, send_again, start_timer};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CallEvent, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent,
-    TransactionKind, TransactionState, UnackedAnswer,
+    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogState, Dialogs, Lifetime, Queue, Retransmit, Settings,
+    Transaction, TransactionEvent, TransactionKind, TransactionState, UnackedAnswer, contain,
 };
 use ringworld_components::kernel::{StableId, TimerFired};
 
 pub(super) fn run_transaction_timers(world: &mut World) {
     for transaction in fired::<Retransmit>(world) {
-        retransmit(world, transaction);
+        contain(world, "run_transaction_timers", Some(transaction), |world| retransmit(world, transaction));
     }
     for transaction in fired::<Lifetime>(world) {
-        end(world, transaction);
+        contain(world, "run_transaction_timers", Some(transaction), |world| end(world, transaction));
     }
 }
 
@@ -36,12 +36,18 @@ fn retransmit(world: &mut World, transaction: Entity) {
     send_again(world, transaction);
 }
 
-/// Timers B, F and H: give up. D, I, J, K, L and M: it has lingered long enough.
+/// Timers B, F and H, and that of a cancelled INVITE: give up. D, I, J, K, L and M: it has lingered long enough.
 fn end(world: &mut World, transaction: Entity) {
+    let Some(state) = world.get::<Transaction>(transaction) else { return };
+    // The first 2xx is 64*T1 old: forks that only rang never answer (RFC 3261 section 13.2.2.4).
+    let answered = (state.kind, state.state) == (TransactionKind::InviteClient, TransactionState::Accepted);
+    if let Some(leg) = state.owner.filter(|_| answered) {
+        forget_early_dialogs(world, leg);
+    }
     let Some(state) = world.get::<Transaction>(transaction) else { return };
     let gave_up = matches!(
         (state.kind, state.state),
-        (TransactionKind::InviteClient, TransactionState::Calling)
+        (TransactionKind::InviteClient, TransactionState::Calling | TransactionState::Proceeding)
             | (TransactionKind::Client, TransactionState::Trying | TransactionState::Proceeding)
     );
     if gave_up {
@@ -52,15 +58,18 @@ fn end(world: &mut World, transaction: Entity) {
     world.despawn(transaction);
 }
 
+fn forget_early_dialogs(world: &mut World, leg: Entity) {
+    let dialogs = world.get::<Dialogs>(leg).map(|dialogs| dialogs.iter().collect::<Vec<_>>()).unwrap_or_default();
+    for dialog in dialogs {
+        if world.get::<Dialog>(dialog).is_some_and(|dialog| dialog.state == DialogState::Early) {
+            world.despawn(dialog);
+        }
+    }
+}
+
 pub(super) fn run_dialog_timers(world: &mut World) {
     for dialog in fired::<AnswerRetransmit>(world) {
-        let t2_ms = world.resource::<Settings>().sip.t2_ms;
-        let Some(mut answer) = world.get_mut::<UnackedAnswer>(dialog) else { continue };
-        answer.interval_ms = answer.interval_ms.saturating_mul(2).min(t2_ms);
-        let (interval_ms, bytes, target) = (answer.interval_ms, answer.bytes.clone(), answer.target);
-        start_timer::<AnswerRetransmit>(world, dialog, u64::from(interval_ms));
-        count(world, |counters| counters.retransmissions_sent += 1);
-        send(world, target, bytes, StableId(0));
+        contain(world, "run_dialog_timers", Some(dialog), |world| answer_again(world, dialog));
     }
     for dialog in fired::<AckWait>(world) {
         if let Ok(mut entity) = world.get_entity_mut(dialog)
@@ -70,6 +79,17 @@ pub(super) fn run_dialog_timers(world: &mut World) {
             world.resource_mut::<Queue<CallEvent>>().push(CallEvent::NeverAcked { dialog });
         }
     }
+}
+
+/// Section 13.3.1.4.
+fn answer_again(world: &mut World, dialog: Entity) {
+    let t2_ms = world.resource::<Settings>().sip.t2_ms;
+    let Some(mut answer) = world.get_mut::<UnackedAnswer>(dialog) else { return };
+    answer.interval_ms = answer.interval_ms.saturating_mul(2).min(t2_ms);
+    let (interval_ms, bytes, target) = (answer.interval_ms, answer.bytes.clone(), answer.target);
+    start_timer::<AnswerRetransmit>(world, dialog, u64::from(interval_ms));
+    count(world, |counters| counters.retransmissions_sent += 1);
+    send(world, target, bytes, StableId(0));
 }
 
 fn fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {

@@ -1,11 +1,13 @@
-//! What streams play: tones, silence, clips and digits, a packet every 20 ms.
+//! What streams play: tones, silence, clips and digits, a frame every 20 ms.
 
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventPacket;
 use ringworld_components::audio::{FRAME_SAMPLES, ToneGenerator};
-use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
+use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Elapsed, Now};
-use ringworld_components::media::{MediaCounters, MediaFlow, Playing, Stream, Wakeful, frame_of, law_of};
+use ringworld_components::media::{
+    MediaCounters, MediaFlow, PacketSender, Packing, Playing, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
+};
 use ringworld_components::wire::rtp::RtpHeader;
 use ringworld_components::wire::telephone_event::TelephoneEvent;
 
@@ -24,15 +26,17 @@ pub(super) fn play_streams(
     mut counters: ResMut<MediaCounters>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
+    mut packing: ResMut<Wakeful<Packing>>,
     mut commands: Commands,
 ) {
+    let mut sender = PacketSender::new(&mut pool, &mut outputs);
     // A few skipped ticks are made up for; a long stop is not, nobody wants to hear the past.
     for back in (0..u64::from(elapsed.0.min(8))).rev() {
         let then = Now(now.0 - back.min(now.0));
         wakeful.visit((then.0 & 3) as u8, |&entity| {
             let Ok((stream, mut flow, mut playing)) = streams.get_mut(entity) else { return false };
             let frame = frame_of(then);
-            let mut player = Player { stream, flow: &mut flow, frame, pool: &mut pool, outputs: &mut outputs };
+            let mut player = Player { entity, stream, flow: &mut flow, frame, sender: &mut sender };
             counters.packets_out += player.play_frame(&mut playing);
             if playing.is_done() {
                 commands.entity(entity).remove::<Playing>();
@@ -40,25 +44,30 @@ pub(super) fn play_streams(
             }
             true
         });
+        packing.wake_all(&mut sender.woken, half_a_frame_later(then));
     }
 }
 
-struct Player<'a> {
+struct Player<'a, 'b> {
+    entity: Entity,
     stream: &'a Stream,
     flow: &'a mut MediaFlow,
     frame: u64,
-    pool: &'a mut PacketPool,
-    outputs: &'a mut Outputs,
+    sender: &'a mut PacketSender<'b>,
 }
 
-impl Player<'_> {
+impl Player<'_, '_> {
     /// Sends one frame of what there is to play; says how many packets went out. Nothing is used up while the stream may
     /// not send.
     fn play_frame(&mut self, playing: &mut Playing) -> u64 {
         if !self.stream.sends() {
+            if let Some(digits) = &mut playing.digits {
+                digits.interrupt();
+            }
             return 0;
         }
-        match playing.digits.as_mut().and_then(|digits| digits.step()) {
+        let timestamp = self.flow.timestamp_of(self.frame);
+        match playing.digits.as_mut().and_then(|digits| digits.step(timestamp)) {
             Some(event) => self.send_event(&event),
             None => self.send_audio(playing),
         }
@@ -79,8 +88,7 @@ impl Player<'_> {
         let Some(agreed) = &self.stream.negotiated else { return 0 };
         let mut payload = [0u8; FRAME_SAMPLES];
         law_of(agreed.codec).encode(&pcm, &mut payload);
-        let header = self.flow.next_header(self.frame, agreed.payload_type, self.stream.ssrc);
-        self.send(&header, &payload)
+        self.sender.send_frame(self.entity, self.stream, self.flow, self.frame, &payload)
     }
 
     fn send_event(&mut self, event: &EventPacket) -> u64 {
@@ -90,19 +98,28 @@ impl Player<'_> {
         let body =
             TelephoneEvent { event: event.event, end: event.end, volume: event.volume, duration: event.duration };
         let header = self.flow.next_header(self.frame, payload_type, self.stream.ssrc);
-        let timestamp = header.timestamp.wrapping_sub(event.timestamp_offset);
-        self.send(&RtpHeader { marker: event.marker, timestamp, ..header }, &body.write())
+        let header = RtpHeader { marker: event.marker, timestamp: event.timestamp, ..header };
+        self.sender.send(self.stream, self.flow, &header, &body.write())
     }
+}
 
-    fn send(&mut self, header: &RtpHeader, payload: &[u8]) -> u64 {
-        let Some(peer) = self.flow.peer(self.stream) else { return 0 };
-        let mut packet = self.pool.take();
-        if !packet.write_rtp(header, payload) {
-            self.pool.give(packet);
-            return 0;
-        }
-        (packet.port, packet.is_rtcp, packet.peer) = (self.stream.port, false, peer);
-        self.outputs.rtp.push(RtpOut(packet));
-        1
+/// Sends what waited for half a frame, and what waited for more that did not come.
+pub(super) fn finish_packets(
+    mut packing: ResMut<Wakeful<Packing>>,
+    mut streams: Query<(&Stream, &mut MediaFlow)>,
+    now: Res<Now>,
+    elapsed: Res<Elapsed>,
+    mut counters: ResMut<MediaCounters>,
+    mut pool: ResMut<PacketPool>,
+    mut outputs: ResMut<Outputs>,
+) {
+    let mut sender = PacketSender::new(&mut pool, &mut outputs);
+    for back in (0..u64::from(elapsed.0.min(8))).rev() {
+        packing.visit(((now.0 - back.min(now.0)) & 3) as u8, |&entity| {
+            let Ok((stream, mut flow)) = streams.get_mut(entity) else { return false };
+            let (sent, waits) = sender.visit(stream, &mut flow);
+            counters.packets_out += sent;
+            waits
+        });
     }
 }

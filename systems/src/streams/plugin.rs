@@ -7,8 +7,8 @@ use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
-    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Playing, PortPool, RtpSilence, Stream, StreamTable,
-    Wakeful,
+    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence, Stream,
+    StreamTable, Wakeful,
 };
 
 /// Streams, their ports and their packets.
@@ -33,17 +33,26 @@ impl Plugin for StreamsPlugin {
             .record_resource(PortPool::default(), "media.ports")
             .record_resource(FactQueue::default(), "media.facts")
             .record_media_resource(Wakeful::<Playing>::default(), "media.players")
+            .record_media_resource(Wakeful::<Packing>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
             .unrecorded_resource(StreamTable::default())
             .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);
         app.awake_while(|world| {
-            !world.resource::<Wakeful<Playing>>().is_empty() || !world.resource::<FactQueue>().0.is_empty()
+            !world.resource::<Wakeful<Playing>>().is_empty()
+                || !world.resource::<Wakeful<Packing>>().is_empty()
+                || !world.resource::<FactQueue>().0.is_empty()
         });
         app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");
         app.add_systems(
             Tick,
-            (receive::receive_packets, receive::flush_digits, silence::watch_for_silence, play::play_streams)
+            (
+                receive::receive_packets,
+                receive::flush_digits,
+                silence::watch_for_silence,
+                play::finish_packets,
+                play::play_streams,
+            )
                 .chain()
                 .in_set(Step::Receive),
         );

@@ -4,7 +4,7 @@ use super::echo;
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::PushOutcome;
 use ringworld_components::audio::telephone_event::Heard;
-use ringworld_components::call::Queue;
+use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
@@ -54,19 +54,19 @@ pub(super) fn receive_packets(
             }
             Some(entity) => match streams.get_mut(entity) {
                 Ok((stream, mut flow, mut hearing)) => {
-                    let fate = receive(
-                        &mut packet,
-                        Receiver {
-                            entity,
-                            stream,
-                            flow: &mut flow,
-                            hearing: &mut hearing,
-                            rooms: &mut rooms,
-                            now: *now,
-                        },
-                        &mut counters,
-                        &mut facts,
-                    );
+                    let to = Receiver {
+                        entity,
+                        stream,
+                        flow: &mut flow,
+                        hearing: &mut hearing,
+                        rooms: &mut rooms,
+                        now: *now,
+                    };
+                    let fate = contain_item(|| receive(&mut packet, to, &mut counters, &mut facts));
+                    let fate = fate.unwrap_or_else(|| {
+                        facts.0.push(MediaFact::Panicked { stream: entity, system: "receive_packets".into() });
+                        Fate::Read
+                    });
                     if hearing.digits.is_pending() {
                         flushes.start(entity, DIGIT_PATIENCE);
                     }

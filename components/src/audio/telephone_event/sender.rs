@@ -30,9 +30,8 @@ pub struct EventPacket {
     pub volume: u8,
     /// How long the event has lasted at the end of this step, in timestamp units.
     pub duration: u16,
-    /// How far back the event began: the packet's RTP timestamp is the one that an audio packet of this step would carry,
-    /// less this many units, so it stays the same during the event.
-    pub timestamp_offset: u32,
+    /// When the event began: the RTP timestamp, which stays the same during the event.
+    pub timestamp: u32,
     /// The RTP marker: the first packet of an event.
     pub marker: bool,
     /// The tone itself is over; audio may be sent beside this repeated end packet.
@@ -46,8 +45,9 @@ pub struct EventPacket {
 ///
 /// let mut sender = EventSender::default();
 /// assert!(sender.queue(7));
-/// let first = sender.step().unwrap();
-/// assert_eq!((first.event, first.marker, first.duration, first.timestamp_offset), (7, true, 160, 0));
+/// let first = sender.step(8000).unwrap();
+/// assert_eq!((first.event, first.marker, first.duration, first.timestamp), (7, true, 160, 8000));
+/// assert_eq!(sender.step(8160).unwrap().timestamp, 8000);
 /// ```
 #[derive(Record, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EventSender {
@@ -61,6 +61,8 @@ struct Sending {
     event: u8,
     /// Steps since it began.
     step: u8,
+    /// The timestamp that it began with.
+    began: u32,
 }
 
 impl EventSender {
@@ -73,23 +75,29 @@ impl EventSender {
         room
     }
 
-    /// Advances by 20 ms; `None` where no event packet is due and audio is sent.
-    pub fn step(&mut self) -> Option<EventPacket> {
-        let Sending { event, step } = match self.sending {
+    /// Advances by 20 ms; `None` where no event packet is due and audio is sent. `timestamp` is the one that an audio packet
+    /// of this step would carry.
+    pub fn step(&mut self, timestamp: u32) -> Option<EventPacket> {
+        let Sending { event, step, began } = match self.sending {
             Some(sending) => sending,
-            None => Sending { event: self.waiting.pop_front()?, step: 0 },
+            None => Sending { event: self.waiting.pop_front()?, step: 0, began: timestamp },
         };
         let next = step + 1;
-        self.sending = (next < TONE_STEPS + GAP_STEPS).then_some(Sending { event, step: next });
+        self.sending = (next < TONE_STEPS + GAP_STEPS).then_some(Sending { event, step: next, began });
         (step < TONE_STEPS + END_REPEATS).then_some(EventPacket {
             event,
             end: next >= TONE_STEPS,
             volume: VOLUME,
             duration: u16::from(next.min(TONE_STEPS)) * STEP as u16,
-            timestamp_offset: u32::from(step) * STEP,
+            timestamp: began,
             marker: step == 0,
             retransmission: step >= TONE_STEPS,
         })
+    }
+
+    /// The stream may not send for now: what was being sent is over, however short it was, and what waits goes on waiting.
+    pub fn interrupt(&mut self) {
+        self.sending = None;
     }
 
     /// Whether nothing is being sent and nothing waits: there is no need to step.
@@ -113,14 +121,14 @@ mod tests {
     fn a_digit_is_sent_as_rfc_4733_has_it() {
         let mut sender = EventSender::default();
         assert!(sender.queue(11));
-        let sent: Vec<Option<EventPacket>> = (0..9).map(|_| sender.step()).collect();
+        let sent: Vec<Option<EventPacket>> = (0..9).map(|step| sender.step(7_000 + step * 160)).collect();
         for (step, packet) in sent.iter().enumerate() {
             let expected = (step < 7).then_some(EventPacket {
                 event: 11,
                 end: step >= 4,
                 volume: 10,
                 duration: [160, 320, 480, 640, 800, 800, 800, 0, 0][step],
-                timestamp_offset: step as u32 * 160,
+                timestamp: 7_000,
                 marker: step == 0,
                 retransmission: step >= 5,
             });
@@ -142,15 +150,24 @@ mod tests {
             // Survives being restored at any step.
             sender = from_bytes(&to_bytes(&sender)).unwrap();
             receiver = from_bytes(&to_bytes(&receiver)).unwrap();
-            let Some(p) = sender.step() else { continue };
-            let timestamp = 0xffff_ff00u32.wrapping_add(step * 160).wrapping_sub(p.timestamp_offset);
+            let Some(p) = sender.step(0xffff_ff00u32.wrapping_add(step * 160)) else { continue };
             if p.marker {
                 starts.push(step);
             }
-            heard.extend(receiver.push(timestamp, p.event, p.end, p.duration, p.marker).map(|heard| heard.event));
+            heard.extend(receiver.push(p.timestamp, p.event, p.end, p.duration, p.marker).map(|heard| heard.event));
         }
         assert_eq!(heard, digits);
         assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 8));
+    }
+
+    #[test]
+    fn what_is_interrupted_is_not_begun_again_and_the_rest_waits() {
+        let mut sender = EventSender::default();
+        [4, 5].iter().for_each(|digit| assert!(sender.queue(*digit)));
+        assert_eq!(sender.step(0).map(|packet| packet.event), Some(4));
+        sender.interrupt();
+        sender.interrupt();
+        assert_eq!(sender.step(9_000).map(|packet| (packet.event, packet.timestamp)), Some((5, 9_000)));
     }
 
     #[test]
@@ -158,7 +175,7 @@ mod tests {
         let mut sender = EventSender::default();
         assert!((0..DIGITS_MAX).all(|_| sender.queue(1)));
         assert!(!sender.queue(2));
-        sender.step();
+        sender.step(0);
         assert!(sender.queue(2));
         sender.reset();
         assert!(sender.is_idle());

@@ -27,10 +27,11 @@ pub use direction::Direction;
 pub use negotiate::{LocalMedia, Negotiated, accept_answer, answer};
 pub use write::offer;
 
+use crate::record::Record;
 use std::fmt;
 
 /// Why a session description, or an agreement, is refused; each makes a good counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Record, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SdpError {
     /// It doesn't parse: a 400.
     Syntax,

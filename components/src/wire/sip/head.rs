@@ -110,6 +110,12 @@ impl Head {
         self.list("Route")
     }
 
+    /// All entries of Contact that are no `*`; none if one of them doesn't parse.
+    pub fn contacts(&self) -> Option<Vec<NameAddr>> {
+        let entries = self.list("Contact").into_iter().filter(|entry| entry.as_ref() != b"*");
+        entries.map(|entry| NameAddr::parse(entry).ok()).collect()
+    }
+
     /// The option tags of Require.
     pub fn require(&self) -> Vec<Bytes> {
         self.list("Require")

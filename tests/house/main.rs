@@ -1,5 +1,8 @@
 //! The rules of the house that a compiler does not check: who imports whom, and what is never named where.
 
+mod paths;
+
+use paths::{absolute, named};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,17 @@ fn assert_never(under: &str, forbidden: &[&str]) {
     }
 }
 
+/// No file under `root`/`folder` may name one of `others`, which are folders of `root`, in whatever way it is written.
+fn assert_stays_away(root: &str, folder: &str, others: &[&str]) {
+    for (path, text) in sources(&format!("{root}/{folder}")) {
+        let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join(root)).expect("a source file");
+        for name in named(&text).iter().filter_map(|name| absolute(relative, name)) {
+            let reached = name.split("::").next().unwrap_or_default();
+            assert!(!others.contains(&reached), "{} must not name {reached}: {name}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_folders_of_components_import_in_one_direction() {
     let every = ["audio", "call", "edge", "kernel", "media", "record", "wire"];
@@ -49,13 +63,8 @@ fn the_folders_of_components_import_in_one_direction() {
         ("media", &["record", "kernel", "wire", "audio", "edge", "call"]),
     ];
     for (folder, may) in allowed {
-        let forbidden: Vec<String> = every
-            .iter()
-            .filter(|other| **other != folder && !may.contains(other))
-            .map(|other| format!("crate::{other}"))
-            .collect();
-        let forbidden: Vec<&str> = forbidden.iter().map(String::as_str).collect();
-        assert_never(&format!("components/src/{folder}"), &forbidden);
+        let others: Vec<&str> = every.into_iter().filter(|other| *other != folder && !may.contains(other)).collect();
+        assert_stays_away("components/src", folder, &others);
     }
 }
 
@@ -63,10 +72,25 @@ fn the_folders_of_components_import_in_one_direction() {
 fn the_folders_of_systems_do_not_import_each_other() {
     let folders = ["callengine", "conference", "edge", "session", "signalling", "streams"];
     for folder in folders {
-        let forbidden: Vec<String> =
-            folders.iter().filter(|other| **other != folder).map(|other| format!("crate::{other}")).collect();
-        let forbidden: Vec<&str> = forbidden.iter().map(String::as_str).collect();
-        assert_never(&format!("systems/src/{folder}"), &forbidden);
+        let others: Vec<&str> = folders.into_iter().filter(|other| *other != folder).collect();
+        assert_stays_away("systems/src", folder, &others);
+    }
+}
+
+#[test]
+fn every_folder_of_the_two_crates_is_held_to_its_place() {
+    for (root, known) in [("components/src", 7), ("systems/src", 6)] {
+        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(root)).expect("the sources");
+        let folders = entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_dir())).count();
+        assert_eq!(folders, known, "{root} has another number of folders: name them in the tests above");
+    }
+}
+
+#[test]
+fn the_simple_interface_has_no_sip_in_sight() {
+    for (path, text) in sources("src/api/simple") {
+        let sip = named(&text).into_iter().find(|name| name.contains("wire::"));
+        assert_eq!(sip, None, "{}", path.display());
     }
 }
 
@@ -74,31 +98,56 @@ fn the_folders_of_systems_do_not_import_each_other() {
 fn the_world_reaches_for_nothing_outside() {
     let outside = [
         "std::net::UdpSocket",
-        "std::net::Tcp",
+        "std::net::TcpListener",
+        "std::net::TcpStream",
         "std::thread",
         "std::fs",
         "std::env",
-        "Instant::now",
-        "SystemTime",
+        "std::process",
+        "std::time::Instant",
+        "std::time::SystemTime",
+        "std::sync::OnceLock",
+        "std::sync::LazyLock",
+        "std::cell::OnceCell",
+        "std::collections::HashMap",
+        "std::collections::HashSet",
         "getrandom",
-        "HashMap<",
-        "HashSet<",
-        " static mut ",
-        "thread_local!",
-        "OnceLock",
-        "tokio::",
+        "rand",
+        "tokio",
+        "crossbeam",
+        "rtrb",
     ];
+    let also = ["Instant::now", "SystemTime", "HashMap<", "HashSet<", " static mut ", "thread_local!"];
     for (path, text) in sources("components/src").into_iter().chain(sources("systems/src")) {
         // The table wraps the hash map, so that its order can't leak.
         if path.ends_with("kernel/table.rs") {
             continue;
         }
-        for what in outside {
+        for name in named(&text) {
+            let reached = outside.iter().find(|outside| {
+                let rest = name.strip_prefix(**outside);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            });
+            assert_eq!(reached, None, "{}: {name}", path.display());
+        }
+        for what in also {
             if let Some(line) = naming(&text, what).next() {
                 panic!("{} must not name {what:?}: {line}", path.display());
             }
         }
     }
+}
+
+#[test]
+fn the_lists_of_clippy_hold_in_both_crates_of_the_world() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [components, systems] = ["components", "systems"].map(|name| root.join(name).join("clippy.toml"));
+    let text = fs::read_to_string(&components).expect("the lists");
+    assert_eq!(fs::read_to_string(&systems).expect("the lists"), text);
+    for what in ["Instant::now", "SystemTime::now", "thread::spawn", "HashMap", "HashSet", "system::Local"] {
+        assert!(text.contains(what), "{what} is allowed");
+    }
+    assert!(!root.join("clippy.toml").exists(), "the root crate is the outside of the world");
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! From frames of 20 ms to packets of the packet time that was agreed on.
+
+use super::{MediaFlow, Stream, law_of};
+use crate::audio::{EncodedFrame, FRAME_SAMPLES};
+use crate::edge::{Outputs, PacketPool, RtpOut};
+use crate::kernel::Now;
+use crate::record::Record;
+use crate::wire::rtp::RtpHeader;
+use bevy_ecs::prelude::*;
+
+/// Visits without a frame in between after which nothing more is waited for.
+const VISITS_MAX: u8 = 2;
+
+/// Audio that waits for the rest of its packet. Streams whose packet time is that of a frame have none.
+#[derive(Record, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// A byte a sample.
+    payload: Vec<u8>,
+    /// The timestamp of the first of them.
+    timestamp: u32,
+    /// Whether a talkspurt begins with it.
+    marker: bool,
+    /// Visits since a frame came.
+    visits: u8,
+    /// Whether it is known to be visited.
+    is_awake: bool,
+}
+
+impl Packing {
+    /// Drops what waits, as when another codec was agreed on.
+    pub fn clear(&mut self) {
+        self.payload.clear();
+    }
+}
+
+/// The phase in which what waits is looked at: half a frame after the frames of `now`.
+pub fn half_a_frame_later(now: Now) -> u8 {
+    (now.0.wrapping_add(2) & 3) as u8
+}
+
+/// Sends packets for streams.
+///
+/// A packet leaves as soon as its last frame is there. Where the packet time is an odd multiple of 10 ms, one that ends
+/// together with a frame waits for another 10 ms: so packets leave at even distances, whatever their length.
+pub struct PacketSender<'a> {
+    /// Where buffers come from.
+    pub pool: &'a mut PacketPool,
+    /// Where packets go.
+    pub outputs: &'a mut Outputs,
+    /// The streams, by their port, that are to be visited half a frame later.
+    pub woken: Vec<(u16, Entity)>,
+}
+
+impl<'a> PacketSender<'a> {
+    /// A sender.
+    pub fn new(pool: &'a mut PacketPool, outputs: &'a mut Outputs) -> Self {
+        Self { pool, outputs, woken: Vec::new() }
+    }
+
+    /// Sends a packet where the stream's packets go; says how many that were.
+    pub fn send(&mut self, stream: &Stream, flow: &MediaFlow, header: &RtpHeader, payload: &[u8]) -> u64 {
+        let Some(peer) = flow.peer(stream) else { return 0 };
+        let mut packet = self.pool.take();
+        if !packet.write_rtp(header, payload) {
+            self.pool.give(packet);
+            return 0;
+        }
+        (packet.port, packet.is_rtcp, packet.peer) = (stream.port, false, peer);
+        self.outputs.rtp.push(RtpOut(packet));
+        1
+    }
+
+    /// Sends a frame, or puts it to the others that share its packet; says how many packets left. Nothing is sent while
+    /// the stream may not.
+    pub fn send_frame(
+        &mut self,
+        entity: Entity,
+        stream: &Stream,
+        flow: &mut MediaFlow,
+        frame: u64,
+        payload: &EncodedFrame,
+    ) -> u64 {
+        let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends()) else { return 0 };
+        let size = packet_samples(agreed.ptime_ms);
+        if size == FRAME_SAMPLES {
+            let header = flow.next_header(frame, agreed.payload_type, stream.ssrc);
+            return self.send(stream, flow, &header, payload);
+        }
+        let begins = flow.begins_with(frame);
+        let mut packing = flow.packing.take().unwrap_or_default();
+        let mut sent = 0;
+        if begins {
+            sent += self.finish(stream, flow, &mut packing);
+        }
+        if packing.payload.is_empty() {
+            (packing.timestamp, packing.marker) = (flow.timestamp_of(frame), begins);
+        }
+        packing.payload.extend_from_slice(payload);
+        packing.visits = 0;
+        let waits = !size.is_multiple_of(FRAME_SAMPLES);
+        while packing.payload.len() > size || (packing.payload.len() == size && !waits) {
+            sent += self.send_packed(stream, flow, &mut packing, size);
+        }
+        if !packing.payload.is_empty() && !std::mem::replace(&mut packing.is_awake, true) {
+            self.woken.push((stream.port, entity));
+        }
+        flow.packing = Some(packing);
+        sent
+    }
+
+    /// Half a frame has passed: sends what is whole by now, and what nothing more came for. Says how many packets left, and
+    /// whether something still waits.
+    pub fn visit(&mut self, stream: &Stream, flow: &mut MediaFlow) -> (u64, bool) {
+        let Some(mut packing) = flow.packing.take() else { return (0, false) };
+        packing.visits = packing.visits.saturating_add(1);
+        let is_whole =
+            stream.negotiated.as_ref().is_some_and(|agreed| packing.payload.len() >= packet_samples(agreed.ptime_ms));
+        let sent = if is_whole || packing.visits >= VISITS_MAX { self.finish(stream, flow, &mut packing) } else { 0 };
+        packing.is_awake = !packing.payload.is_empty();
+        let waits = packing.is_awake;
+        flow.packing = Some(packing);
+        (sent, waits)
+    }
+
+    /// Sends what waits, filled up with silence; drops it if the stream may not send (any more).
+    fn finish(&mut self, stream: &Stream, flow: &mut MediaFlow, packing: &mut Packing) -> u64 {
+        let agreed = stream.negotiated.as_ref().filter(|_| stream.sends() && !packing.payload.is_empty());
+        let Some(agreed) = agreed else {
+            packing.clear();
+            return 0;
+        };
+        let size = packet_samples(agreed.ptime_ms);
+        packing.payload.resize(size.max(packing.payload.len()), law_of(agreed.codec).silence());
+        self.send_packed(stream, flow, packing, size)
+    }
+
+    fn send_packed(&mut self, stream: &Stream, flow: &mut MediaFlow, packing: &mut Packing, size: usize) -> u64 {
+        let Some(agreed) = &stream.negotiated else { return 0 };
+        let marker = std::mem::take(&mut packing.marker);
+        let header = flow.header(marker, packing.timestamp, agreed.payload_type, stream.ssrc);
+        let size = size.min(packing.payload.len());
+        let sent = self.send(stream, flow, &header, packing.payload.get(..size).unwrap_or_default());
+        packing.payload.drain(..size);
+        packing.timestamp = packing.timestamp.wrapping_add(size as u32);
+        sent
+    }
+}
+
+fn packet_samples(ptime_ms: u8) -> usize {
+    usize::from(ptime_ms.max(10)) * 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Sink;
+    use crate::wire::rtp;
+    use crate::wire::sdp::{Codec, Direction, Negotiated};
+
+    fn stream(ptime_ms: u8) -> Stream {
+        let negotiated = Negotiated {
+            remote: "192.0.2.1:4000".parse().unwrap(),
+            remote_rtcp: None,
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            receive_payload_type: 0,
+            dtmf_payload_type: None,
+            receive_dtmf_payload_type: None,
+            ptime_ms,
+            direction: Direction::SendRecv,
+        };
+        Stream { port: 10_000, negotiated: Some(negotiated), ssrc: 1, phase: 0, sink: Sink::Player }
+    }
+
+    /// When packets leave, in half frames, and what they hold, if `frames` are sent one after the other and then none.
+    fn send(ptime_ms: u8, frames: u8) -> Vec<(u32, RtpHeader, Vec<u8>)> {
+        let (stream, mut flow) = (stream(ptime_ms), MediaFlow::default());
+        let (mut pool, mut outputs) = (PacketPool::new(8), Outputs::default());
+        let (mut left, mut awake) = (Vec::new(), false);
+        for half in 0..u32::from(frames) * 2 + 8 {
+            let mut sender = PacketSender::new(&mut pool, &mut outputs);
+            if half % 2 == 1 {
+                if awake {
+                    awake = sender.visit(&stream, &mut flow).1;
+                }
+            } else if half / 2 < u32::from(frames) {
+                let said = [half as u8 / 2; FRAME_SAMPLES];
+                sender.send_frame(Entity::PLACEHOLDER, &stream, &mut flow, u64::from(half / 2) + 1, &said);
+                awake |= !sender.woken.is_empty();
+            }
+            left.extend(outputs.rtp.drain(..).map(|RtpOut(packet)| {
+                let (header, payload) = rtp::parse(packet.bytes()).unwrap();
+                (half, header, packet.bytes()[payload].to_vec())
+            }));
+        }
+        assert!(!awake, "nobody is visited who has nothing to say");
+        left
+    }
+
+    #[test]
+    fn packets_of_every_length_leave_at_even_distances_and_lose_nothing() {
+        for ptime_ms in [10u8, 20, 30, 40, 50, 60] {
+            let sent = send(ptime_ms, 30);
+            assert_eq!(sent.len(), 600usize.div_ceil(usize::from(ptime_ms)), "{ptime_ms} ms");
+            let distance = u32::from(ptime_ms) / 10;
+            assert!(sent.windows(2).all(|pair| pair[1].0 - pair[0].0 == distance), "{ptime_ms} ms: {sent:?}");
+            let samples = u32::from(ptime_ms) * 8;
+            for (index, (_, header, payload)) in sent.iter().enumerate() {
+                let index = index as u32;
+                assert_eq!((header.timestamp, header.marker), (160 + index * samples, index == 0), "{ptime_ms} ms");
+                assert_eq!((u32::from(header.sequence), payload.len() as u32), (index, samples), "{ptime_ms} ms");
+            }
+            let said: Vec<u8> = sent.into_iter().flat_map(|(_, _, payload)| payload).collect();
+            let expected: Vec<u8> = (0..30u8).flat_map(|frame| [frame; FRAME_SAMPLES]).collect();
+            assert_eq!(said, expected, "{ptime_ms} ms");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_talkspurt_is_filled_up_and_does_not_wait_for_the_next() {
+        let sent = send(60, 4);
+        assert_eq!(sent.len(), 2);
+        let (half, header, payload) = &sent[1];
+        assert_eq!((*half, header.timestamp, payload.len()), (9, 640, 480));
+        assert_eq!((&payload[..160], &payload[160..]), (&[3u8; 160][..], &[0xffu8; 320][..]));
+    }
+}

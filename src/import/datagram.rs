@@ -1,0 +1,159 @@
+//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare IP,
+//! put together again where IP had cut them.
+
+use super::account::Account;
+use super::capture::Frame;
+use etherparse::defrag::IpDefragPool;
+use etherparse::{EtherType, IpNumber, NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
+use pcap_file::DataLink;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How long a datagram may wait for its fragments (RFC 8200 section 4.5).
+const FRAGMENT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Datagrams that may wait for fragments; the capture may be somebody's attack.
+const FRAGMENTED_MAX: usize = 4_096;
+
+/// The header of a Linux cooked capture of the second version.
+const COOKED_V2_BYTES: usize = 20;
+
+/// A datagram or a segment.
+pub(super) struct Datagram {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub what: Carried,
+}
+
+/// What it carries.
+pub(super) enum Carried {
+    Udp(Vec<u8>),
+    Tcp { sequence: u32, syn: bool, end: bool, bytes: Vec<u8> },
+}
+
+type Key = (IpAddr, IpAddr, u32);
+
+/// Unwraps frames.
+#[derive(Default)]
+pub(super) struct Unwrapper {
+    pool: IpDefragPool<Duration>,
+    /// How many fragments of each datagram wait, and since when.
+    waiting: BTreeMap<Key, (u64, Duration)>,
+}
+
+impl Unwrapper {
+    pub fn unwrap(&mut self, frame: &Frame, account: &mut Account) -> Option<Datagram> {
+        if frame.is_cut {
+            account.cut_short += 1;
+            return None;
+        }
+        let bytes = frame.bytes.as_slice();
+        let sliced = match frame.link {
+            DataLink::ETHERNET => SlicedPacket::from_ethernet(bytes),
+            DataLink::LINUX_SLL => SlicedPacket::from_linux_sll(bytes),
+            DataLink::LINUX_SLL2 => match bytes.split_at_checked(COOKED_V2_BYTES) {
+                Some((&[high, low, ..], payload)) => {
+                    SlicedPacket::from_ether_type(EtherType(u16::from_be_bytes([high, low])), payload)
+                }
+                _ => return count(&mut account.not_ip),
+            },
+            DataLink::NULL | DataLink::LOOP => SlicedPacket::from_ip(bytes.get(4..).unwrap_or_default()),
+            DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => SlicedPacket::from_ip(bytes),
+            other => {
+                *account.unknown_links.entry(format!("{other:?}")).or_default() += 1;
+                return None;
+            }
+        };
+        let Ok(packet) = sliced else { return count(&mut account.malformed) };
+        let (from, to) = match &packet.net {
+            Some(NetSlice::Ipv4(ip)) => {
+                (IpAddr::from(ip.header().source_addr()), IpAddr::from(ip.header().destination_addr()))
+            }
+            Some(NetSlice::Ipv6(ip)) => {
+                (IpAddr::from(ip.header().source_addr()), IpAddr::from(ip.header().destination_addr()))
+            }
+            _ => return count(&mut account.not_ip),
+        };
+        if let Some(key) = fragment_key(&packet, from, to) {
+            return self.gather(&packet, key, frame.at, account);
+        }
+        match &packet.transport {
+            Some(TransportSlice::Udp(udp)) => Some(of_udp(from, to, udp)),
+            Some(TransportSlice::Tcp(tcp)) => Some(of_tcp(from, to, tcp)),
+            _ => count(&mut account.other_protocols),
+        }
+    }
+
+    /// A fragment: of what was gathered before it may make a whole.
+    fn gather(&mut self, packet: &SlicedPacket<'_>, key: Key, at: Duration, account: &mut Account) -> Option<Datagram> {
+        account.fragments += 1;
+        self.waiting.entry(key).or_insert((0, at)).0 += 1;
+        if self.waiting.len() > FRAGMENTED_MAX {
+            let oldest = at.saturating_sub(FRAGMENT_PATIENCE);
+            self.pool.retain(|&since| since >= oldest);
+            self.waiting.retain(|_, (_, since)| *since >= oldest);
+        }
+        match self.pool.process_sliced_packet(packet, at, ()) {
+            Ok(Some(whole)) => {
+                self.waiting.remove(&key);
+                account.reassembled += 1;
+                let (from, to) = (key.0, key.1);
+                match whole.ip_number {
+                    IpNumber::UDP => UdpSlice::from_slice(&whole.payload).ok().map(|udp| of_udp(from, to, &udp)),
+                    IpNumber::TCP => TcpSlice::from_slice(&whole.payload).ok().map(|tcp| of_tcp(from, to, &tcp)),
+                    _ => count(&mut account.other_protocols),
+                }
+            }
+            Ok(None) => None,
+            Err(_) => count(&mut account.malformed),
+        }
+    }
+
+    /// Counts what never became whole.
+    pub fn finish(&self, account: &mut Account) {
+        account.fragments_lost += self.waiting.values().map(|(count, _)| count).sum::<u64>();
+    }
+}
+
+fn count(counter: &mut u64) -> Option<Datagram> {
+    *counter += 1;
+    None
+}
+
+/// What the fragments of one datagram have in common; `None` of a whole one.
+fn fragment_key(packet: &SlicedPacket<'_>, from: IpAddr, to: IpAddr) -> Option<Key> {
+    match &packet.net {
+        Some(NetSlice::Ipv4(ip)) if ip.header().is_fragmenting_payload() => {
+            Some((from, to, u32::from(ip.header().identification())))
+        }
+        Some(NetSlice::Ipv6(ip)) => ip.extensions().clone().into_iter().find_map(|extension| match extension {
+            etherparse::Ipv6ExtensionSlice::Fragment(fragment) if fragment.is_fragmenting_payload() => {
+                Some((from, to, fragment.identification()))
+            }
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+fn of_udp(from: IpAddr, to: IpAddr, udp: &UdpSlice<'_>) -> Datagram {
+    Datagram {
+        from: SocketAddr::new(from, udp.source_port()),
+        to: SocketAddr::new(to, udp.destination_port()),
+        what: Carried::Udp(udp.payload().to_vec()),
+    }
+}
+
+fn of_tcp(from: IpAddr, to: IpAddr, tcp: &TcpSlice<'_>) -> Datagram {
+    Datagram {
+        from: SocketAddr::new(from, tcp.source_port()),
+        to: SocketAddr::new(to, tcp.destination_port()),
+        what: Carried::Tcp {
+            sequence: tcp.sequence_number(),
+            syn: tcp.syn(),
+            end: tcp.fin() || tcp.rst(),
+            bytes: tcp.payload().to_vec(),
+        },
+    }
+}

@@ -1,0 +1,149 @@
+//! One line about an entity: what one wants to know of it first.
+
+use super::time::{duration, seconds};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    Dialog, DialogState, Leg, Role, Service, Session, SessionState, Transaction, UnackedAnswer,
+};
+use ringworld_components::kernel::{Now, TimerCounts};
+use ringworld_components::media::{MediaFlow, Participant, Participants, Room, Sink, Stream};
+use ringworld_components::wire::sdp::Direction;
+
+/// What an entity is and how it stands at a tick.
+pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
+    let text = if let Some(session) = entity.get::<Session>() {
+        self::session(session, now)
+    } else if let Some(leg) = entity.get::<Leg>() {
+        self::leg(leg)
+    } else if let Some(dialog) = entity.get::<Dialog>() {
+        self::dialog(dialog, entity.contains::<UnackedAnswer>())
+    } else if let Some(stream) = entity.get::<Stream>() {
+        self::stream(stream, entity.get::<MediaFlow>())
+    } else if let Some(participant) = entity.get::<Participant>() {
+        let name = world.get::<Room>(participant.room).map_or("a room that is gone", |room| &room.name);
+        format!("participant of room {name:?} since {}", seconds(participant.joined))
+    } else if let Some(room) = entity.get::<Room>() {
+        let inside = entity.get::<Participants>().map_or(0, |inside| inside.len());
+        format!("room {:?} {:?} since {}, {inside} inside", room.name, room.state, seconds(room.created))
+    } else if let Some(transaction) = entity.get::<Transaction>() {
+        self::transaction(transaction)
+    } else {
+        "entity".to_owned()
+    };
+    let timers: Vec<String> = TimerCounts::of(world, entity.id())
+        .into_iter()
+        .map(|(name, at)| {
+            let (_, kind) = name.split_once('.').unwrap_or(("", name));
+            format!("{} in {}", kind.replace('_', " "), duration(at.since(now)))
+        })
+        .collect();
+    if timers.is_empty() { text } else { format!("{text}; timers: {}", timers.join(", ")) }
+}
+
+/// Bytes as text.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().to_string()
+}
+
+fn session(session: &Session, now: Now) -> String {
+    let (from, to) = (text(&session.from), text(&session.to));
+    let role = match session.role {
+        Role::Incoming => "incoming",
+        Role::Outgoing => "placed",
+    };
+    let for_how_long = duration(now.since(session.since()));
+    let ending = match &session.ending {
+        Some(ending) if ending.status == 0 => format!(", {}", ending.cause.as_str()),
+        Some(ending) => format!(", {} with {}", ending.cause.as_str(), ending.status),
+        None => String::new(),
+    };
+    let state: SessionState = session.state();
+    format!("session {state} for {for_how_long}{ending}, {role} at {}, from {from} to {to}", seconds(session.created))
+}
+
+fn leg(leg: &Leg) -> String {
+    let service = match &leg.service {
+        Service::Conference(name) => format!("room {name:?}"),
+        other => format!("{other:?}").to_ascii_lowercase(),
+    };
+    let mut line = format!(
+        "leg Call-ID {}, {} to {} over {}, for {service}",
+        text(&leg.call_id),
+        leg.local_address,
+        leg.target.remote,
+        leg.target.transport
+    );
+    if let Some(invite) = &leg.outgoing {
+        line.push_str(&format!(", INVITE {} ({:?}) is out", invite.cseq, invite.aim));
+    }
+    for (holds, what) in [(leg.we_hold, ", we hold"), (leg.peer_holds, ", the peer holds")] {
+        if holds {
+            line.push_str(what);
+        }
+    }
+    line
+}
+
+fn dialog(dialog: &Dialog, waits_for_ack: bool) -> String {
+    let state = match dialog.state {
+        DialogState::Early => "early",
+        DialogState::Confirmed => "confirmed",
+    };
+    let (local, remote) = (text(&dialog.local_tag), text(&dialog.remote_tag));
+    let theirs = dialog.remote_cseq.map_or("none yet".to_owned(), |cseq| cseq.to_string());
+    let wait = if waits_for_ack { ", waits for ACK" } else { "" };
+    format!(
+        "dialog {state}{wait}, tags ours {local} theirs {remote}, CSeq ours {} theirs {theirs}, to {}",
+        dialog.local_cseq,
+        text(dialog.remote_target.as_bytes())
+    )
+}
+
+fn stream(stream: &Stream, flow: Option<&MediaFlow>) -> String {
+    let sink = match stream.sink {
+        Sink::Echo => "echo",
+        Sink::Player => "player",
+        Sink::Room(_) => "room",
+    };
+    let Some(agreed) = &stream.negotiated else {
+        return format!("stream on port {}, {sink}, nothing agreed yet", stream.port);
+    };
+    let peer = flow.and_then(|flow| flow.peer(stream)).unwrap_or(agreed.remote);
+    let mut line = format!(
+        "stream on port {}, {sink}, {} of {} ms {} with {peer}",
+        stream.port,
+        agreed.codec.name(),
+        agreed.ptime_ms,
+        direction(agreed.direction)
+    );
+    if let Some(flow) = flow {
+        line.push_str(&format!(", {} in, {} out", flow.received, flow.sent));
+        if flow.latch.source().is_none() {
+            line.push_str(", no source yet");
+        }
+    }
+    line
+}
+
+/// A direction as SDP writes it.
+pub(crate) fn direction(direction: Direction) -> &'static str {
+    match (direction.sends(), direction.receives()) {
+        (true, true) => "sendrecv",
+        (true, false) => "sendonly",
+        (false, true) => "recvonly",
+        (false, false) => "inactive",
+    }
+}
+
+fn transaction(transaction: &Transaction) -> String {
+    let first = transaction.last.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let last = if first.is_empty() { String::new() } else { format!(", last sent {:?}", text(first)) };
+    format!(
+        "transaction {:?} {} {:?} with {} over {}{last}",
+        transaction.kind,
+        transaction.method.as_str(),
+        transaction.state,
+        transaction.target.remote,
+        transaction.target.transport
+    )
+}

@@ -1,0 +1,143 @@
+//! Entities below those that they belong to.
+
+use super::line::about;
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    DialogOf, Dialogs, LegOf, Legs, Session, StreamOf, Streams, Transaction, TransactionTable,
+};
+use ringworld_components::kernel::{Now, StableId};
+use ringworld_components::media::{Participants, Room, Sink, Stream, Voice, VoiceOf};
+use std::collections::BTreeMap;
+
+/// A world's entities by whom they belong to.
+pub(super) struct Tree<'w> {
+    world: &'w World,
+    now: Now,
+    /// The transactions of each leg and dialog.
+    transactions: BTreeMap<Entity, Vec<Entity>>,
+}
+
+impl<'w> Tree<'w> {
+    pub fn of(world: &'w World, now: Now) -> Self {
+        let mut transactions: BTreeMap<Entity, Vec<Entity>> = BTreeMap::new();
+        if world.get_resource::<TransactionTable>().is_some_and(|table| !table.is_empty()) {
+            for entity in world.iter_entities() {
+                if let Some(owner) = entity.get::<Transaction>().and_then(|transaction| transaction.owner) {
+                    transactions.entry(owner).or_default().push(entity.id());
+                }
+            }
+        }
+        Self { world, now, transactions }
+    }
+
+    /// All entities with a stable id that belong to none, by id.
+    pub fn roots(&self) -> Vec<Entity> {
+        let is_root = |entity: &EntityRef| entity.contains::<StableId>() && self.parent(entity.id()).is_none();
+        let roots = self.world.iter_entities().filter(is_root).map(|entity| entity.id()).collect();
+        self.sorted(roots)
+    }
+
+    /// The entity at the top of the tree that this one is in.
+    pub fn root_of(&self, entity: Entity) -> Entity {
+        let mut root = entity;
+        // The relations have no circles; the bound holds even where a damaged snapshot has one.
+        for _ in 0..8 {
+            match self.parent(root) {
+                Some(parent) => root = parent,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// An entity and all that belong to it, in the order in which they are drawn.
+    pub fn members(&self, root: Entity) -> Vec<Entity> {
+        let mut members = vec![root];
+        for child in self.children(root) {
+            members.extend(self.members(child));
+        }
+        members
+    }
+
+    /// An entity and all that belong to it, a line each.
+    pub fn draw(&self, root: Entity, text: &mut String) {
+        self.draw_below(root, "", "", text);
+    }
+
+    fn draw_below(&self, entity: Entity, first: &str, rest: &str, text: &mut String) {
+        let Ok(reference) = self.world.get_entity(entity) else { return };
+        let id = reference.get::<StableId>().map(StableId::to_string).unwrap_or_default();
+        text.push_str(&format!("{first}{id} {}\n", about(self.world, reference, self.now)));
+        let children = self.children(entity);
+        let extra = self.room_of(reference);
+        let count = children.len() + usize::from(extra.is_some());
+        for (at, child) in children.iter().enumerate() {
+            let (branch, below) = if at + 1 == count { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            self.draw_below(*child, &format!("{rest}{branch}"), &format!("{rest}{below}"), text);
+        }
+        if let Some(line) = extra {
+            text.push_str(&format!("{rest}└─ {line}\n"));
+        }
+    }
+
+    /// The room that a participant's stream is in is nobody's child, but one wants to see it here.
+    fn room_of(&self, entity: EntityRef) -> Option<String> {
+        let Sink::Room(room) = entity.get::<Stream>()?.sink else { return None };
+        let room = self.world.get_entity(room).ok()?;
+        let (id, inside) = (room.get::<StableId>()?, room.get::<Participants>());
+        let others: Vec<String> = inside
+            .map(|inside| inside.iter())
+            .into_iter()
+            .flatten()
+            .filter_map(|participant| Some(self.world.get::<VoiceOf>(participant)?.0))
+            .filter(|stream| *stream != entity.id())
+            .filter_map(|stream| self.id(self.root_of(stream)))
+            .map(|id| id.to_string())
+            .collect();
+        let with = if others.is_empty() { "alone".to_owned() } else { format!("with {}", others.join(", ")) };
+        Some(format!("{id} {}, {with}", about(self.world, room, self.now)))
+    }
+
+    fn parent(&self, entity: Entity) -> Option<Entity> {
+        let entity = self.world.get_entity(entity).ok()?;
+        let parent = entity
+            .get::<LegOf>()
+            .map(|of| of.0)
+            .or_else(|| entity.get::<DialogOf>().map(|of| of.0))
+            .or_else(|| entity.get::<StreamOf>().map(|of| of.0))
+            .or_else(|| entity.get::<VoiceOf>().map(|of| of.0))
+            .or_else(|| entity.get::<Transaction>().and_then(|transaction| transaction.owner))?;
+        self.world.get_entity(parent).ok().map(|parent| parent.id())
+    }
+
+    fn children(&self, entity: Entity) -> Vec<Entity> {
+        let mut children = Vec::new();
+        if let Ok(entity) = self.world.get_entity(entity) {
+            children.extend(entity.get::<Legs>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<Dialogs>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<Streams>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<Voice>().map(|of| of.iter()).into_iter().flatten());
+        }
+        children.extend(self.transactions.get(&entity).into_iter().flatten().copied());
+        self.sorted(children)
+    }
+
+    fn sorted(&self, mut entities: Vec<Entity>) -> Vec<Entity> {
+        entities.sort_unstable_by_key(|&entity| self.id(entity));
+        entities
+    }
+
+    pub fn id(&self, entity: Entity) -> Option<StableId> {
+        self.world.get::<StableId>(entity).copied()
+    }
+
+    /// Under which heading a root stands.
+    pub fn heading(&self, root: Entity) -> &'static str {
+        match self.world.get_entity(root) {
+            Ok(entity) if entity.contains::<Session>() => "sessions",
+            Ok(entity) if entity.contains::<Room>() => "rooms",
+            Ok(entity) if entity.contains::<Transaction>() => "transactions whose call is gone, or that never had one",
+            _ => "other entities",
+        }
+    }
+}

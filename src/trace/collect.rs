@@ -1,0 +1,209 @@
+//! Looks on while a recording is played, and keeps what belongs to one call.
+
+use super::media::Media;
+use super::{Call, Packet, SipStep, Step, Trace, What, sip};
+use crate::config::RecordMedia;
+use crate::engine::Engine;
+use crate::replay::{Player, Witness};
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::call::{Leg, Legs, Session};
+use ringworld_components::edge::{Event, Flow, Input, Operation, Output, Outputs, Transport};
+use ringworld_components::kernel::{Now, StableId, StableIds};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use xxhash_rust::xxh3::xxh3_64;
+
+pub(super) struct Collector {
+    call: Call,
+    trace: Trace,
+    /// Sessions that were looked at already.
+    known: BTreeSet<StableId>,
+    /// Our address towards each peer.
+    locals: BTreeMap<(Transport, SocketAddr), SocketAddr>,
+    /// Messages seen, by direction and content.
+    seen: BTreeSet<(bool, u64)>,
+    media: Media,
+    /// What this tick takes in, kept until it is known whose it is.
+    messages: Vec<(Flow, Bytes)>,
+    commands: Vec<(u64, Operation)>,
+}
+
+impl Collector {
+    pub fn new(player: &Player, call: Call) -> Self {
+        let header = player.header();
+        let trace = Trace {
+            began_unix_ms: header.began_unix_ms,
+            call_ids: match &call {
+                Call::Id(id) => BTreeSet::from([id.clone()]),
+                Call::Session(_) => BTreeSet::new(),
+            },
+            sessions: BTreeSet::new(),
+            steps: Vec::new(),
+            packets: Vec::new(),
+            has_media: header.media == RecordMedia::Full,
+        };
+        let mut collector = Self {
+            call,
+            trace,
+            known: BTreeSet::new(),
+            locals: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            media: Media::default(),
+            messages: Vec::new(),
+            commands: Vec::new(),
+        };
+        // A recording may begin in the middle of the call.
+        let world = player.engine().world();
+        let living = world.iter_entities().filter(|entity| entity.contains::<Session>());
+        let ids: Vec<StableId> = living.filter_map(|entity| entity.get::<StableId>().copied()).collect();
+        for id in ids {
+            collector.meet(world, id);
+        }
+        collector
+    }
+
+    pub fn finish(self) -> Trace {
+        self.trace
+    }
+
+    /// Finds out whether a session is the one we look for.
+    fn meet(&mut self, world: &World, id: StableId) {
+        if !self.known.insert(id) {
+            return;
+        }
+        let Some(session) = world.resource::<StableIds>().find(id) else { return };
+        let legs = world.get::<Legs>(session).map(|legs| legs.iter()).into_iter().flatten();
+        let legs: Vec<&Leg> = legs.filter_map(|leg| world.get::<Leg>(leg)).collect();
+        let ids: Vec<String> = legs.iter().map(|leg| String::from_utf8_lossy(&leg.call_id).into_owned()).collect();
+        let is_wanted = match &self.call {
+            Call::Id(wanted) => ids.contains(wanted),
+            Call::Session(wanted) => *wanted == id,
+        };
+        if is_wanted {
+            self.trace.sessions.insert(id);
+            self.trace.call_ids.extend(ids);
+            for leg in legs {
+                self.locals.entry((leg.target.transport, leg.target.remote)).or_insert(leg.local_address);
+            }
+        }
+    }
+
+    fn is_ours(&self, message: &[u8]) -> bool {
+        sip::call_id(message)
+            .and_then(|id| std::str::from_utf8(id).ok())
+            .is_some_and(|id| self.trace.call_ids.contains(id))
+    }
+
+    fn add(&mut self, at: Now, what: What) {
+        self.trace.steps.push(Step { at, what });
+    }
+
+    fn add_message(&mut self, at: Now, is_ours: bool, transport: Transport, peer: SocketAddr, bytes: Bytes) {
+        // Without a message from that peer or a leg to it, the address is not known.
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 5060));
+        let any = self.locals.values().next().copied().unwrap_or(nowhere);
+        let local = self.locals.get(&(transport, peer)).copied().unwrap_or(any);
+        let is_again = !self.seen.insert((is_ours, xxh3_64(&bytes)));
+        self.add(at, What::Sip(SipStep { transport, peer, local, is_ours, is_again, bytes }));
+    }
+
+    fn add_inputs(&mut self, at: Now, outputs: &Outputs) {
+        for (flow, bytes) in std::mem::take(&mut self.messages) {
+            if self.is_ours(&bytes) {
+                self.locals.insert((flow.transport, flow.remote), flow.local);
+                self.add_message(at, false, flow.transport, flow.remote, bytes);
+            }
+        }
+        for (number, operation) in std::mem::take(&mut self.commands) {
+            let answered = outputs.control.iter().find_map(|output| match output {
+                Output::Reply(reply) if reply.number == number => Some(&reply.result),
+                _ => None,
+            });
+            let about = operation.session().or_else(|| answered.and_then(|result| result.as_ref().ok().copied()));
+            if about.is_some_and(|session| self.trace.sessions.contains(&session)) {
+                let refused = answered.and_then(|result| result.as_ref().err());
+                let refused = refused.map(|refusal| format!(" (refused: {refusal})")).unwrap_or_default();
+                self.add(at, What::Command(format!("{}{refused}", in_words(&operation))));
+            }
+        }
+    }
+
+    fn add_outputs(&mut self, at: Now, outputs: &Outputs) {
+        for output in &outputs.control {
+            match output {
+                Output::Sip { target, bytes, .. } if self.is_ours(bytes) => {
+                    self.add_message(at, true, target.transport, target.remote, bytes.clone());
+                }
+                Output::Event(Event::StateChanged { session, from, to }) if self.trace.sessions.contains(session) => {
+                    self.add(at, What::State(format!("{from} → {to}")));
+                }
+                Output::Event(Event::Ended { session, cause, status }) if self.trace.sessions.contains(session) => {
+                    let status = if *status == 0 { String::new() } else { format!(" ({status})") };
+                    self.add(at, What::State(format!("ended: {}{status}", cause.as_str())));
+                }
+                Output::Event(Event::Digit { session, digit, duration_ms })
+                    if self.trace.sessions.contains(session) =>
+                {
+                    self.add(at, What::Media(format!("heard digit {digit}, {duration_ms} ms")));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Witness for Collector {
+    fn takes(&mut self, _: &Engine, _: u32, inputs: &[Input]) {
+        for input in inputs {
+            match input {
+                Input::Sip { flow, bytes, .. } => self.messages.push((*flow, bytes.clone())),
+                Input::Command(command) => self.commands.push((command.number, command.operation.clone())),
+                Input::Rtp(packet) => {
+                    if let Some(ip) = self.media.local_ip(packet.port) {
+                        let local = SocketAddr::new(ip, packet.port + u16::from(packet.is_rtcp));
+                        let (at_us, peer, bytes) = (packet.arrived_us, packet.peer, packet.bytes().to_vec());
+                        self.trace.packets.push(Packet { at_us, peer, local, is_ours: false, bytes });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn gives(&mut self, engine: &Engine, outputs: &Outputs) {
+        let (world, now) = (engine.world(), engine.now());
+        for output in &outputs.control {
+            if let Output::Event(Event::StateChanged { session, .. } | Event::Incoming { session, .. }) = output {
+                self.meet(world, *session);
+            }
+        }
+        self.add_inputs(now, outputs);
+        self.add_outputs(now, outputs);
+        for packet in outputs.rtp.iter().map(|out| &out.0) {
+            if let Some(ip) = self.media.local_ip(packet.port) {
+                let local = SocketAddr::new(ip, packet.port + u16::from(packet.is_rtcp));
+                let (at_us, peer, bytes) = (now.as_millis() * 1_000, packet.peer, packet.bytes().to_vec());
+                self.trace.packets.push(Packet { at_us, peer, local, is_ours: true, bytes });
+            }
+        }
+        for fact in self.media.look(world, now, &self.trace.sessions, self.trace.has_media) {
+            self.add(now, What::Media(fact));
+        }
+    }
+}
+
+fn in_words(operation: &Operation) -> String {
+    match operation {
+        Operation::Place(call) => format!("place a call to {}", call.to),
+        Operation::Answer { service, .. } => format!("answer with {service}"),
+        Operation::Ring { .. } => "let it ring".to_owned(),
+        Operation::Reject { status, .. } => format!("reject with {status}"),
+        Operation::HangUp { .. } => "hang up".to_owned(),
+        Operation::Hold { .. } => "hold".to_owned(),
+        Operation::Resume { .. } => "resume".to_owned(),
+        Operation::SendDtmf { digits, .. } => format!("send digits {digits}"),
+        Operation::Drain => "end all calls".to_owned(),
+        Operation::Reanchor { .. } => "set its clock".to_owned(),
+    }
+}

@@ -1,0 +1,54 @@
+//! Calls whose work panicked are ended before anything else is done for them.
+
+use super::ending::{end, terminate};
+use super::state::{error, owners_of, session_of};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    CallErrorCause, EndCause, Fault, Faults, LegOf, Queue, Session, Signal, StreamOf, Transaction, TransactionKind,
+    contain,
+};
+
+pub(super) fn end_faulty_calls(world: &mut World) {
+    for fault in std::mem::take(&mut world.resource_mut::<Faults>().0) {
+        end_behind(world, &fault);
+    }
+}
+
+/// Ends the call behind a culprit with 500 or BYE; if that panics as well, or if it was ending already, at once.
+pub(super) fn end_behind(world: &mut World, fault: &Fault) {
+    let Some(session) = session_behind(world, fault.culprit) else { return end_transaction(world, fault.culprit) };
+    let error = error(world, session, CallErrorCause::Panicked(fault.system.clone()));
+    tracing::error!(%error, "a panic was contained");
+    let is_over = |world: &World| world.get::<Session>(session).is_none_or(|session| session.state().is_over());
+    if !is_over(world) {
+        contain(world, "end_faulty_calls", None, |world| terminate(world, session, EndCause::InternalError, 500));
+        if is_over(world) {
+            return;
+        }
+    }
+    contain(world, "end_faulty_calls", None, |world| end(world, session, EndCause::InternalError, 500));
+}
+
+/// A transaction that serves no call: an INVITE that waits for an answer gets it, any other is forgotten.
+fn end_transaction(world: &mut World, culprit: Entity) {
+    let Some(transaction) = world.get::<Transaction>(culprit) else { return };
+    if transaction.kind == TransactionKind::InviteServer && !transaction.is_finished() {
+        let refusal =
+            Signal::Respond { transaction: culprit, dialog: None, status: 500, body: None, expects_answer: false };
+        world.resource_mut::<Queue<Signal>>().push(refusal);
+    } else {
+        world.despawn(culprit);
+    }
+}
+
+fn session_behind(world: &World, culprit: Entity) -> Option<Entity> {
+    let owner = world.get::<Transaction>(culprit).and_then(|transaction| transaction.owner).unwrap_or(culprit);
+    let leg = world.get::<StreamOf>(owner).map_or(owner, |of| of.0);
+    if world.get::<Session>(leg).is_some() {
+        return Some(leg);
+    }
+    if world.get::<LegOf>(leg).is_some() {
+        return session_of(world, leg);
+    }
+    owners_of(world, leg).map(|(_, session)| session)
+}

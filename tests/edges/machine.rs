@@ -1,0 +1,84 @@
+//! What the machine grants, and what it takes away.
+
+use super::{Running, config};
+use bevy_app::App;
+use bevy_ecs::prelude::*;
+use ringworld::components::edge::Transport;
+use ringworld::components::kernel::{Now, Phase, RecordApp, Tick};
+use ringworld::engine::Switch;
+use ringworld::net::CATCH_UP_TICKS_MAX;
+use std::process::Command;
+use std::time::Duration;
+
+/// Starts the switch's command with limits on its descriptors: soft, then hard.
+fn run_with(soft: u32, hard: u32) -> std::process::Child {
+    Command::new("sh")
+        .args(["-c", &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_ringworld"))
+        .args(["run", "--sip", "udp:127.0.0.1:0", "--rtp-ports", "19000-19999"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("a shell")
+}
+
+#[test]
+fn with_too_few_descriptors_the_switch_refuses_to_start_and_says_what_is_missing() {
+    let mut config = config(&["udp:127.0.0.1:0"]);
+    // More than any machine grants, whoever asks.
+    config.network.tcp_connections_max = 2_000_000_000;
+    let Err(error) = Switch::start(&config) else { panic!("it started") };
+    for words in ["can need 20000", "file descriptors", "the system grants", "are missing", "ulimit -Hn"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_soft_limit_that_is_too_low_is_raised() {
+    let mut child = run_with(100, 4_000);
+    let limits = format!("/proc/{}/limits", child.id());
+    let soft = || {
+        let text = std::fs::read_to_string(&limits).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default().to_owned();
+        line.split_whitespace().nth(3).and_then(|soft| soft.parse::<u32>().ok()).unwrap_or(0)
+    };
+    let raised = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        soft() > 1_000
+    });
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("an end");
+    assert!(raised, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Holds the world up for a while, once.
+fn stall(now: Res<Now>, mut stalls: ResMut<Stalls>) {
+    if let Some(next) = stalls.0.first().copied().filter(|(at, _)| now.0 >= *at) {
+        std::thread::sleep(Duration::from_millis(next.1));
+        stalls.0.remove(0);
+    }
+}
+
+/// At which ticks, and for how many milliseconds.
+#[derive(Resource)]
+struct Stalls(Vec<(u64, u64)>);
+
+#[test]
+fn a_world_that_falls_behind_catches_up_a_little_and_counts_what_it_gives_up() {
+    let running = Running::start_with(&config(&["udp:127.0.0.1:0"]), |app: &mut App| {
+        app.unrecorded_resource(Stalls(vec![(20, 22), (100, 500)]));
+        app.add_systems(Tick, stall.in_set(Phase::Behaviour));
+    });
+    let peer = super::peer::Peer::new("127.0.0.1", running.at(Transport::Udp, "127.0.0.1"), "stall");
+    // Something happens in every tick, so that none is spared.
+    let own = peer.own();
+    for round in 0..300 {
+        peer.send(&peer.request("OPTIONS", "echo", &own, "").replace("stall", &format!("stall{round}")));
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    let status = running.switch.status().remove(0);
+    assert!(status.ticks_late >= u64::from(CATCH_UP_TICKS_MAX) - 1, "{} late", status.ticks_late);
+    assert!(status.ticks_skipped >= 60, "half a second is 100 ticks: {} skipped", status.ticks_skipped);
+    let summary = running.switch.stop();
+    assert!(summary.signalling.requests_received.get("OPTIONS").is_some_and(|count| *count == 300));
+}

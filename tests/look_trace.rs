@@ -1,0 +1,225 @@
+//! One call of a recording: as a ladder, as a picture, and as a capture that others can read.
+
+mod common;
+mod town;
+
+use pcap_file::pcap::PcapReader;
+use ringworld::components::kernel::StableId;
+use ringworld::config::RecordMedia;
+use ringworld::replay::Player;
+use ringworld::trace::{Call, Trace, ladder, svg, trace, write_pcap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use town::{Town, scratch};
+
+fn recorded(name: &str, media: RecordMedia) -> PathBuf {
+    let path = scratch(name);
+    Town::record_day(&path, media);
+    path
+}
+
+fn traced(path: &Path, call: &Call) -> Trace {
+    let (trace, played) = trace(&mut Player::open(path).expect("a recording"), call);
+    played.expect("the replay agrees");
+    trace
+}
+
+fn by_call_id(path: &Path, call_id: &str) -> Trace {
+    traced(path, &Call::Id(call_id.to_owned()))
+}
+
+fn in_order(text: &str, parts: &[&str]) {
+    let mut rest = text;
+    for part in parts {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing or out of order in\n{text}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn a_held_call_is_a_ladder_with_its_states_and_media() {
+    let path = recorded("ladder", RecordMedia::Full);
+    let call = by_call_id(&path, "call-2");
+    let text = ladder(&call);
+    println!("{text}");
+    in_order(
+        &text,
+        &[
+            "call call-2, session #",
+            "10.0.1.2:5070",
+            "ringworld 10.0.0.1:5060",
+            "0.025 s  ├",
+            " INVITE sip:echo@10.0.0.1 ",
+            "PCMU PCMA telephone-event, 10.0.1.2:30004",
+            "◀",
+            " 200 OK to INVITE ",
+            "●  Initializing → Connected",
+            "♪  port 100",
+            "♪  agreed: PCMU of 20 ms, sendrecv, with 10.0.1.2:30004",
+            " ACK sip:",
+            "♪  first packet, from 10.0.1.2:30004",
+            "0.500 s  ├",
+            "sendonly, PCMU PCMA telephone-event, 10.0.1.2:30004",
+            "●  Connected → OnHold",
+            "♪  agreed: PCMU of 20 ms, recvonly, with",
+            "●  OnHold → Connected",
+            " BYE sip:",
+            " 200 OK to BYE ",
+            "●  ended: peer hung up",
+            "released; ",
+        ],
+    );
+    // His session's name leads to the same call.
+    let session = *call.sessions.first().expect("a session");
+    assert_eq!(ladder(&traced(&path, &Call::Session(session))), text);
+    assert!(traced(&path, &Call::Session(StableId(0x99_9999))).is_empty());
+    assert!(by_call_id(&path, "nobody").is_empty());
+    std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
+fn a_call_that_the_switch_placed_shows_who_asked_for_what() {
+    let path = recorded("placed", RecordMedia::Full);
+    let mut player = Player::open(&path).expect("a recording");
+    let mut placed = None;
+    while placed.is_none() {
+        let report = player.step().expect("the replay agrees").expect("a call is placed");
+        placed = report.control.iter().find_map(|output| match output {
+            ringworld::components::edge::Output::Reply(reply) => reply.result.as_ref().ok().copied(),
+            _ => None,
+        });
+    }
+    let call = traced(&path, &Call::Session(placed.expect("a session")));
+    let text = ladder(&call);
+    println!("{text}");
+    in_order(
+        &text,
+        &[
+            "10.0.0.3:5080",
+            "asked to place a call to sip:callee@10.0.0.3:5080",
+            "◀",
+            " INVITE sip:callee@10.0.0.3:5080 ",
+            " 200 OK to INVITE ",
+            "asked to send digits 12",
+            "asked to hold",
+            "sendonly",
+            "asked to resume",
+            "asked to hang up",
+            " BYE ",
+            "ended: hung up",
+        ],
+    );
+    std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
+fn digits_rooms_and_refusals_are_told_with_and_without_payloads() {
+    for media in [RecordMedia::Full, RecordMedia::Off] {
+        let path = recorded("facts", media);
+        in_order(&ladder(&by_call_id(&path, "call-1")), &["heard digit 7, ", "released"]);
+        in_order(&ladder(&by_call_id(&path, "call-10")), &["enters room \"a\"", "released"]);
+        in_order(&ladder(&by_call_id(&path, "call-5")), &["486 Busy Here", "ended: rejected (486)", " ACK "]);
+        in_order(&ladder(&by_call_id(&path, "call-9")), &["no RTP for too long", "◀", " BYE ", "ended: no RTP"]);
+        let source = if media == RecordMedia::Full { "first packet, from" } else { "packets come from" };
+        in_order(&ladder(&by_call_id(&path, "call-0")), &[source]);
+        std::fs::remove_file(path).expect("the recording");
+    }
+}
+
+fn tool(name: &str) -> Option<Command> {
+    let there = Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("SKIPPED: {name} is not here; what it would check is not checked (Debian: tshark, librsvg2-bin)");
+    }
+    there.then(|| Command::new(name))
+}
+
+#[test]
+fn the_picture_is_one_that_a_renderer_takes() {
+    let path = recorded("picture", RecordMedia::Full);
+    let picture = svg(&by_call_id(&path, "call-2"));
+    std::fs::remove_file(path).expect("the recording");
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    for part in [
+        "Call call-2",
+        "ringworld",
+        "10.0.1.2:5070",
+        ">INVITE sip:echo@10.0.0.1<",
+        "Connected → OnHold",
+        "class=\"flow\"",
+    ] {
+        assert!(picture.contains(part), "{part}:\n{picture}");
+    }
+    let file = scratch("picture").with_extension("svg");
+    std::fs::write(&file, &picture).expect("a file");
+    if let Some(mut render) = tool("rsvg-convert") {
+        let output = render.arg(&file).output().expect("a renderer");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.starts_with(b"\x89PNG") && output.stdout.len() > 5_000);
+    }
+    std::fs::remove_file(file).expect("the picture");
+}
+
+#[test]
+fn the_capture_holds_every_message_and_packet_at_its_time() {
+    let path = recorded("capture", RecordMedia::Full);
+    let call = by_call_id(&path, "call-2");
+    std::fs::remove_file(path).expect("the recording");
+    let mut capture = Vec::new();
+    write_pcap(&call, &mut capture).expect("a capture");
+    let mut reader = PcapReader::new(capture.as_slice()).expect("a capture");
+    let (mut sip, mut rtp, mut last) = (Vec::new(), 0, std::time::Duration::ZERO);
+    while let Some(packet) = reader.next_packet() {
+        let packet = packet.expect("a packet");
+        assert!(packet.timestamp >= last, "packets stand in order");
+        last = packet.timestamp;
+        let sliced = etherparse::SlicedPacket::from_ethernet(&packet.data).expect("a frame");
+        let Some(etherparse::TransportSlice::Udp(udp)) = sliced.transport else { panic!("no UDP") };
+        if udp.destination_port() == 5060 || udp.source_port() == 5060 {
+            sip.push(udp.payload().to_vec());
+        } else {
+            assert_eq!(udp.payload()[0], 0x80);
+            rtp += 1;
+        }
+    }
+    let messages: Vec<Vec<u8>> = call.messages().map(|message| message.bytes.to_vec()).collect();
+    assert_eq!(sip, messages);
+    assert_eq!(rtp, call.packets.len());
+    assert!(rtp > 100 && sip.len() == 11, "{rtp} packets, {} messages", sip.len());
+    let file = scratch("capture").with_extension("pcap");
+    std::fs::write(&file, &capture).expect("a file");
+    if let Some(mut read) = tool("tshark") {
+        read.arg("-r").arg(&file).args(["-T", "fields", "-e", "sip.CSeq.method", "-e", "sip.Status-Code", "-Y", "sip"]);
+        let output = read.output().expect("tshark");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text.lines().filter(|line| line.starts_with("INVITE")).count(), 6, "{text}");
+        assert_eq!(text.lines().filter(|line| line.trim_end() == "BYE\t200").count(), 1, "{text}");
+        let output = Command::new("tshark").arg("-r").arg(&file).args(["-Y", "rtp"]).output().expect("tshark");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), rtp);
+    }
+    std::fs::remove_file(file).expect("the capture");
+}
+
+#[test]
+fn the_command_prints_draws_and_writes() {
+    let path = recorded("command", RecordMedia::Full);
+    let (picture, capture) = (path.with_extension("svg"), path.with_extension("pcap"));
+    let run = |call: &str| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_ringworld"));
+        run.arg("trace").arg(&path).args(["--call", call]).arg("--svg").arg(&picture).arg("--pcap").arg(&capture);
+        run.output().expect("the command starts")
+    };
+    let output = run("call-0");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.starts_with("call call-0, session #") && text.contains("Initializing → Connected"), "{text}");
+    for file in [&picture, &capture] {
+        assert!(std::fs::metadata(file).expect("a file").len() > 1_000);
+        std::fs::remove_file(file).expect("a file");
+    }
+    let output = run("nobody");
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(complaint.contains("no call nobody in the recording"), "{complaint}");
+    std::fs::remove_file(path).expect("the recording");
+}

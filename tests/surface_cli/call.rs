@@ -1,0 +1,119 @@
+//! `ringworld call`: every option, and a sentence with an exit code for everything that can go wrong.
+
+use super::process::{Folder, Running, code, complaint, ringworld};
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_call_from_the_terminal_says_what_came_of_it() {
+    let folder = Folder::new("call");
+    let running =
+        Running::start(&["--sip", "udp:127.0.0.1:0", "--sip", "tcp:127.0.0.1:0", "--rtp-ports", "23280-23319"]);
+    let switch = running.udp();
+    let call =
+        |user: &str, arguments: &[&str]| ringworld(&[&["call", &format!("sip:{user}@{switch}")], arguments].concat());
+
+    let wav = folder.file("heard.wav");
+    let heard = call("echo", &["--seconds", "3", "--tone", "600", "--expect-tone", "600", "--hear", &wav]);
+    assert_eq!(code(&heard), 0, "{}", complaint(&heard));
+    let samples: Vec<i16> = hound::WavReader::open(&wav).unwrap().samples().map(Result::unwrap).collect();
+    assert!(samples.len() > 8_000, "{} samples", samples.len());
+    // A tone of 600 Hz crosses zero 1,200 times a second.
+    let middle = &samples[samples.len() / 2..][..4_000];
+    let crossings = middle.windows(2).filter(|pair| (pair[0] < 0) != (pair[1] < 0)).count();
+    assert!((580..=620).contains(&crossings), "{crossings} in half a second");
+
+    let wrong = call("tone", &["--seconds", "3", "--expect-tone", "600"]);
+    assert_eq!(code(&wrong), 1);
+    assert!(complaint(&wrong).contains("440 Hz was heard"), "{}", complaint(&wrong));
+    let busy = call("busy", &[]);
+    assert_eq!(code(&busy), 1);
+    assert!(complaint(&busy).contains("486 Busy Here"), "{}", complaint(&busy));
+    let silent = call("silence", &["--seconds", "2", "--expect-tone", "440"]);
+    assert_eq!(code(&silent), 1);
+    assert!(complaint(&silent).contains("a tone of 440 Hz was expected, but there was only silence"));
+    let digit = call("echo", &["--dtmf", "1z"]);
+    assert_eq!(code(&digit), 2, "{}", complaint(&digit));
+
+    let tcp = running.greeting.iter().find_map(|line| line.strip_prefix("SIP over TCP on ")).unwrap();
+    let over_tcp =
+        ringworld(&["call", &format!("sip:tone@{tcp};transport=tcp"), "--seconds", "2", "--expect-tone", "440"]);
+    assert_eq!(code(&over_tcp), 0, "{}", complaint(&over_tcp));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = ringworld(&["call", &format!("sip:echo@{nobody}")]);
+    assert_eq!(code(&closed), 1);
+    assert!(complaint(&closed).contains("port closed"), "{}", complaint(&closed));
+}
+
+#[test]
+fn who_is_not_there_or_does_not_answer_is_named_with_the_reason() {
+    let unknown = ringworld(&["call", "sip:echo@no-such-host.invalid"]);
+    assert_eq!(code(&unknown), 1);
+    assert!(complaint(&unknown).contains("the host `no-such-host.invalid` has no address"), "{}", complaint(&unknown));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = ringworld(&["call", &format!("sip:echo@{closed};transport=tcp")]);
+    assert_eq!(code(&refused), 1);
+    assert!(complaint(&refused).contains(&format!("no TCP connection with {closed}")), "{}", complaint(&refused));
+    for uri in ["", "sip:", "sip:bob@"] {
+        let output = ringworld(&["call", uri]);
+        assert_eq!(code(&output), 2, "{uri}: {}", complaint(&output));
+        assert!(complaint(&output).contains("sip:user@host"), "{uri}: {}", complaint(&output));
+    }
+
+    let folder = Folder::new("unanswered");
+    let file = folder.file("impatient.toml");
+    std::fs::write(&file, "[timers]\nringing_s = 1\n").unwrap();
+    let running = Running::start(&["--config", &file, "--sip", "udp:127.0.0.1:0", "--rtp-ports", "23480-23519"]);
+    let output = ringworld(&["call", &format!("sip:ring-60@{}", running.udp())]);
+    assert_eq!(code(&output), 1);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ringing (180)"));
+    assert!(complaint(&output).contains("the call was refused: 480 "), "{}", complaint(&output));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn the_other_side_is_told_who_calls_and_its_refusal_is_passed_on() {
+    let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = callee.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        callee.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let mut bytes = [0; 4_000];
+        let (length, peer) = callee.recv_from(&mut bytes).expect("an INVITE");
+        let invite = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let kept = invite
+            .lines()
+            .filter(|line| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|it| line.starts_with(it)));
+        let kept: String = kept.map(|line| format!("{line}\r\n")).collect();
+        let refusal = format!("SIP/2.0 404 Not Found\r\n{kept}Content-Length: 0\r\n\r\n")
+            .replace(">\r\nCall-ID", ">;tag=x\r\nCall-ID");
+        callee.send_to(refusal.as_bytes(), peer).unwrap();
+        invite
+    });
+    let output = ringworld(&["call", &format!("sip:bob@{address}"), "--from", "sip:alice@home.example"]);
+    let invite = answering.join().unwrap();
+    assert!(
+        invite.lines().any(|line| line.starts_with("From: ") && line.contains("<sip:alice@home.example>;tag=")),
+        "{invite}"
+    );
+    assert_eq!(code(&output), 1);
+    assert!(complaint(&output).contains("the call was refused: 404 Not Found"), "{}", complaint(&output));
+}
+
+#[test]
+fn digits_arrive_in_order_none_lost_and_none_twice() {
+    let folder = Folder::new("digits");
+    let file = folder.file("digits.rwlog");
+    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23520-23559", "--record", &file]);
+    let output = ringworld(&["call", &format!("sip:silence@{}", running.udp()), "--dtmf", "19*0#D", "--seconds", "3"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+    let events = ringworld(&["replay", &file, "--events"]);
+    assert_eq!(code(&events), 0, "{}", complaint(&events));
+    let told = String::from_utf8_lossy(&events.stdout).into_owned();
+    let digits: String = told.lines().filter_map(|line| line.split("hears digit ").nth(1)?.chars().next()).collect();
+    assert_eq!(digits, "19*0#D", "{told}");
+}

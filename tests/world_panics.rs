@@ -1,0 +1,104 @@
+//! A panic in the work for one call costs that call alone; it is counted under the system's name, and nothing is left.
+
+mod common;
+
+use bevy_ecs::observer::Observer;
+use bevy_ecs::prelude::*;
+use common::{Bench, Caller, status};
+use ringworld::components::call::{LegOf, Session, StreamOf};
+use ringworld::components::edge::Output;
+use ringworld::components::edge::{Command, Event, Input, Operation};
+use ringworld::components::kernel::{RecordApp, StableIds};
+use ringworld::engine::{Engine, WorldConfig};
+
+/// A defect of a plugin: it panics when a call to `bomb` gets its stream.
+fn explode(added: On<Add<StreamOf>>, streams: Query<&StreamOf>, legs: Query<&LegOf>, sessions: Query<&Session>) {
+    let leg = streams.get(added.entity).expect("a stream").0;
+    let session = sessions.get(legs.get(leg).expect("a leg").0).expect("a session");
+    assert!(!session.to.starts_with(b"sip:bomb@"), "this call explodes");
+}
+
+/// The same when a call to `mine` begins.
+fn explode_at_once(added: On<Add<Session>>, sessions: Query<&Session>) {
+    let session = sessions.get(added.entity).expect("a session");
+    assert!(!session.to.starts_with(b"sip:mine@"), "this call explodes at once");
+}
+
+fn bench() -> Bench {
+    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
+        app.derived::<Observer>();
+        app.world_mut().add_observer(explode);
+        app.world_mut().add_observer(explode_at_once);
+    });
+    let mut bench = Bench::of(engine, 50);
+    bench.tick();
+    bench
+}
+
+#[test]
+fn an_incoming_call_whose_answer_panics_is_500_and_the_others_go_on() {
+    let mut bench = bench();
+    let (bomb, mut neighbour) = (Caller::new(1, "bomb"), Caller::new(2, "echo"));
+    bench.deliver(&bomb.invite());
+    bench.deliver(&neighbour.invite());
+    bench.tick();
+    bench.tick();
+    let sent = bench.take_sent();
+    let to = |call: u32| sent.iter().filter(move |text| text.contains(&format!("Call-ID: call-{call}\r\n")));
+    let of_bomb: Vec<u16> = to(1).map(|text| status(text)).collect();
+    assert!(of_bomb.ends_with(&[500]), "{of_bomb:?}");
+    let answer = to(2).find(|text| status(text) == 200).expect("the neighbour is answered");
+    neighbour.learn(answer);
+    bench.deliver(&bomb.ack_of_refusal());
+    bench.deliver(&neighbour.ack());
+    bench.run_ms(100);
+    assert_eq!(bench.engine.census().sessions, 1, "the neighbour talks on");
+    assert_eq!(bench.engine.counters().panics.get("carry_out_requests"), Some(&1));
+    assert_eq!(bench.engine.counters().outcomes.get("internal error"), Some(&1));
+    let bye = neighbour.bye();
+    assert_eq!(bench.exchange(&bye).iter().map(|text| status(text)).collect::<Vec<_>>(), [200]);
+    bench.run_ms(40_000);
+    assert_eq!(bench.engine.census(), Default::default());
+}
+
+#[test]
+fn an_invite_that_panics_is_500_and_leaves_nothing() {
+    let mut bench = bench();
+    let mine = Caller::new(3, "mine");
+    bench.deliver(&mine.invite());
+    bench.tick();
+    bench.tick();
+    let sent: Vec<u16> = bench.take_sent().iter().map(|text| status(text)).collect();
+    assert!(sent.ends_with(&[500]), "{sent:?}");
+    bench.deliver(&mine.ack_of_refusal());
+    bench.run_ms(40_000);
+    assert_eq!(bench.engine.counters().panics.get("take_call_events"), Some(&1));
+    assert_eq!(bench.engine.census(), Default::default());
+}
+
+#[test]
+fn a_command_that_panics_is_refused_and_leaves_nothing() {
+    let mut bench = bench();
+    let place = ringworld::components::edge::PlaceCall {
+        from: "sip:me@10.0.0.1".into(),
+        to: "sip:bomb@10.0.0.2:5070".into(),
+        remote: common::PEER.parse().expect("an address"),
+        over_tcp: false,
+        local: common::SWITCH.parse().expect("an address"),
+        service: "echo".into(),
+        sdp: None,
+    };
+    bench.pending.push(Input::Command(Command { number: 7, operation: Operation::Place(place) }));
+    bench.run_ms(100);
+    let reply = bench.outputs.iter().find_map(|output| match output {
+        Output::Reply(reply) => Some(reply.clone()),
+        _ => None,
+    });
+    let reply = reply.expect("an answer");
+    assert!(reply.number == 7 && reply.result.is_err(), "{reply:?}");
+    assert!(!bench.outputs.iter().any(|output| matches!(output, Output::Event(Event::Incoming { .. }))));
+    assert_eq!(bench.engine.counters().panics.get("carry_out_commands"), Some(&1));
+    bench.run_ms(40_000);
+    assert_eq!(bench.engine.census(), Default::default());
+    assert_eq!(bench.engine.world().resource::<StableIds>().living(), 0);
+}
