@@ -1,7 +1,7 @@
 //! The world as bytes and as digests.
 
-use super::{RestoreError, difference, digest, encode_world, restore_world};
 use super::{KernelPlugin, RecordApp, StableId, StableIds};
+use super::{RestoreError, difference, digest, encode_world, restore_world};
 use crate::record::Record;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
