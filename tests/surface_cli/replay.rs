@@ -43,8 +43,8 @@ fn a_whole_recording_replays_and_tells_what_it_was() {
     let inspected = ringworld(&["replay", &file, "--to", tick, "--inspect", name]);
     assert_eq!(code(&inspected), 0, "{}", complaint(&inspected));
     let text = told(&inspected);
-    assert!(text.contains(&format!("entity {name} at tick {tick}:")) && text.contains("call.session: "), "{text}");
-    assert!(text.contains("state: Connected"), "{text}");
+    assert!(text.contains(&format!("(to tick {tick}")) && text.contains("  call.session\n"), "{text}");
+    assert!(text.contains(&format!("{name} session Connected for 0 ms")), "{text}");
     let nobody = ringworld(&["replay", &file, "--inspect", "#ffffff"]);
     assert_eq!(code(&nobody), 1);
     assert!(complaint(&nobody).contains("there is no entity #ffffff at tick 1226"), "{}", complaint(&nobody));
