@@ -31,6 +31,8 @@ pub struct Config {
     pub network: NetworkSettings,
     /// The recording.
     pub record: RecordSettings,
+    /// What survives the process.
+    pub state: StateSettings,
     /// Signalling.
     pub sip: SipSettings,
     /// How much of everything there may be.
@@ -152,6 +154,14 @@ impl RecordSettings {
             _ => std::env::temp_dir(),
         }
     }
+}
+
+/// What survives the process.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateSettings {
+    /// The folder that calls survive a restart in; empty: they don't.
+    pub folder: PathBuf,
 }
 
 /// How much of RTP a recording keeps. Without payloads a replay claims the control digest only.

@@ -16,6 +16,7 @@ pub mod net;
 pub mod prelude;
 pub mod replay;
 pub mod sim;
+pub mod state;
 pub mod trace;
 
 pub use ringworld_components as components;

@@ -148,3 +148,17 @@ fn a_tone_is_sent_every_20_ms_in_even_numbers() {
     let hz = crossings as f64 / seconds;
     assert!((hz - 440.0).abs() < 3.0, "{hz} Hz");
 }
+
+#[test]
+fn the_time_in_which_nobody_ran_the_world_is_no_silence_of_the_peer() {
+    let mut config = ringworld::engine::WorldConfig::default();
+    config.settings.timers.rtp_silence_s = 2;
+    let mut bench = Bench::with(config);
+    Party::join(&mut bench, 1, "echo", 0);
+    bench.run_ms(1_500);
+    bench.skip(5_000);
+    bench.run_ms(1_900);
+    assert_eq!(bench.engine.census().sessions, 1, "the peer has not had its two seconds since");
+    bench.run_ms(300);
+    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ")), "now it has");
+}

@@ -4,9 +4,12 @@ use super::output::{print, write_whole};
 use super::signals::{Signals, Wish};
 use super::{FAILED, USAGE, fail, summary};
 use crate::config::{Config, ConfigError, PortRange, RecordMedia, SipListen};
-use crate::engine::{Summary, Switch};
+use crate::engine::{HandOver, Summary, Switch};
+use crate::state::{Door, Successor};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long calls may take to end after the first signal.
@@ -39,6 +42,12 @@ pub struct RunArgs {
     /// How much of RTP to record: off, headers or full.
     #[arg(long, value_name = "off|headers|full")]
     record_media: Option<RecordMedia>,
+    /// The folder that calls survive a restart in.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Take over from the process that runs on the state folder, calls and all.
+    #[arg(long, requires = "state")]
+    take_over: bool,
     /// Write the summary as JSON, too.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -59,6 +68,9 @@ impl RunArgs {
         if let Some(file) = &self.record {
             config.record.file.clone_from(file);
         }
+        if let Some(folder) = &self.state {
+            config.state.folder.clone_from(folder);
+        }
         // No handler decides here, and calls would wait for one in vain.
         config.services.ask_handler = false;
         config.check()?;
@@ -77,30 +89,62 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, format_args!("signals can't be waited for: {error}")),
     };
-    let switch = match Switch::start(&config) {
+    let started = match args.take_over {
+        true => Switch::take_over(&config, Arc::new(|_| {})),
+        false => Switch::start(&config),
+    };
+    let switch = match started {
         Ok(switch) => switch,
         Err(error) => return fail(FAILED, error),
     };
-    print(&greeting(&config, &switch));
-    if let Err(why) = serve(&switch, &mut signals) {
-        switch.stop();
-        return fail(FAILED, format_args!("a world stopped by itself: {why}"));
+    for note in switch.taken_up().1 {
+        eprintln!("ringworld: {note}");
     }
+    print(&greeting(&config, &switch));
+    let switch = match serve(switch, &mut signals) {
+        Served::Told(switch) => switch,
+        Served::Broken(switch, why) => {
+            switch.stop();
+            return fail(FAILED, format_args!("a world stopped by itself: {why}"));
+        }
+        Served::Gone(code) => return code,
+    };
     print("ending all calls (a second signal stops at once) ...\n");
     let ended = drain(switch, &mut signals);
     print(&summary::text(&ended));
     let written = args.summary.as_deref().map_or(ExitCode::SUCCESS, |path| write_summary(path, &ended));
-    match ended.defects.first() {
-        Some(defect) => fail(FAILED, defect),
+    match ended.defects.first().or(ended.state.as_ref().and_then(|state| state.failed.as_ref())) {
+        Some(why) => fail(FAILED, why),
         None => written,
     }
 }
 
-/// Runs until a signal ends it, or a world stops by itself.
-fn serve(switch: &Switch, signals: &mut Signals) -> Result<(), String> {
+/// Why the switch is no longer served.
+enum Served {
+    /// A signal says so.
+    Told(Switch),
+    /// A world stopped by itself.
+    Broken(Switch, String),
+    /// Another process has taken over.
+    Gone(ExitCode),
+}
+
+/// Runs until a signal ends it, a world stops by itself, or another process takes over.
+fn serve(mut switch: Switch, signals: &mut Signals) -> Served {
+    let door = match switch.open_door() {
+        None => None,
+        Some(Ok(door)) => Some(door),
+        Some(Err(error)) => {
+            eprintln!("ringworld: nobody will be able to take over: {error}");
+            None
+        }
+    };
     loop {
         match signals.wait_for(LOOK) {
-            Some(Wish::End) => return Ok(()),
+            Some(Wish::End) => {
+                door.into_iter().for_each(Door::close);
+                return Served::Told(switch);
+            }
             Some(Wish::WriteFlight) => {
                 for written in switch.write_flight() {
                     print(&match written {
@@ -112,8 +156,36 @@ fn serve(switch: &Switch, signals: &mut Signals) -> Result<(), String> {
             None => {}
         }
         if let Some(why) = switch.failure() {
-            return Err(why);
+            return Served::Broken(switch, why);
         }
+        if let Some(stream) = door.as_ref().and_then(Door::knock) {
+            match hand_over(switch, stream) {
+                Ok(stays) => switch = stays,
+                Err(code) => return Served::Gone(code),
+            }
+        }
+    }
+}
+
+/// Hands over to who knocked; the exit code if that ends us.
+fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
+    let successor = match Successor::greet(stream) {
+        Ok(successor) => successor,
+        Err(error) => {
+            eprintln!("ringworld: who wanted to take over said nothing sensible: {error}");
+            return Ok(switch);
+        }
+    };
+    match switch.hand_over(&successor) {
+        Ok(HandOver::Gone(process, _)) => {
+            print(&format!("handed over to process {process}, build {}\n", successor.build));
+            Err(ExitCode::SUCCESS)
+        }
+        Ok(HandOver::Stays(stays, why)) => {
+            eprintln!("ringworld: build {} did not take over: {why}", successor.build);
+            Ok(*stays)
+        }
+        Err(error) => Err(fail(FAILED, error)),
     }
 }
 
@@ -141,6 +213,10 @@ fn greeting(config: &Config, switch: &Switch) -> String {
     text.push_str(&format!("RTP on ports {}\n", config.network.rtp_ports));
     if !config.record.file.as_os_str().is_empty() {
         text.push_str(&format!("recording to {}\n", config.record.file.display()));
+    }
+    if !config.state.folder.as_os_str().is_empty() {
+        let (calls, _) = switch.taken_up();
+        text.push_str(&format!("calls survive in {}; {calls} go on\n", config.state.folder.display()));
     }
     for (name, what) in SERVICES {
         text.push_str(&format!("{name:<12} {what}\n"));
@@ -211,7 +287,9 @@ mod tests {
             app.add_systems(Tick, break_after_a_while.in_set(Phase::Behaviour));
         });
         let switch = Switch::start_with(&config, extend.clone()).unwrap();
-        let why = serve(&switch, &mut Signals::listen().unwrap()).unwrap_err();
+        let Served::Broken(switch, why) = serve(switch, &mut Signals::listen().unwrap()) else {
+            panic!("it should have broken");
+        };
         assert!(why.starts_with("panic: this behaviour is broken; the flight recording is in "), "{why}");
         let summary = switch.stop();
         assert_eq!(summary.alarms, std::slice::from_ref(&why));

@@ -36,6 +36,7 @@ impl fmt::Display for Allowed {
 pub const SECTIONS: &[(&str, &str)] = &[
     ("network", "Sockets and threads."),
     ("record", "The recording that `ringworld replay` plays."),
+    ("state", "What survives the process."),
     ("sip", "Signalling."),
     ("limits", "How much of everything there may be in one world. Past a limit: 503 with Retry-After."),
     ("timers", "How long anything may take."),
@@ -118,6 +119,11 @@ pub const KEYS: &[Key] = &[
         "record.flight_late_ms",
         "How late the ticks must be for an alarm, in milliseconds. 0: no delay is one.",
         Numbers(0, 3_600_000),
+    ),
+    key(
+        "state.folder",
+        "The folder that calls survive a restart in; empty: they don't. It needs SIP on fixed ports.",
+        Words("a path, or empty"),
     ),
     key("sip.t1_ms", "The round-trip estimate T1 of RFC 3261 section 17.1.1.1, in milliseconds.", Numbers(10, 60_000)),
     key("sip.t2_ms", "The longest interval between retransmissions, T2, in milliseconds.", Numbers(10, 600_000)),

@@ -4,6 +4,9 @@
 //! [`Switch`] puts worlds between sockets and a paced clock.
 
 mod chain;
+mod hand_over;
+mod network;
+mod prepare;
 mod route;
 mod runner;
 mod summary;
@@ -12,6 +15,7 @@ mod watch;
 mod world;
 
 pub use chain::{Chain, ChainDigest};
+pub use hand_over::HandOver;
 pub use route::world_of_message;
 pub use summary::{Levels, Summary, TickPercentiles};
 pub(crate) use switch::unix_ms;

@@ -1,12 +1,14 @@
 //! The thread of a world: waits for the next tick, drains the rings, advances the world, hands over what it puts out.
 
 use super::Engine;
+use super::prepare::{Beginnings, Prepared};
 use super::summary::{Summary, TickTimes};
 use super::switch::unix_ms;
 use super::watch::{Watch, Wish};
 use crate::net::{Pacer, WorldEdge};
 use crate::replay::Recorder;
-use crossbeam::channel::{Sender, TrySendError};
+use crate::state::Keeper;
+use crossbeam::channel::{Receiver, Sender, TrySendError};
 use ringworld_components::call::{Draining, Living};
 use ringworld_components::edge::{Command, Event, Input, Operation, Output, Reply};
 use ringworld_components::kernel::{Now, TICK, WallTime};
@@ -31,11 +33,14 @@ const ANCHOR_MS_MAX: u64 = 1_000;
 #[derive(Default)]
 pub(super) struct Shared {
     stopping: AtomicBool,
+    parking: AtomicBool,
     drained: AtomicBool,
     sessions: AtomicU64,
     status: Mutex<Summary>,
     replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
+    /// What the first subscriber hears first: calls of an earlier life that nobody has decided about.
+    undecided: Mutex<Vec<Event>>,
     wishes: Mutex<Vec<Wish>>,
     failure: Mutex<Option<String>>,
 }
@@ -49,7 +54,15 @@ impl Shared {
         lock(&self.replies).remove(&number);
     }
 
+    pub fn announce(&self, undecided: Vec<Event>) {
+        *lock(&self.undecided) = undecided;
+    }
+
     pub fn subscribe(&self, tell: Sender<Event>) {
+        for event in std::mem::take(&mut *lock(&self.undecided)) {
+            // Who can't hold them all decides about fewer: each has its deadline.
+            let _ = tell.try_send(event);
+        }
         lock(&self.subscribers).push(tell);
     }
 
@@ -65,6 +78,10 @@ impl Shared {
 
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    pub fn park(&self) {
+        self.parking.store(true, Ordering::Release);
     }
 
     pub fn sessions(&self) -> u64 {
@@ -85,11 +102,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How the thread of a world is told of the network, and tells that it has stopped for others to take its sockets.
+pub(super) struct Berth {
+    pub edges: Receiver<WorldEdge>,
+    pub parked: Sender<Result<Beginnings, String>>,
+}
+
 /// A world and everything its thread needs.
 pub(super) struct Runner {
     engine: Engine,
     edge: WorldEdge,
+    berth: Berth,
     recorder: Option<Recorder>,
+    keeper: Option<Keeper>,
     watch: Watch,
     shared: Arc<Shared>,
     pool_share: usize,
@@ -98,26 +123,67 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub fn new(
-        engine: Engine,
-        edge: WorldEdge,
-        recorder: Option<Recorder>,
-        watch: Watch,
-        shared: Arc<Shared>,
-        pool_share: usize,
-    ) -> Self {
+    pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
+        let Prepared { engine, recorder, keeper, watch } = world;
         let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, recorder, watch, shared, pool_share, times, summary }
+        Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, times, summary }
     }
 
-    /// Runs until it is told to stop, and tells what was.
+    /// Runs until it is told to stop, or has been taken over, and tells what was.
     pub fn run(mut self) -> Summary {
-        let mut pacer = Pacer::new(TICK);
-        let mut inputs = Vec::new();
-        let (mut owed, mut published, mut next_due) = (0u64, 0u64, Now(0));
         self.summary.start = self.engine.census();
         self.summary.buffers.start = self.edge.buffers_in_use();
-        while !self.shared.stopping.load(Ordering::Acquire) {
+        loop {
+            if let Err(message) = self.live() {
+                self.break_off(&message);
+                return self.summary;
+            }
+            if self.shared.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            if !self.stand_by() {
+                // What the folder holds is another's now.
+                self.keeper = None;
+                break;
+            }
+        }
+        self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        if let Some(keeper) = self.keeper.take() {
+            self.summary.state = Some(keeper.finish(&self.engine));
+        }
+        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.finish(&self.engine)));
+        self.summary
+    }
+
+    /// Leaves a snapshot and waits: with an edge the world goes on, without one somebody else has taken over.
+    fn stand_by(&mut self) -> bool {
+        let parked = match &mut self.keeper {
+            Some(keeper) => keeper.park(&self.engine),
+            None => Err("without a state folder nobody can take over".to_owned()),
+        };
+        let parked = parked.map(|()| Beginnings::of(&self.engine));
+        self.shared.parking.store(false, Ordering::Release);
+        let _ = self.berth.parked.send(parked);
+        let Ok(edge) = self.berth.edges.recv() else { return false };
+        self.edge = edge;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.resume(&self.engine);
+        }
+        true
+    }
+
+    fn is_told(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire) || self.shared.parking.load(Ordering::Acquire)
+    }
+
+    /// Runs tick after tick until it is told to stop, one way or another; the error is what a panic said.
+    fn live(&mut self) -> Result<(), String> {
+        let mut pacer = Pacer::new(TICK);
+        let mut inputs = Vec::new();
+        // The time in which nobody ran the world is an input like any other.
+        let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
+        let (mut published, mut next_due) = (0u64, Now(0));
+        while !self.is_told() {
             self.edge.publish_deadline(pacer.next_deadline_ns());
             let due = pacer.wait();
             self.edge.publish_deadline(pacer.next_deadline_ns());
@@ -131,10 +197,7 @@ impl Runner {
                 continue;
             }
             let elapsed = u32::try_from(std::mem::take(&mut owed)).unwrap_or(u32::MAX);
-            if let Err(message) = self.tick(elapsed, std::mem::take(&mut inputs)) {
-                self.break_off(&message);
-                return self.summary;
-            }
+            self.tick(elapsed, std::mem::take(&mut inputs))?;
             next_due = self.engine.next_due();
             self.times.add(began.elapsed());
             if self.engine.now().0 >= published + STATUS_TICKS {
@@ -144,9 +207,7 @@ impl Runner {
             }
         }
         self.publish(&pacer);
-        self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
-        self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.finish(&self.engine)));
-        self.summary
+        Ok(())
     }
 
     /// A system panicked: what led to it is written out, and nothing more is done with this world.
@@ -164,10 +225,16 @@ impl Runner {
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed, &inputs);
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.inputs(elapsed, &inputs);
+        }
         let mut outputs = self.engine.tick_or_break(elapsed, inputs)?;
         self.watch.end_of_tick(&self.engine);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
         }
         for output in &outputs.control {
             match output {
@@ -178,6 +245,9 @@ impl Runner {
         }
         self.edge.send(outputs.control.drain(..), outputs.rtp.drain(..));
         self.edge.balance(&mut self.engine.pool(), self.pool_share);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.after_tick(&self.engine);
+        }
         let sessions = self.engine.world().resource::<Living>().sessions;
         self.shared.sessions.store(u64::from(sessions), Ordering::Release);
         if self.engine.world().resource::<Draining>().0 {
@@ -224,6 +294,7 @@ impl Runner {
         self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
+        self.summary.state = self.keeper.as_ref().map(|keeper| keeper.summary(&self.engine));
         *lock(&self.shared.status) = self.summary.clone();
     }
 }

@@ -3,6 +3,7 @@
 use super::Census;
 use crate::net::NetSnapshot;
 use crate::replay::RecordingSummary;
+use crate::state::StateSummary;
 use hdrhistogram::Histogram;
 use ringworld_components::call::Counters;
 use ringworld_components::media::MediaCounters;
@@ -44,6 +45,8 @@ pub struct Summary {
     pub alarms: Vec<String>,
     /// What each world recorded.
     pub recordings: Vec<RecordingSummary>,
+    /// How the state folder fares, if there is one.
+    pub state: Option<StateSummary>,
 }
 
 /// Percentiles of the time that a tick took, in microseconds.
@@ -112,6 +115,11 @@ impl Summary {
         mine.p50_us = mine.p50_us.max(theirs.p50_us);
         mine.p99_us = mine.p99_us.max(theirs.p99_us);
         mine.max_us = mine.max_us.max(theirs.max_us);
+        match (&mut self.state, &other.state) {
+            (Some(mine), Some(theirs)) => mine.add(theirs),
+            (None, theirs) => self.state.clone_from(theirs),
+            _ => {}
+        }
     }
 }
 

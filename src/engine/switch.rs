@@ -1,13 +1,14 @@
 //! Worlds between sockets and a paced clock.
 
+use super::network::start_net;
+use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
-use super::runner::{Runner, Shared};
+use super::runner::{Berth, Runner, Shared};
 use super::summary::Summary;
-use super::watch::Watch;
-use super::{Engine, WorldConfig, world_of_message};
-use crate::config::{Config, sip_limits};
-use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, TcpLimits};
-use crate::replay::{FlightDump, FlightRecorder, FlightSettings, RecordError, Recorder};
+use crate::config::Config;
+use crate::net::{Net, NetError, Sockets, WorldEdge};
+use crate::replay::{FlightDump, RecordError};
+use crate::state::{StateError, StateFolder};
 use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
@@ -27,15 +28,43 @@ const FLIGHT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running switch: its sockets, and a thread for every world.
 pub struct Switch {
-    net: Net,
-    worlds: Vec<Running>,
-    numbers: AtomicU64,
+    pub(super) config: Config,
+    pub(super) folder: Arc<Option<StateFolder>>,
+    pub(super) net: Net,
+    /// How often it went on after nobody took it over.
+    pub(super) resumed: u64,
+    pub(super) worlds: Vec<Running>,
+    pub(super) numbers: AtomicU64,
+    /// Calls that go on from an earlier life, and what was found damaged of it.
+    pub(super) taken_up: (u64, Vec<String>),
 }
 
-struct Running {
-    commands: Sender<Command>,
+/// A world that is ready and waits for its end of the network.
+struct Waiting {
     shared: Arc<Shared>,
-    thread: JoinHandle<Summary>,
+    edge: Sender<WorldEdge>,
+    parked: Receiver<Result<Beginnings, String>>,
+    ready: Receiver<Result<Beginnings, StartError>>,
+    thread: JoinHandle<Option<Summary>>,
+}
+
+impl Waiting {
+    fn run(self, edge: WorldEdge) -> Running {
+        let Self { shared, edge: edges, parked, thread, .. } = self;
+        let commands = edge.commands();
+        // It has room for one, and a world that is ready waits for it.
+        let _ = edges.send(edge);
+        Running { commands, shared, edges, parked, thread }
+    }
+}
+
+/// A world that runs.
+pub(super) struct Running {
+    pub commands: Sender<Command>,
+    pub shared: Arc<Shared>,
+    pub edges: Sender<WorldEdge>,
+    pub parked: Receiver<Result<Beginnings, String>>,
+    pub thread: JoinHandle<Option<Summary>>,
 }
 
 /// Why a switch can't start.
@@ -45,6 +74,8 @@ pub enum StartError {
     Net(NetError),
     /// The recording can't be written.
     Record(RecordError),
+    /// The state folder can't be used.
+    State(StateError),
     /// The system gave no randomness or no thread.
     System(std::io::Error),
 }
@@ -54,6 +85,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Net(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -64,6 +96,12 @@ impl std::error::Error for StartError {}
 impl From<NetError> for StartError {
     fn from(error: NetError) -> Self {
         Self::Net(error)
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
     }
 }
 
@@ -78,43 +116,61 @@ impl Switch {
 
     /// Starts a switch whose worlds have the plugins that `extend` adds.
     pub fn start_with(config: &Config, extend: Extend) -> Result<Self, StartError> {
+        Self::begin(config, extend, None, Sockets::default(), || Ok(()))
+    }
+
+    /// Starts with the folder and the sockets that there are already. No world runs before `commit` says so.
+    pub(super) fn begin(
+        config: &Config,
+        extend: Extend,
+        folder: Option<StateFolder>,
+        sockets: Sockets,
+        commit: impl FnOnce() -> Result<(), StateError>,
+    ) -> Result<Self, StartError> {
         let count = usize::from(config.network.worlds.max(1));
-        let epoch = Epoch::now();
-        let router = Arc::new(move |message: &_| world_of_message(message, count));
-        let (net, edges) = Net::start(net_config(config), epoch, router)?;
-        let mut worlds = Vec::new();
-        for (index, edge) in edges.into_iter().enumerate() {
-            let world = WorldConfig {
-                settings: config.settings(),
-                secret: random_secret()?,
-                world: index as u8,
-                epoch: 0,
-                pool_share: config.network.packet_buffers as usize,
-                began_unix_ms: unix_ms(),
-            };
-            let recorder = match recording_path(config, index, count) {
-                Some(path) => Some(Recorder::create(&path, &world, &config.record).map_err(StartError::Record)?),
-                None => None,
-            };
+        let (folder, folders) = state_folders(config, count, folder)?;
+        let folder = Arc::new(folder);
+        let mut waiting = Vec::new();
+        for (index, own_folder) in folders.into_iter().enumerate() {
+            let (config, extend, lock) = (config.clone(), extend.clone(), folder.clone());
             let shared = Arc::new(Shared::default());
-            let commands = edge.commands();
-            let (extend, of_thread, record) = (extend.clone(), shared.clone(), config.record.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("world-{index}"))
-                .spawn(move || {
-                    let engine = Engine::with_plugins(&world, |app| extend(app));
-                    let start = |settings| {
-                        FlightRecorder::start(&engine, &world, &settings, extend.clone())
-                            .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
-                    };
-                    let flight = FlightSettings::of(&record).and_then(|settings| start(settings).ok());
-                    let watch = Watch::new(flight, record.flight_late_ms);
-                    Runner::new(engine, edge, recorder, watch, of_thread, world.pool_share).run()
-                })
-                .map_err(StartError::System)?;
-            worlds.push(Running { commands, shared, thread });
+            let of_thread = shared.clone();
+            let ((tell, ready), (edge, edges), (tell_parked, parked)) = (bounded(1), bounded(1), bounded(1));
+            let thread = std::thread::Builder::new().name(format!("world-{index}")).spawn(move || {
+                // Locked as long as any world runs.
+                let _locked = lock;
+                let (world, beginnings) = match prepare(&config, index, own_folder.as_deref(), &extend, &of_thread) {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        let _ = tell.send(Err(error));
+                        return None;
+                    }
+                };
+                let _ = tell.send(Ok(beginnings));
+                // Without an edge the network did not start.
+                let edge = edges.recv().ok()?;
+                let berth = Berth { edges, parked: tell_parked };
+                Some(Runner::new(world, edge, berth, of_thread, config.network.packet_buffers as usize).run())
+            });
+            waiting.push(Waiting { shared, edge, parked, ready, thread: thread.map_err(StartError::System)? });
         }
-        Ok(Self { net, worlds, numbers: AtomicU64::new(1) })
+        let mut beginnings = Vec::new();
+        for world in &waiting {
+            let gone = |_| StartError::System(std::io::Error::other("the thread of a world has ended"));
+            beginnings.push(world.ready.recv().map_err(gone)??);
+        }
+        let (net, edges) = start_net(config, &beginnings, 0, sockets)?;
+        commit()?;
+        let worlds = waiting.into_iter().zip(edges).map(|(world, edge)| world.run(edge)).collect();
+        let sessions = beginnings.iter().map(|world| world.sessions).sum();
+        let notes = beginnings.iter_mut().flat_map(|world| std::mem::take(&mut world.notes)).collect();
+        let (config, numbers, taken_up) = (config.clone(), AtomicU64::new(1), (sessions, notes));
+        Ok(Self { config, folder, net, resumed: 0, worlds, numbers, taken_up })
+    }
+
+    /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
+    pub fn taken_up(&self) -> (u64, &[String]) {
+        (self.taken_up.0, &self.taken_up.1)
     }
 
     /// Where SIP is spoken, with the ports that the system chose.
@@ -221,7 +277,7 @@ impl Switch {
         }
         for running in self.worlds {
             match running.thread.join() {
-                Ok(summary) => total.add(&summary),
+                Ok(summary) => summary.iter().for_each(|summary| total.add(summary)),
                 Err(panic) => total.defects.push(format!("a world panicked: {}", message_of(panic.as_ref()))),
             }
         }
@@ -230,40 +286,6 @@ impl Switch {
         debug_assert!(broken.is_some() || total.defects.is_empty(), "{:?}", total.defects);
         total
     }
-}
-
-fn net_config(config: &Config) -> NetConfig {
-    let network = &config.network;
-    NetConfig {
-        sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
-        rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
-        advertised: config.sip.advertised_address,
-        worlds: usize::from(network.worlds.max(1)),
-        rtp_threads: usize::from(network.rtp_threads.max(1)),
-        port_stock: network.rtp_port_stock as usize,
-        limits: sip_limits(&config.sip),
-        tcp: TcpLimits {
-            connections_max: network.tcp_connections_max as usize,
-            idle: Duration::from_secs(u64::from(network.tcp_idle_s)),
-            ..TcpLimits::default()
-        },
-        rings: RingSizes { pool: network.packet_buffers as usize, ..RingSizes::default() },
-        ..NetConfig::default()
-    }
-}
-
-/// With several worlds each records into a file of its own.
-fn recording_path(config: &Config, index: usize, count: usize) -> Option<std::path::PathBuf> {
-    let file = &config.record.file;
-    if file.as_os_str().is_empty() {
-        return None;
-    }
-    if count == 1 {
-        return Some(file.clone());
-    }
-    let mut name = file.clone().into_os_string();
-    name.push(format!(".{index}"));
-    Some(name.into())
 }
 
 /// The time of day, for a world that begins now.
@@ -276,10 +298,4 @@ pub(crate) fn unix_ms() -> u64 {
 pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")
-}
-
-fn random_secret() -> Result<[u8; 32], StartError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| StartError::System(std::io::Error::other(error)))?;
-    Ok(secret)
 }

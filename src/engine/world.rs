@@ -4,11 +4,13 @@ use super::switch::message_of;
 use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Counters, DialogTable, Living, Settings, TransactionTable};
-use ringworld_components::edge::{Input, Inputs, Outputs, PacketPool};
+use ringworld_components::call::{
+    Counters, DialogTable, Draining, Leg, Legs, Living, Role, Session, SessionState, Settings, TransactionTable,
+};
+use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
-    self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, TimerCounts, Unregistered,
-    WallTime,
+    self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
+    Unregistered, WallTime,
 };
 use ringworld_components::media::{MediaCounters, PortPool, RoomTable, StreamTable};
 use ringworld_systems::callengine::CallEnginePlugin;
@@ -186,6 +188,43 @@ impl Engine {
         order: Option<&dyn Fn(usize) -> Vec<usize>>,
     ) -> Result<(), RestoreError> {
         kernel::restore_world(self.app.world_mut(), snapshot, order)
+    }
+
+    /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but those
+    /// in use. A world that was draining takes calls again.
+    pub fn wake(&mut self, epoch: u16, settings: Settings) {
+        let world = self.app.world_mut();
+        world.resource_mut::<kernel::StableIds>().begin_epoch(epoch);
+        world.resource_mut::<PortPool>().forget_offers();
+        world.resource_mut::<Draining>().0 = false;
+        world.insert_resource(settings);
+    }
+
+    /// The RTP ports of all streams, in order.
+    pub fn ports_in_use(&self) -> Vec<u16> {
+        self.world().resource::<StreamTable>().ports()
+    }
+
+    /// The calls that somebody outside has still to decide about, as they were announced.
+    pub fn undecided(&mut self) -> Vec<Event> {
+        let world = self.app.world_mut();
+        if !world.resource::<Settings>().services.ask_handler {
+            return Vec::new();
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut sessions = world.query::<(&StableId, &Session, &Legs)>();
+        let mut undecided: Vec<_> = sessions
+            .iter(world)
+            .filter(|(_, session, _)| session.role == Role::Incoming)
+            .filter(|(_, session, _)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
+            .map(|(&id, session, legs)| {
+                let leg = legs.iter().next().and_then(|leg| world.get::<Leg>(leg));
+                let call_id = leg.map(|leg| text(&leg.call_id)).unwrap_or_default();
+                Event::Incoming { session: id, from: text(&session.from), to: text(&session.to), call_id }
+            })
+            .collect();
+        undecided.sort_unstable_by_key(|event| if let Event::Incoming { session, .. } = event { session.0 } else { 0 });
+        undecided
     }
 
     /// What is in the world that is neither recorded nor declared not to be.

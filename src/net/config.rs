@@ -32,6 +32,8 @@ pub struct NetConfig {
     pub tcp: TcpLimits,
     /// The capacities of the rings and of the pool.
     pub rings: RingSizes,
+    /// The RTP ports that calls are using already, each with the index of its world: they are opened first.
+    pub in_use: Vec<(usize, u16)>,
     /// The number of the first TCP connection minus one. A world that continues gives each boot its own range.
     pub conn_base: u64,
 }
@@ -82,6 +84,7 @@ impl Default for NetConfig {
             limits: sip::Limits::default(),
             tcp: TcpLimits::default(),
             rings: RingSizes::default(),
+            in_use: Vec::new(),
             conn_base: 0,
         }
     }

@@ -7,6 +7,7 @@ use super::counters::NetCounters;
 use super::descriptors::ensure_descriptors;
 use super::edge::{WorldEdge, owner};
 use super::error::{NetError, system};
+use super::given::{RtpPair, SipSocket, Sockets};
 use super::inlet::{Inlet, Router};
 use super::rtp::{Ports, RtpEdge, RtpShared, RtpThread, link};
 use super::sockets;
@@ -17,6 +18,7 @@ use crossbeam::channel;
 use ringworld_components::edge::{Input, Transport};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -31,6 +33,9 @@ pub struct Net {
     wakers: Vec<Waker>,
     stop: Arc<AtomicBool>,
     stop_tcp: Arc<Notify>,
+    /// Copies of the SIP sockets, and where the RTP threads put theirs when they end.
+    sip: Vec<SipSocket>,
+    rtp: channel::Receiver<Vec<RtpPair>>,
 }
 
 /// The bound SIP sockets.
@@ -39,10 +44,11 @@ struct Bound {
     udp: UdpSocketSet,
     tcp: Vec<TcpListener>,
     addresses: Vec<(Transport, SocketAddr)>,
+    copies: Vec<SipSocket>,
 }
 
 impl Bound {
-    fn of(config: &NetConfig) -> Result<Self, NetError> {
+    fn of(config: &NetConfig, given: &mut Sockets) -> Result<Self, NetError> {
         let mut bound = Self::default();
         for &(transport, address) in &config.sip {
             // "udp:[::]:5060" and "udp:0.0.0.0:5060" together are one address of each family.
@@ -50,20 +56,24 @@ impl Bound {
             let apart = address.port() != 0 && config.sip.contains(&v4_twin);
             let family = if apart { sockets::Family::Own } else { sockets::Family::Both };
             let failed = |source| NetError::Bind { transport, address, source };
-            let actual = match transport {
+            let given = given.take_sip(transport, address);
+            let (actual, copy) = match transport {
                 Transport::Udp => {
-                    let socket = sockets::sip_udp(address, family).map_err(failed)?;
-                    let actual = socket.local_addr();
+                    let socket = given.map_or_else(|| sockets::sip_udp(address, family), |fd| Ok(fd.into()));
+                    let socket = socket.map_err(failed)?;
+                    let actual = (socket.local_addr(), socket.as_fd().try_clone_to_owned());
                     bound.udp.push(socket);
                     actual
                 }
                 Transport::Tcp => {
-                    let listener = sockets::sip_tcp(address, family).map_err(failed)?;
-                    let actual = listener.local_addr();
+                    let listener = given.map_or_else(|| sockets::sip_tcp(address, family), |fd| Ok(fd.into()));
+                    let listener = listener.map_err(failed)?;
+                    let actual = (listener.local_addr(), listener.as_fd().try_clone_to_owned());
                     bound.tcp.push(listener);
                     actual
                 }
             };
+            bound.copies.push(SipSocket { transport, address, socket: copy.map_err(failed)? });
             bound.addresses.push((transport, sockets::bound(actual, address)));
         }
         Ok(bound)
@@ -75,9 +85,19 @@ impl Net {
     ///
     /// Returns an end for each world, in their order. An error leaves nothing open.
     pub fn start(config: NetConfig, epoch: Epoch, router: Router) -> Result<(Net, Vec<WorldEdge>), NetError> {
+        Self::start_with(config, epoch, router, Sockets::default())
+    }
+
+    /// As [`Net::start`], with sockets that are open already in the place of those that would be opened.
+    pub fn start_with(
+        config: NetConfig,
+        epoch: Epoch,
+        router: Router,
+        mut given: Sockets,
+    ) -> Result<(Net, Vec<WorldEdge>), NetError> {
         config.check()?;
         ensure_descriptors(config.descriptors())?;
-        let bound = Bound::of(&config)?;
+        let bound = Bound::of(&config, &mut given)?;
         let counters = Arc::new(NetCounters::default());
         let deadlines = Arc::new(Deadlines::new(config.worlds, config.tick));
         let stop = Arc::new(AtomicBool::new(false));
@@ -95,7 +115,7 @@ impl Net {
         let udp_thread =
             UdpThread::new(bound.udp, udp_orders, inlet.clone(), udp_waker.clone(), deadlines.clone(), stop.clone())
                 .map_err(system("preparing the UDP sockets"))?;
-        let (rtp_threads, rtp_edges, rtp_wakers) = rtp(&config, epoch, &counters, &deadlines, &stop)?;
+        let (rtp_threads, rtp_edges, rtp_wakers) = rtp(&config, epoch, &counters, &deadlines, &stop, given.rtp)?;
 
         let edges = from_net.into_iter().zip(rtp_edges).enumerate().map(|(world, (control, rtp))| WorldEdge {
             world,
@@ -114,7 +134,10 @@ impl Net {
         let edges = edges.collect();
 
         // From here on threads run; an error drops `net`, which stops them.
+        let (give_back, returned) = channel::unbounded();
         let mut net = Net {
+            sip: bound.copies,
+            rtp: returned,
             sip_addresses: bound.addresses,
             counters,
             threads: Vec::new(),
@@ -126,7 +149,11 @@ impl Net {
         net.wakers.push(udp_waker);
         net.spawn("ringworld-udp", || udp_thread.run())?;
         for thread in rtp_threads {
-            net.spawn("ringworld-rtp", || thread.run())?;
+            let give_back = give_back.clone();
+            net.spawn("ringworld-rtp", move || {
+                // Nobody may want them.
+                let _ = give_back.send(thread.run());
+            })?;
         }
         let tcp = TcpStart {
             listeners: bound.tcp,
@@ -182,8 +209,15 @@ impl Net {
     }
 }
 
-impl Drop for Net {
-    fn drop(&mut self) {
+impl Net {
+    /// Sends what the worlds have handed over, and waits for the threads to end. The sockets stay open, connections of TCP
+    /// apart.
+    pub fn halt(mut self) -> Sockets {
+        self.end();
+        Sockets { sip: std::mem::take(&mut self.sip), rtp: self.rtp.try_iter().flatten().collect() }
+    }
+
+    fn end(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.wakers.iter().for_each(Waker::wake);
         self.stop_tcp.notify_one();
@@ -191,6 +225,12 @@ impl Drop for Net {
             // A thread that panicked has ended too, and has said why on its way.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -203,6 +243,7 @@ fn rtp(
     counters: &Arc<NetCounters>,
     deadlines: &Arc<Deadlines>,
     stop: &Arc<AtomicBool>,
+    mut given: Vec<RtpPair>,
 ) -> Result<RtpParts, NetError> {
     let (worlds, count) = (config.worlds, config.rtp_threads);
     let share = config.port_stock.div_ceil(worlds * count);
@@ -227,7 +268,10 @@ fn rtp(
             rtp_bind: config.rtp_bind,
             pool: config.rings.pool,
         };
-        let (thread, error) = RtpThread::new(shared, ports, links).map_err(system("preparing an RTP thread"))?;
+        let in_use = config.in_use.iter().filter(|(_, port)| owner(*port, count) == index).copied();
+        let own_given = given.extract_if(.., |pair| owner(pair.port, count) == index).collect();
+        let (thread, error) =
+            RtpThread::new(shared, ports, links, in_use, own_given).map_err(system("preparing an RTP thread"))?;
         refused = refused.or(error);
         threads.push(thread);
         wakers.push(waker);

@@ -79,7 +79,7 @@ pub enum Ending {
 
 impl Header {
     /// What is known before the world is built; [`Header::know`] adds the rest.
-    pub(super) fn new(world: &WorldConfig, media: RecordMedia) -> Self {
+    pub(crate) fn new(world: &WorldConfig, media: RecordMedia) -> Self {
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             began_unix_ms: world.began_unix_ms,
@@ -96,7 +96,7 @@ impl Header {
         }
     }
 
-    pub(super) fn know(&mut self, engine: &Engine) {
+    pub(crate) fn know(&mut self, engine: &Engine) {
         self.names = names(engine);
         self.schema = xxh3_64(&to_bytes(&self.names));
         self.plugins = self.names.iter().map(|(name, _)| plugin_of(name).to_owned()).collect();
@@ -109,7 +109,7 @@ impl Header {
     }
 
     /// What the world was made from.
-    pub(super) fn world_config(&self) -> Result<WorldConfig, DecodeError> {
+    pub(crate) fn world_config(&self) -> Result<WorldConfig, DecodeError> {
         Ok(WorldConfig {
             settings: self.settings()?,
             secret: self.secret.0,

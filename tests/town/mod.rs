@@ -12,6 +12,7 @@ use ringworld::components::kernel::{Digest, StableId};
 use ringworld::config::{RecordMedia, RecordSettings};
 use ringworld::engine::{ChainDigest, Engine, WorldConfig};
 use ringworld::replay::{FlightRecorder, Recorder, RecordingSummary};
+use ringworld::state::Keeper;
 use std::path::{Path, PathBuf};
 
 pub use person::Plan;
@@ -22,6 +23,7 @@ const CALLEE: &str = "10.0.0.3:5080";
 pub struct Town {
     pub engine: Engine,
     recorder: Option<Recorder>,
+    pub keeper: Option<Keeper>,
     pub flight: Option<FlightRecorder>,
     people: Vec<Person>,
     released: Vec<(u64, u16)>,
@@ -73,6 +75,7 @@ impl Town {
         Self {
             engine,
             recorder: None,
+            keeper: None,
             flight: None,
             people,
             released: Vec::new(),
@@ -138,6 +141,9 @@ impl Town {
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed as u32, &inputs);
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.inputs(elapsed as u32, &inputs);
+        }
         if let Some(flight) = &mut self.flight {
             flight.inputs(elapsed as u32, &inputs);
         }
@@ -145,11 +151,24 @@ impl Town {
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
+            keeper.after_tick(&self.engine);
+        }
         if let Some(flight) = &mut self.flight {
             flight.end_of_tick(&self.engine);
         }
         self.digests.push((self.engine.now().0, self.engine.chain()));
         self.take(now, outputs);
+    }
+
+    /// Opens ports anew, as at the start, apart from those in use: whoever had opened the others is gone.
+    pub fn reopen_ports(&mut self) {
+        let in_use = self.engine.ports_in_use();
+        self.released.clear();
+        self.pending.retain(|input| !matches!(input, Input::PortOpened(_)));
+        let ports = (0..40).map(|pair| 10_000 + 2 * pair).filter(|port| !in_use.contains(port));
+        self.pending.extend(ports.map(Input::PortOpened));
     }
 
     fn place_calls(&mut self, now: u64, inputs: &mut Vec<Input>) {

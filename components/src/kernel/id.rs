@@ -61,6 +61,16 @@ impl StableIds {
         StableId(self.base | (self.minted & ((1 << 44) - 1)))
     }
 
+    /// From now on ids are those of another life. The count goes on.
+    pub fn begin_epoch(&mut self, epoch: u16) {
+        self.base = Self::new(self.world(), epoch).base;
+    }
+
+    /// In which of its lives the world mints.
+    pub fn epoch(&self) -> u16 {
+        (self.base >> 44) as u16 & 0xfff
+    }
+
     /// The id that was minted last.
     pub fn newest(&self) -> StableId {
         StableId(self.base | (self.minted & ((1 << 44) - 1)))

@@ -1,12 +1,15 @@
 //! The room every other room opens onto: the tick and its phases, time, stable identity, keyed randomness, timers, and
 //! the registry that lets the whole world be digested, encoded and restored.
 
+mod encode;
 mod id;
+mod migrate;
 mod phase;
 mod plugin;
 mod quiet;
 mod random;
 mod registry;
+mod restore;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_tests;
@@ -15,13 +18,16 @@ mod time;
 mod timers;
 mod wheel;
 
+pub use encode::encode_world;
 pub use id::{StableId, StableIds};
+pub use migrate::{Convert, MigrateApp};
 pub use phase::{Phase, Step, Tick};
 pub use plugin::KernelPlugin;
 pub use quiet::{QuietApp, next_due};
 pub use random::{Purpose, Secret};
 pub use registry::{Channel, RecordApp, Registry, Unregistered};
-pub use snapshot::{Difference, Digest, RestoreError, difference, differences, digest, encode_world, restore_world};
+pub use restore::{RestoreError, restore_world};
+pub use snapshot::{Difference, Digest, difference, differences, digest};
 pub use table::Table;
 pub use time::{Anchor, Elapsed, Now, TICK, WallTime};
 pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};

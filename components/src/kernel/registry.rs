@@ -1,6 +1,7 @@
 //! What the world is made of: everything that is recorded, and everything that is declared not to be.
 
 use super::StableId;
+use super::migrate::Migration;
 use super::snapshot::Parts;
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
 use bevy_app::App;
@@ -22,14 +23,18 @@ pub enum Channel {
 }
 
 pub(super) struct ComponentEntry {
-    id: ComponentId,
+    pub id: ComponentId,
     pub name: &'static str,
     pub channel: Channel,
     pub shape: u64,
     pub encode: fn(EntityRef, &mut Encoder<'_>) -> bool,
-    pub decode: fn(&mut Decoder<'_>, &mut EntityWorldMut) -> Result<(), DecodeError>,
+    pub decode: DecodeColumn,
     pub debug: fn(EntityRef) -> Option<String>,
 }
+
+/// Decodes one value for each of the entities, and gives it to them. `entity_of` finds entities by stable id.
+pub(super) type DecodeColumn =
+    fn(&[(Entity, &[u8])], &dyn Fn(u64) -> Option<u64>, &mut World) -> Result<(), DecodeError>;
 
 pub(super) struct ResourceEntry {
     pub name: &'static str,
@@ -49,6 +54,7 @@ struct Exempt {
 pub struct Registry {
     pub(super) components: Vec<ComponentEntry>,
     pub(super) resources: Vec<ResourceEntry>,
+    pub(super) migrations: Vec<Migration>,
     known: Vec<ComponentId>,
     exempt: Vec<Exempt>,
 }
@@ -242,8 +248,12 @@ fn record_component<'a, C: Component + Record + Debug>(
         channel,
         shape: xxh3_64(Shape::of::<C>().as_bytes()),
         encode: |entity, to| entity.get::<C>().map(|component| component.encode(to)).is_some(),
-        decode: |from, entity| {
-            entity.insert(C::decode(from)?);
+        decode: |values, entity_of, world| {
+            let decode = |&(entity, bytes): &(Entity, &[u8])| {
+                Ok((entity, C::decode(&mut Decoder::with_entities(bytes, entity_of))?))
+            };
+            let column = values.iter().map(decode).collect::<Result<Vec<_>, DecodeError>>()?;
+            world.insert_batch(column);
             Ok(())
         },
         debug: |entity| entity.get::<C>().map(|component| format!("{component:?}")),

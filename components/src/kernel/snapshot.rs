@@ -1,15 +1,12 @@
-//! The whole world as bytes, as two digests, and compared with another.
+//! The whole world as two digests, and compared with another.
 
 use super::registry::ScratchChecks;
-use super::{Channel, Registry, StableId, StableIds, Table};
-use crate::record::{DecodeError, Decoder, Encoder, Record};
+use super::{Channel, Registry, StableId};
+use crate::record::{Encoder, Record};
 use bevy_ecs::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
-
-const MAGIC: &[u8; 4] = b"RWS1";
-const STABLE_IDS: &str = "kernel.stable_ids";
 
 /// The digests of a world: independent of the order in which entities were spawned or are stored.
 #[derive(Record, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,46 +15,6 @@ pub struct Digest {
     pub control: u64,
     /// Of jitter buffers, codecs and packet counters.
     pub media: u64,
-}
-
-/// Why a snapshot can't be restored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RestoreError {
-    /// It is not a snapshot of this format.
-    Format,
-    /// A component or resource has another shape in this build, or is unknown to it, or missing from the snapshot.
-    Schema {
-        /// Its name.
-        name: String,
-    },
-    /// A value is damaged.
-    Value {
-        /// The component's or resource's name.
-        name: String,
-        /// What is wrong.
-        error: DecodeError,
-    },
-    /// The snapshot itself is damaged.
-    Damaged(DecodeError),
-}
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Format => f.write_str("this is not a Ringworld snapshot, or one of another format version"),
-            Self::Schema { name } => write!(f, "{name:?} has another shape in this build: the snapshot is refused"),
-            Self::Value { name, error } => write!(f, "{name:?} can't be restored: {error}"),
-            Self::Damaged(error) => write!(f, "the snapshot is damaged: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for RestoreError {}
-
-impl From<DecodeError> for RestoreError {
-    fn from(error: DecodeError) -> Self {
-        Self::Damaged(error)
-    }
 }
 
 /// Where two worlds differ first, in the order of stable ids; resources come before entities.
@@ -108,75 +65,6 @@ pub fn digest(world: &World) -> Digest {
         }
     }
     digest
-}
-
-/// Encodes the whole world, between two ticks.
-pub fn encode_world(world: &World) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
-    let Some(registry) = world.get_resource::<Registry>() else { return out };
-    let parts = registry.parts(world);
-    let mut to = Encoder::new(&mut out);
-    registry.names().iter().map(|&(name, shape)| (name.to_owned(), shape)).collect::<Vec<_>>().encode(&mut to);
-    parts.0.len().encode(&mut to);
-    for ((id, name), bytes) in &parts.0 {
-        id.encode(&mut to);
-        name.to_string().encode(&mut to);
-        to.bytes(bytes);
-    }
-    out
-}
-
-/// Restores a snapshot into a world that was built with the same plugins and holds no recorded entity yet.
-///
-/// `order` permutes the order in which entities are spawned (given their count, it returns the sequence of positions);
-/// tests use it to show that nothing depends on it.
-pub fn restore_world(
-    world: &mut World,
-    snapshot: &[u8],
-    order: Option<&dyn Fn(usize) -> Vec<usize>>,
-) -> Result<(), RestoreError> {
-    let body = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Format)?;
-    let mut from = Decoder::new(body);
-    let theirs: BTreeMap<String, u64> = Vec::<(String, u64)>::decode(&mut from)?.into_iter().collect();
-    check_schema(world, &theirs)?;
-    let mut parts: BTreeMap<u64, Vec<(String, &[u8])>> = BTreeMap::new();
-    for _ in 0..from.length()? {
-        let (id, name) = (u64::decode(&mut from)?, String::decode(&mut from)?);
-        parts.entry(id).or_default().push((name, from.bytes()?));
-    }
-    let resources = parts.remove(&0).unwrap_or_default();
-    // The index that the hooks fill must be in place before the first entity is spawned.
-    for (name, bytes) in resources.iter().filter(|(name, _)| name == STABLE_IDS) {
-        let ids = StableIds::decode(&mut Decoder::new(bytes));
-        world.insert_resource(ids.map_err(|error| RestoreError::Value { name: name.clone(), error })?);
-    }
-    let ids: Vec<u64> = parts.keys().copied().collect();
-    let sequence = order.map_or_else(|| (0..ids.len()).collect(), |order| order(ids.len()));
-    let mut entities: Table<u64, u64> = Table::default();
-    for &id in sequence.iter().filter_map(|&position| ids.get(position)) {
-        entities.insert(id, world.spawn(StableId(id)).id().to_bits());
-    }
-    let entity_of = |id: u64| entities.get(&id).copied();
-    for (id, components) in &parts {
-        let Some(entity) = entity_of(*id).and_then(Entity::try_from_bits) else { continue };
-        for (name, bytes) in components {
-            let decode = world.get_resource::<Registry>().and_then(|registry| {
-                registry.components.iter().find(|entry| entry.name == name).map(|entry| entry.decode)
-            });
-            let (Some(decode), Ok(mut target)) = (decode, world.get_entity_mut(entity)) else { continue };
-            decode(&mut Decoder::with_entities(bytes, &entity_of), &mut target)
-                .map_err(|error| RestoreError::Value { name: name.clone(), error })?;
-        }
-    }
-    for (name, bytes) in resources.iter().filter(|(name, _)| name != STABLE_IDS) {
-        let decode = world
-            .get_resource::<Registry>()
-            .and_then(|registry| registry.resources.iter().find(|entry| entry.name == name).map(|entry| entry.decode));
-        let Some(decode) = decode else { continue };
-        decode(&mut Decoder::with_entities(bytes, &entity_of), world)
-            .map_err(|error| RestoreError::Value { name: name.clone(), error })?;
-    }
-    Ok(())
 }
 
 /// Where two worlds of the same build differ first; `None` if they hold the same.
@@ -233,29 +121,15 @@ impl Parts {
     }
 }
 
-fn stable_id_bits(world: &World, bits: u64) -> u64 {
+pub(super) fn stable_id_bits(world: &World, bits: u64) -> u64 {
     let entity = Entity::try_from_bits(bits).and_then(|entity| world.get_entity(entity).ok());
     entity.and_then(|entity| entity.get::<StableId>()).map_or(0, |id| id.0)
 }
 
-fn check_schema(world: &World, theirs: &BTreeMap<String, u64>) -> Result<(), RestoreError> {
-    let ours: BTreeMap<String, u64> = world
-        .get_resource::<Registry>()
-        .map(Registry::names)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, shape)| (name.to_owned(), shape))
-        .collect();
-    let differs = |name: &&String| theirs.get(*name) != ours.get(*name);
-    match ours.keys().chain(theirs.keys()).find(differs) {
-        Some(name) => Err(RestoreError::Schema { name: name.clone() }),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{KernelPlugin, RecordApp};
+    use super::super::encode::MAGIC;
+    use super::super::{KernelPlugin, RecordApp, RestoreError, StableIds, encode_world, restore_world};
     use super::*;
     use bevy_app::App;
 
@@ -339,7 +213,7 @@ mod tests {
         let mut other = App::empty();
         other.add_plugins(KernelPlugin::default());
         let refused = restore_world(other.world_mut(), &snapshot, None);
-        assert!(matches!(&refused, Err(RestoreError::Schema { name }) if name.starts_with("yard.")), "{refused:?}");
+        assert!(matches!(&refused, Err(RestoreError::Schema { name, .. }) if name.starts_with("yard.")), "{refused:?}");
         assert_eq!(restore_world(yard().world_mut(), b"RWS0", None), Err(RestoreError::Format));
         for length in MAGIC.len()..snapshot.len() {
             let cut = restore_world(yard().world_mut(), &snapshot[..length], None);

@@ -1,7 +1,7 @@
 //! The world as bytes and as digests.
 
-use super::snapshot::{RestoreError, difference, digest, encode_world, restore_world};
 use super::{KernelPlugin, RecordApp, StableId, StableIds};
+use super::{RestoreError, difference, digest, encode_world, restore_world};
 use crate::record::Record;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
@@ -86,7 +86,7 @@ fn a_snapshot_of_another_build_or_a_damaged_one_is_refused() {
     let mut other = App::empty();
     other.add_plugins(KernelPlugin::default());
     let refused = restore_world(other.world_mut(), &snapshot, None);
-    assert!(matches!(&refused, Err(RestoreError::Schema { name }) if name.starts_with("yard.")), "{refused:?}");
+    assert!(matches!(&refused, Err(RestoreError::Schema { name, .. }) if name.starts_with("yard.")), "{refused:?}");
     assert_eq!(restore_world(yard().world_mut(), b"RWS0", None), Err(RestoreError::Format));
     for length in 4..snapshot.len() {
         let cut = restore_world(yard().world_mut(), &snapshot[..length], None);

@@ -41,6 +41,11 @@ impl PortPool {
         (std::mem::take(&mut self.taken), std::mem::take(&mut self.released))
     }
 
+    /// Forgets what was offered: whoever opened it is gone. Pairs in use stay in use.
+    pub fn forget_offers(&mut self) {
+        self.free.clear();
+    }
+
     /// Pairs in use.
     pub fn in_use(&self) -> u32 {
         self.in_use

@@ -205,6 +205,11 @@ impl StreamTable {
         (0..4).min_by_key(|&phase| self.in_phase[usize::from(phase)]).unwrap_or(0)
     }
 
+    /// The ports of all streams, in order.
+    pub fn ports(&self) -> Vec<u16> {
+        self.by_port.sorted().into_iter().map(|(port, _)| *port).collect()
+    }
+
     /// How many streams there are.
     pub fn len(&self) -> usize {
         self.by_port.len()

@@ -8,5 +8,5 @@ mod send;
 mod thread;
 
 pub(super) use link::{RtpEdge, link};
-pub(super) use ports::Ports;
+pub(super) use ports::{Pair, Ports};
 pub(super) use thread::{RtpShared, RtpThread};

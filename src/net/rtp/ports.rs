@@ -2,6 +2,7 @@
 
 use crate::net::address::local_towards;
 use crate::net::counters::{Count, NetCounters};
+use crate::net::given::RtpPair;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +14,7 @@ const BUSY_MAX: usize = 64;
 
 /// Two open sockets.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(in crate::net) struct Pair {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
     /// Whether the sockets are of IPv6, so that IPv4 addresses must be mapped.
@@ -159,6 +160,36 @@ impl Ports {
         refused
     }
 
+    /// Takes a pair that is open already.
+    pub(super) fn adopt(&mut self, port: u16, pair: Pair) {
+        let Some(slot) = self.slot(port).filter(|slot| slot.holder != Holder::Elsewhere) else { return };
+        if slot.pair.replace(pair).is_none() {
+            self.counters.ports_open.one();
+        }
+    }
+
+    /// All open pairs.
+    pub(super) fn into_pairs(self) -> Vec<RtpPair> {
+        let ports = (self.base..).map(|half| half * 2);
+        let open = self.slots.into_iter().zip(ports).filter_map(|(slot, port)| Some((slot.pair?, port)));
+        open.map(|(pair, port)| RtpPair { port, rtp: pair.rtp.into(), rtcp: pair.rtcp.into() }).collect()
+    }
+
+    /// Opens a pair that a call of `world` is using already, and that is therefore in no stock.
+    pub(super) fn take_up(
+        &mut self,
+        world: usize,
+        port: u16,
+        mut open: impl FnMut(u16) -> io::Result<Pair>,
+    ) -> io::Result<()> {
+        if self.holder(port) != Some(Holder::Queue) || world >= self.stock.len() {
+            return Err(io::Error::other("it is outside the range, or another call has it"));
+        }
+        self.queue.retain(|queued| *queued != port);
+        self.hold(port, Holder::Call(world));
+        self.ensure_open(port, &mut open)
+    }
+
     /// Puts some of the pairs that somebody else held back into the queue, to be tried again.
     pub fn retry_busy(&mut self) {
         let count = self.busy.len().min(BUSY_MAX);
@@ -262,6 +293,19 @@ mod tests {
         assert_eq!(fill(&mut ports), [(1, 10)]);
         let gauges = counters.snapshot();
         assert_eq!((gauges.ports_open, gauges.ports_taken, gauges.ports_offered), (4, 2, 2));
+    }
+
+    #[test]
+    fn a_pair_that_a_call_has_already_is_opened_and_never_offered_before_it_returns() {
+        let (mut ports, counters) = ports(2, 2);
+        ports.take_up(1, 12, open).unwrap();
+        assert!(ports.take_up(0, 12, open).is_err(), "it has a call");
+        assert!(ports.take_up(0, 9_000, open).is_err() && ports.take_up(2, 10, open).is_err());
+        assert_eq!(ports.pair(12).map(|(_, world)| world), Some(Some(1)));
+        assert_eq!(fill(&mut ports), [(0, 10), (1, 14), (0, 16)]);
+        ports.released(1, 12);
+        assert_eq!(fill(&mut ports), [(1, 12)]);
+        assert_eq!((counters.snapshot().ports_taken, counters.snapshot().ports_offered), (0, 4));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use crate::net::address::{Source, to_system};
 use crate::net::counters::Count;
 use crate::net::sockets;
 use nix::errno::Errno;
-use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg, sendto};
 use ringworld_components::edge::Packet;
-use std::io::IoSlice;
-use std::net::UdpSocket;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Packets handed over at once.
@@ -106,25 +106,47 @@ impl RtpThread {
     }
 
     /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
-    pub(super) fn fill_stock(&mut self) -> Option<std::io::Error> {
+    pub(super) fn fill_stock(&mut self) -> Option<io::Error> {
         let Self { ports, links, epoll, rtp_bind, .. } = self;
         if !ports.is_short() {
             return None;
         }
-        let open = |port: u16| {
-            let (rtp, rtcp) = sockets::rtp_pair(*rtp_bind, port)?;
-            epoll.add(&rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
-            epoll.add(&rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))?;
-            let v6 = rtp.local_addr()?.is_ipv6();
-            Ok(Pair::new(rtp, rtcp, v6))
-        };
-        ports.fill_up(open, |world, port| {
-            if let Some(link) = links.get_mut(world) {
-                // Has a place for every pair there is.
-                let _ = link.offers.push(port);
-            }
-        })
+        ports.fill_up(
+            |port| open(epoll, *rtp_bind, port),
+            |world, port| {
+                if let Some(link) = links.get_mut(world) {
+                    // Has a place for every pair there is.
+                    let _ = link.offers.push(port);
+                }
+            },
+        )
     }
+
+    /// Takes a pair that is open already.
+    pub(super) fn adopt(&mut self, port: u16, pair: Pair) -> io::Result<()> {
+        watch(&self.epoll, port, &pair)?;
+        self.ports.adopt(port, pair);
+        Ok(())
+    }
+
+    /// Opens a pair that a call of a world is using already.
+    pub(super) fn reopen(&mut self, world: usize, port: u16) -> io::Result<()> {
+        let Self { ports, epoll, rtp_bind, .. } = self;
+        ports.take_up(world, port, |port| open(epoll, *rtp_bind, port))
+    }
+}
+
+fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
+    let (rtp, rtcp) = sockets::rtp_pair(address, port)?;
+    let v6 = rtp.local_addr()?.is_ipv6();
+    let pair = Pair::new(rtp, rtcp, v6);
+    watch(epoll, port, &pair)?;
+    Ok(pair)
+}
+
+fn watch(epoll: &Epoll, port: u16, pair: &Pair) -> nix::Result<()> {
+    epoll.add(&pair.rtp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port)))?;
+    epoll.add(&pair.rtcp, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(port) + 1))
 }
 
 fn transmit(socket: &UdpSocket, pair: &Pair, packet: &Packet) -> nix::Result<()> {

@@ -7,6 +7,7 @@ use super::ports::Ports;
 use super::send::Sending;
 use crate::net::clock::{Epoch, monotonic_ns};
 use crate::net::counters::NetCounters;
+use crate::net::given::RtpPair;
 use crate::net::wake::{Deadlines, Waker};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
@@ -57,8 +58,15 @@ pub(in crate::net) struct RtpShared {
 }
 
 impl RtpThread {
-    /// Prepares the thread and opens its first ports; the error is that of the last pair that could not be opened.
-    pub fn new(shared: RtpShared, ports: Ports, links: Vec<RtpLink>) -> io::Result<(Self, Option<io::Error>)> {
+    /// Prepares the thread with the pairs that are open already, opens those that calls of a world (by its index) are
+    /// using, and the first ones for others; the error is that of the last pair that could not be opened.
+    pub fn new(
+        shared: RtpShared,
+        ports: Ports,
+        links: Vec<RtpLink>,
+        in_use: impl Iterator<Item = (usize, u16)>,
+        given: Vec<RtpPair>,
+    ) -> io::Result<(Self, Option<io::Error>)> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&shared.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let mut thread = Self {
@@ -77,6 +85,15 @@ impl RtpThread {
             cost_ns: 0,
         };
         let mut refused = None;
+        for pair in given {
+            let (port, pair) = pair.open();
+            thread.adopt(port, pair?)?;
+        }
+        for (world, port) in in_use {
+            if let Err(error) = thread.reopen(world, port) {
+                tracing::error!("RTP port {port}, which a call is using, can't be opened again: {error}");
+            }
+        }
         // One call gives up after some busy pairs; at the start the whole range is searched.
         while let Some(error) = thread.fill_stock() {
             refused = Some(error);
@@ -84,8 +101,8 @@ impl RtpThread {
         Ok((thread, refused))
     }
 
-    /// Runs until told to stop. What the worlds have handed over by then is still sent.
-    pub fn run(mut self) {
+    /// Runs until told to stop. What the worlds have handed over by then is still sent. Returns the pairs, open.
+    pub fn run(mut self) -> Vec<RtpPair> {
         // Made here, because what the system wants prepared can't be given to another thread.
         let (mut batch, mut sending) = (Batch::new(), Sending::new());
         let (mut busy_until_ns, mut gather_ns, mut previous_ns, mut retry_ns) = (0, 0, 0, 0);
@@ -118,5 +135,6 @@ impl RtpThread {
             self.pool.tell();
         }
         self.serve(&mut sending);
+        self.ports.into_pairs()
     }
 }

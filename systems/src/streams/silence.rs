@@ -2,9 +2,12 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Settings;
-use ringworld_components::kernel::{Now, TimerFired, Timers};
+use ringworld_components::kernel::{Elapsed, Now, TICK, TimerFired, Timers};
 use ringworld_components::media::{FactQueue, MediaFact, MediaFlow, RtpSilence, Stream};
 use std::time::Duration;
+
+/// A step of the world that is longer than this was no step: nobody ran it, and nobody could be heard.
+const STOPPED: Duration = Duration::from_millis(1_000);
 
 /// Looks, when a stream's timer fires, how long it has been silent: nothing is done per packet.
 pub(super) fn watch_for_silence(
@@ -12,6 +15,7 @@ pub(super) fn watch_for_silence(
     streams: Query<(&Stream, &MediaFlow)>,
     settings: Res<Settings>,
     now: Res<Now>,
+    elapsed: Res<Elapsed>,
     mut timers: Timers<RtpSilence>,
     mut facts: ResMut<FactQueue>,
 ) {
@@ -22,7 +26,9 @@ pub(super) fn watch_for_silence(
             continue;
         }
         let silent = now.since(flow.latch.heard());
-        if silent >= patience {
+        if TICK * elapsed.0 > STOPPED {
+            timers.start(fired.owner, patience);
+        } else if silent >= patience {
             facts.0.push(MediaFact::TimedOut { stream: fired.owner });
         } else {
             timers.start(fired.owner, patience - silent);

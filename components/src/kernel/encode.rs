@@ -1,0 +1,94 @@
+//! The whole world as bytes.
+//!
+//! A snapshot is a format version, the hash of the schema, the names and shapes of everything recorded, the resources, the
+//! stable ids of all entities, and then one column for each component: which entities have it, how long each value is, and
+//! the values. Each name is written once, and a value can be handed to a migration without being understood.
+
+use super::snapshot::stable_id_bits;
+use super::{Registry, StableId};
+use crate::record::{Encoder, Record};
+use bevy_ecs::prelude::*;
+
+/// The first bytes of a snapshot; the last one is the version of the format.
+pub(super) const MAGIC: &[u8; 4] = b"RWS\x02";
+
+/// One component of all entities that have it.
+#[derive(Default)]
+struct Column {
+    count: u64,
+    /// The distance of each entity from the one before, in the list of stable ids.
+    steps: Vec<u8>,
+    lengths: Vec<u8>,
+    values: Vec<u8>,
+    next: u64,
+}
+
+/// Encodes the whole world, between two ticks. Two worlds that hold the same give the same bytes.
+pub fn encode_world(world: &World) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    let Some(registry) = world.get_resource::<Registry>() else { return out };
+    let mut entities: Vec<(StableId, EntityRef)> =
+        world.iter_entities().filter_map(|entity| Some((*entity.get::<StableId>()?, entity))).collect();
+    entities.sort_unstable_by_key(|(id, _)| *id);
+    let columns = columns(world, registry, &entities);
+
+    let mut to = Encoder::new(&mut out);
+    registry.schema().encode(&mut to);
+    let names: Vec<(String, u64)> =
+        registry.names().into_iter().map(|(name, shape)| (name.to_owned(), shape)).collect();
+    names.encode(&mut to);
+    encode_resources(world, registry, &mut to);
+    to.number(entities.len() as u64);
+    let mut before = 0;
+    for (id, _) in &entities {
+        to.number(id.0 - before);
+        before = id.0;
+    }
+    to.number(columns.len() as u64);
+    for (entry, column) in registry.components.iter().zip(&columns) {
+        entry.name.to_owned().encode(&mut to);
+        to.number(column.count);
+        to.raw(&column.steps);
+        to.raw(&column.lengths);
+        to.bytes(&column.values);
+    }
+    out
+}
+
+fn encode_resources(world: &World, registry: &Registry, to: &mut Encoder<'_>) {
+    let name_of = |bits| stable_id_bits(world, bits);
+    let mut bytes = Vec::new();
+    to.number(registry.resources.len() as u64);
+    for entry in &registry.resources {
+        bytes.clear();
+        (entry.encode)(world, &mut Encoder::with_names(&mut bytes, &name_of));
+        entry.name.to_owned().encode(to);
+        to.bytes(&bytes);
+    }
+}
+
+/// Fills the columns in one pass over the entities: what an entity has is looked up once for each archetype.
+fn columns(world: &World, registry: &Registry, entities: &[(StableId, EntityRef)]) -> Vec<Column> {
+    let name_of = |bits| stable_id_bits(world, bits);
+    let mut columns: Vec<Column> = registry.components.iter().map(|_| Column::default()).collect();
+    let mut had: Vec<Option<Vec<usize>>> = world.archetypes().iter().map(|_| None).collect();
+    for (position, (_, entity)) in entities.iter().enumerate() {
+        let archetype = entity.archetype();
+        let Some(had) = had.get_mut(archetype.id().index()) else { continue };
+        let of_archetype = had.get_or_insert_with(|| {
+            let entries = registry.components.iter().enumerate();
+            entries.filter(|(_, entry)| archetype.contains(entry.id)).map(|(at, _)| at).collect()
+        });
+        for &at in of_archetype.iter() {
+            let (Some(entry), Some(column)) = (registry.components.get(at), columns.get_mut(at)) else { continue };
+            let start = column.values.len();
+            (entry.encode)(*entity, &mut Encoder::with_names(&mut column.values, &name_of));
+            let length = (column.values.len() - start) as u64;
+            Encoder::new(&mut column.lengths).number(length);
+            Encoder::new(&mut column.steps).number(position as u64 - column.next);
+            column.next = position as u64 + 1;
+            column.count += 1;
+        }
+    }
+    columns
+}

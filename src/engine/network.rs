@@ -1,0 +1,52 @@
+//! The network threads of a switch: how they are set up for worlds that are ready.
+
+use super::prepare::Beginnings;
+use super::world_of_message;
+use crate::config::{Config, sip_limits};
+use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The worlds' time on this machine's clock: the first one's, from which the others' are some ticks away at most.
+fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
+    let lived_ms = beginnings.first().map_or(0, |world| world.lived_ms);
+    Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
+}
+
+/// Starts the network for worlds that are ready. `turn` tells the TCP connections of one life apart.
+pub(super) fn start_net(
+    config: &Config,
+    beginnings: &[Beginnings],
+    turn: u64,
+    sockets: Sockets,
+) -> Result<(Net, Vec<WorldEdge>), NetError> {
+    let count = beginnings.len();
+    let router = Arc::new(move |message: &_| world_of_message(message, count));
+    let network = net_config(config, beginnings);
+    let conn_base = network.conn_base | (turn << 32);
+    Net::start_with(NetConfig { conn_base, ..network }, epoch_of(beginnings), router, sockets)
+}
+
+fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
+    let network = &config.network;
+    let in_use = beginnings.iter().enumerate().flat_map(|(world, of)| of.ports.iter().map(move |port| (world, *port)));
+    let life = beginnings.iter().map(|world| u64::from(world.epoch)).max().unwrap_or(0);
+    NetConfig {
+        sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
+        rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
+        advertised: config.sip.advertised_address,
+        worlds: usize::from(network.worlds.max(1)),
+        rtp_threads: usize::from(network.rtp_threads.max(1)),
+        port_stock: network.rtp_port_stock as usize,
+        limits: sip_limits(&config.sip),
+        tcp: TcpLimits {
+            connections_max: network.tcp_connections_max as usize,
+            idle: Duration::from_secs(u64::from(network.tcp_idle_s)),
+            ..TcpLimits::default()
+        },
+        rings: RingSizes { pool: network.packet_buffers as usize, ..RingSizes::default() },
+        in_use: in_use.collect(),
+        conn_base: life << 40,
+        ..NetConfig::default()
+    }
+}

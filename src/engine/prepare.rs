@@ -1,0 +1,137 @@
+//! Makes a world ready before its first tick: fresh, or out of a state folder.
+
+use super::runner::Shared;
+use super::switch::{StartError, unix_ms};
+use super::watch::Watch;
+use super::{Engine, Extend, WorldConfig};
+use crate::config::Config;
+use crate::replay::{FlightRecorder, FlightSettings, Recorder};
+use crate::state::{Keeper, Recovered, StateError, StateFolder, recover};
+use ringworld_components::kernel::{Now, StableIds};
+use std::path::{Path, PathBuf};
+
+/// A world that is ready to run, and what writes down what it takes in.
+pub(super) struct Prepared {
+    pub engine: Engine,
+    pub recorder: Option<Recorder>,
+    pub keeper: Option<Keeper>,
+    pub watch: Watch,
+}
+
+/// What the network must know before it starts, and whoever starts the switch.
+#[derive(Debug, Default)]
+pub(super) struct Beginnings {
+    /// The ports that calls are using already.
+    pub ports: Vec<u16>,
+    /// How long the world has lived, in milliseconds.
+    pub lived_ms: u64,
+    /// Which life this is; 0 without a state folder.
+    pub epoch: u16,
+    /// Calls that go on.
+    pub sessions: u64,
+    /// What was found damaged.
+    pub notes: Vec<String>,
+}
+
+impl Beginnings {
+    /// Those of a world as it stands.
+    pub fn of(engine: &Engine) -> Self {
+        Self {
+            ports: engine.ports_in_use(),
+            lived_ms: engine.now().as_millis(),
+            epoch: engine.world().resource::<StableIds>().epoch(),
+            sessions: engine.census().sessions,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The folders of the worlds, one each, if there is a state folder.
+pub(super) fn state_folders(
+    config: &Config,
+    count: usize,
+    taken: Option<StateFolder>,
+) -> Result<(Option<StateFolder>, Vec<Option<PathBuf>>), StateError> {
+    let folder = &config.state.folder;
+    if folder.as_os_str().is_empty() {
+        return Ok((None, vec![None; count]));
+    }
+    if config.network.sip.iter().any(|listen| listen.address.port() == 0) {
+        return Err(StateError::NoPort);
+    }
+    let taken = match taken {
+        Some(taken) => taken,
+        None => StateFolder::take(folder)?,
+    };
+    let worlds = taken.worlds(count)?.into_iter().map(Some).collect();
+    Ok((Some(taken), worlds))
+}
+
+/// Makes a world ready, on the thread that will run it.
+pub(super) fn prepare(
+    config: &Config,
+    index: usize,
+    folder: Option<&Path>,
+    extend: &Extend,
+    shared: &Shared,
+) -> Result<(Prepared, Beginnings), StartError> {
+    let fresh = WorldConfig {
+        settings: config.settings(),
+        secret: random_secret()?,
+        world: index as u8,
+        epoch: u16::from(folder.is_some()),
+        pool_share: config.network.packet_buffers as usize,
+        began_unix_ms: unix_ms(),
+    };
+    let recovered = match folder {
+        Some(folder) => recover(folder, &fresh, extend)?,
+        None => None,
+    };
+    let (mut engine, world, last_seen_ms, notes) = match recovered {
+        Some(Recovered { engine, world, last_seen_ms, notes }) => (engine, world, Some(last_seen_ms), notes),
+        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new()),
+    };
+    shared.announce(engine.undecided());
+    let keeper = match folder {
+        Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone())?),
+        None => None,
+    };
+    let recorder = recorder(config, index, &world, &engine).transpose()?;
+    let start = |settings| {
+        FlightRecorder::start(&engine, &world, &settings, extend.clone())
+            .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
+    };
+    let flight = FlightSettings::of(&config.record).and_then(|settings| start(settings).ok());
+    let watch = Watch::new(flight, config.record.flight_late_ms);
+    let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
+    let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
+    let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
+    Ok((Prepared { engine, recorder, keeper, watch }, beginnings))
+}
+
+/// With several worlds each records into a file of its own.
+fn recorder(
+    config: &Config,
+    index: usize,
+    world: &WorldConfig,
+    engine: &Engine,
+) -> Option<Result<Recorder, StartError>> {
+    let mut path = config.record.file.clone();
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    if config.network.worlds > 1 {
+        path.as_mut_os_string().push(format!(".{index}"));
+    }
+    let created = match engine.now().0 {
+        0 => Recorder::create(&path, world, &config.record),
+        _ => Recorder::create_at(&path, world, &config.record, engine),
+    };
+    Some(created.map_err(StartError::Record))
+}
+
+fn random_secret() -> Result<[u8; 32], StartError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| StartError::System(std::io::Error::other(error)))?;
+    Ok(secret)
+}

@@ -1,0 +1,243 @@
+//! Lives by a journal while it is being written, or after its writer was killed.
+
+use super::entry::{Entry, Inlet};
+use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS};
+use super::header::Header;
+use crate::config::{RecordMedia, sip_limits};
+use crate::engine::{Chain, ChainDigest, Engine};
+use ringworld_components::call::Settings;
+use ringworld_components::edge::Input;
+use ringworld_components::record::{DecodeError, Decoder, Record};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 1 << 18;
+
+/// What comes next in a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A tick was lived.
+    Lived,
+    /// Nothing more is written so far.
+    Nothing,
+    /// This file ends here, in order.
+    End,
+}
+
+/// Why a journal can't be followed any further.
+#[derive(Debug)]
+pub(crate) enum TailError {
+    /// The file can't be read.
+    Io(io::Error),
+    /// It is damaged at this byte.
+    Damaged { offset: u64, error: DecodeError },
+    /// The world came to something else than what was written down.
+    Diverged { tick: u64 },
+}
+
+impl fmt::Display for TailError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "it can't be read: {error}"),
+            Self::Damaged { offset, error } => write!(f, "it is damaged at byte {offset}: {error}"),
+            Self::Diverged { tick } => write!(f, "the same inputs led to something else at tick {tick}"),
+        }
+    }
+}
+
+/// A journal's file, chunk by chunk, as far as it is whole.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    file: File,
+    /// Where the next chunk begins in the file.
+    offset: u64,
+    index: u64,
+    /// What was read, and how much of it was used.
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Tail {
+    /// Opens the file and reads its header; `None` if that is not yet there as a whole.
+    pub fn open(path: &Path) -> Result<Option<(Self, Header)>, TailError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(TailError::Io(error)),
+        };
+        let mut tail = Self { file, offset: 0, index: 0, bytes: Vec::new(), used: 0 };
+        tail.fill(MAGIC.len())?;
+        if tail.bytes.len() < MAGIC.len() {
+            return Ok(None);
+        }
+        if !tail.bytes.starts_with(&MAGIC) {
+            return Err(tail.damaged(DecodeError::Invalid("it is no journal of this version")));
+        }
+        (tail.used, tail.offset) = (MAGIC.len(), MAGIC.len() as u64);
+        let Some(chunk) = tail.chunk()? else { return Ok(None) };
+        match chunk.split_first() {
+            Some((&HEADER, body)) => {
+                let header = Header::decode(&mut Decoder::new(body)).map_err(|error| tail.damaged(error))?;
+                Ok(Some((tail, header)))
+            }
+            _ => Err(tail.damaged(DecodeError::Invalid("the first chunk is no header"))),
+        }
+    }
+
+    /// Whether any tick stands in what follows. To be asked right after [`Tail::open`].
+    pub fn has_ticks(&mut self) -> Result<bool, TailError> {
+        Ok(self.chunk()?.is_some_and(|chunk| chunk.first() == Some(&TICKS)))
+    }
+
+    /// The next whole chunk; `None` if it is not there as a whole.
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, TailError> {
+        self.fill(FRAME_BYTES)?;
+        let Some(frame) = self.bytes.get(self.used..).and_then(|rest| rest.first_chunk::<FRAME_BYTES>()) else {
+            return Ok(None);
+        };
+        let frame = Frame::from_bytes(*frame);
+        let length = frame.packed as usize;
+        if length > RAW_BYTES_MAX {
+            return Err(self.damaged(DecodeError::Range));
+        }
+        self.fill(FRAME_BYTES + length)?;
+        let from = self.used + FRAME_BYTES;
+        let Some(packed) = self.bytes.get(from..from + length) else { return Ok(None) };
+        if !frame.fits(self.index, packed) {
+            return Err(self.damaged(DecodeError::Invalid("a checksum is wrong")));
+        }
+        // What a snapshot's chunk begins with, once packed, is no kind of chunk.
+        let raw = match packed.first() {
+            Some(&(HEADER | TICKS | FOOTER)) => packed.to_vec(),
+            _ => unpack(packed, frame.raw as usize)
+                .ok_or_else(|| self.damaged(DecodeError::Invalid("a chunk can't be unpacked")))?,
+        };
+        self.used += FRAME_BYTES + length;
+        self.offset += (FRAME_BYTES + length) as u64;
+        self.index += 1;
+        Ok(Some(raw))
+    }
+
+    /// Reads on until so many unused bytes are there, or there are no more.
+    fn fill(&mut self, wanted: usize) -> Result<(), TailError> {
+        while self.bytes.len() - self.used < wanted {
+            self.bytes.drain(..self.used);
+            self.used = 0;
+            let (have, at) = (self.bytes.len(), self.offset + self.bytes.len() as u64);
+            self.bytes.resize(have + READ_BYTES.max(wanted - have), 0);
+            let read = self.file.read_at(self.bytes.get_mut(have..).unwrap_or_default(), at);
+            self.bytes.truncate(have + *read.as_ref().unwrap_or(&0));
+            if read.map_err(TailError::Io)? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, error: DecodeError) -> TailError {
+        TailError::Damaged { offset: self.offset, error }
+    }
+}
+
+fn unpack(packed: &[u8], raw: usize) -> Option<Vec<u8>> {
+    if raw > RAW_BYTES_MAX {
+        return None;
+    }
+    zstd::bulk::decompress(packed, raw).ok().filter(|bytes| bytes.len() == raw)
+}
+
+/// A world that lives by journals.
+pub(crate) struct Heir {
+    engine: Engine,
+    inlet: Inlet,
+    tail: Option<Tail>,
+    /// The ticks of the chunk at hand, and how much of them was lived.
+    ticks: Vec<u8>,
+    at: usize,
+    idle: u64,
+    recorded: Chain,
+}
+
+impl Heir {
+    /// A world as it was restored.
+    pub fn new(engine: Engine, settings: &Settings) -> Self {
+        let recorded = Chain::resume(engine.chain());
+        let inlet = Inlet { limits: sip_limits(&settings.sip), media: RecordMedia::Full };
+        Self { engine, inlet, tail: None, ticks: Vec::new(), at: 0, idle: 0, recorded }
+    }
+
+    /// Goes on with this journal, which must begin where the world stands; false if it does not.
+    pub fn follow(&mut self, tail: Tail, header: &Header) -> bool {
+        let Some(start) = &header.start else { return false };
+        let fits = start.tick == self.engine.now().0 && start.chain == self.engine.chain();
+        if fits {
+            self.recorded = Chain::resume(start.chain);
+            (self.tail, self.at, self.idle) = (Some(tail), 0, 0);
+            self.ticks.clear();
+        }
+        fits
+    }
+
+    /// The world.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The world, to wake it or to take it over.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The world alone.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
+    /// Lives one more tick, if it is there.
+    pub fn step(&mut self) -> Result<Step, TailError> {
+        loop {
+            if self.idle > 0 {
+                self.idle -= 1;
+                self.recorded.add_inputs(1, &[]);
+                return self.live(1, Vec::new());
+            }
+            let Some(tail) = &mut self.tail else { return Ok(Step::Nothing) };
+            if self.at < self.ticks.len() {
+                let mut from = Decoder::new(self.ticks.get(self.at..).unwrap_or_default());
+                let entry = self.inlet.decode(&mut from, &mut self.engine.pool());
+                let entry = entry.map_err(|error| tail.damaged(error))?;
+                self.at = self.ticks.len() - from.remaining();
+                match entry {
+                    Entry::Idle { ticks } => self.idle = ticks,
+                    Entry::Tick(entry) => {
+                        let media = entry.media.unwrap_or(self.recorded.digest().media);
+                        self.recorded = Chain::resume(ChainDigest { control: entry.control, media });
+                        return self.live(entry.elapsed, entry.inputs);
+                    }
+                    Entry::Checkpoint(_) => {}
+                }
+                continue;
+            }
+            let Some(chunk) = tail.chunk()? else { return Ok(Step::Nothing) };
+            match chunk.first() {
+                Some(&TICKS) => (self.ticks, self.at) = (chunk, 1),
+                Some(&FOOTER) => return Ok(Step::End),
+                _ => return Err(tail.damaged(DecodeError::Invalid("an unknown chunk"))),
+            }
+        }
+    }
+
+    fn live(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Step, TailError> {
+        let outputs = self.engine.tick(elapsed, inputs);
+        let mut pool = self.engine.pool();
+        outputs.rtp.into_iter().for_each(|packet| pool.give(packet.0));
+        if self.engine.chain() != self.recorded.digest() {
+            return Err(TailError::Diverged { tick: self.engine.now().0 });
+        }
+        Ok(Step::Lived)
+    }
+}

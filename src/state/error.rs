@@ -1,0 +1,149 @@
+//! What can be wrong with a state folder, in sentences that say what to do next.
+
+use ringworld_components::kernel::RestoreError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a switch can't start on a state folder.
+#[derive(Debug)]
+pub enum StateError {
+    /// Something in the folder can't be read or written.
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Another process runs on it.
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It holds another number of worlds than the switch shall have.
+    Worlds {
+        /// How many it holds.
+        found: usize,
+        /// How many there shall be.
+        asked: usize,
+    },
+    /// None of the snapshots can be read.
+    NoSnapshot {
+        /// The folder of the world.
+        folder: PathBuf,
+        /// What is wrong with the youngest one.
+        why: String,
+    },
+    /// The snapshot is of a build that records other things.
+    Schema {
+        /// The snapshot.
+        path: PathBuf,
+        /// What differs.
+        error: RestoreError,
+    },
+    /// What came after the snapshot was written by another build, and only the same one comes to the same world again.
+    OtherBuild {
+        /// The journal.
+        path: PathBuf,
+        /// The build that wrote it.
+        theirs: String,
+        /// This build.
+        ours: String,
+    },
+    /// A journal does not go on where the world stands: there is a gap.
+    Gap {
+        /// The journal.
+        path: PathBuf,
+        /// Where the world stands.
+        tick: u64,
+    },
+    /// A journal comes to another world than the one that wrote it.
+    Diverged {
+        /// The journal.
+        path: PathBuf,
+        /// The first tick that differs.
+        tick: u64,
+    },
+    /// No process runs on the folder that could be taken over.
+    NobodyThere {
+        /// Its door.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The running process does not let itself be taken over.
+    TurnedAway {
+        /// What it said.
+        why: String,
+    },
+    /// SIP has no fixed port: peers would not find the switch again.
+    NoPort,
+}
+
+impl StateError {
+    pub(super) fn io(path: impl Into<PathBuf>, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io { path, doing, error }
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, doing, error } => write!(f, "{doing} {} failed: {error}", path.display()),
+            Self::Locked { folder } => write!(
+                f,
+                "another process runs on the state folder {}; stop it, or name another folder",
+                folder.display()
+            ),
+            Self::Worlds { found, asked } => write!(
+                f,
+                "the state folder holds {found} world(s) and the switch shall have {asked}: a call lives in one world for \
+                 life; start with --worlds {found}, or name another folder"
+            ),
+            Self::NoSnapshot { folder, why } => write!(
+                f,
+                "no snapshot in {} can be read ({why}); to begin anew, without the calls, move it away",
+                folder.display()
+            ),
+            Self::Schema { path, error } => write!(
+                f,
+                "{} can't be taken up: {error}; start the build that wrote it, or one with a migration",
+                path.display()
+            ),
+            Self::OtherBuild { path, theirs, ours } => write!(
+                f,
+                "{} was written by build {theirs} and this is {ours}: a journal leads to the same calls only in the build \
+                 that wrote it; start that one again and stop it in order, which leaves a snapshot behind, or remove the \
+                 journal to go on from the snapshot before it",
+                path.display()
+            ),
+            Self::Gap { path, tick } => write!(
+                f,
+                "{} does not begin where the world stands, at tick {tick}: a file is missing; remove it and those after \
+                 it to go on without what they hold",
+                path.display()
+            ),
+            Self::Diverged { path, tick } => write!(
+                f,
+                "{} leads to another world at tick {tick} than when it was written, which is a defect; keep it for whoever \
+                 looks into that, and move it away to go on from the snapshot before it",
+                path.display()
+            ),
+            Self::NobodyThere { path, error } => write!(
+                f,
+                "no running switch answers at {} ({error}); start without --take-over",
+                path.display()
+            ),
+            Self::TurnedAway { why } => write!(f, "the running switch goes on by itself: {why}"),
+            Self::NoPort => f.write_str(
+                "with a state folder SIP needs fixed ports, or the peers do not find the switch again; give each --sip a \
+                 port that is not 0",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}

@@ -1,0 +1,133 @@
+//! `kill -9` under load.
+
+use crate::common::{Caller, header, status};
+use crate::members::Members;
+use crate::peer::{LOOPBACK, Scenario, Sipp, is_here};
+use crate::process::Home;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Held by re-INVITE, for so long, then taken back and ended.
+pub fn held(pause: &str) -> Scenario {
+    Scenario::file("uac_hold")
+        .with("@HOLD@", "sendonly")
+        .with("@HOLD_ADDRESS@", "[media_ip]")
+        .with("@EXPECTED@", "recvonly")
+        .with("milliseconds=\"100\"", &format!("milliseconds=\"{pause}\""))
+}
+
+#[test]
+fn calls_held_ringing_and_in_rooms_survive_a_kill_with_their_media() {
+    if !is_here() {
+        return;
+    }
+    let home = Home::new("mass", 1_400);
+    let process = home.start();
+    let sipp = |scenario: &Scenario, more: &[&str]| Sipp::start(scenario, LOOPBACK, home.sip, more);
+    let callers = [
+        sipp(&held("14000"), &["-s", "echo", "-m", "500", "-r", "250", "-l", "500"]),
+        sipp(&Scenario::stock("uac"), &["-s", "ring-14", "-m", "500", "-r", "250", "-l", "500", "-d", "500"]),
+        // Some of their requests come while nobody listens.
+        sipp(&Scenario::stock("uac"), &["-s", "echo", "-m", "200", "-r", "20", "-d", "1500"]),
+    ];
+    let mut members = Members::join(100, home.sip);
+    members.talk(Duration::from_secs(5));
+    let killed = Instant::now();
+    process.kill();
+    let process = home.start();
+    let ready = killed.elapsed();
+    let taken_up = process.taken_up();
+    assert!((1_100..=1_300).contains(&taken_up), "{taken_up} calls of 1,100 and some");
+    members.talk(Duration::from_secs(4));
+    let longest = members.longest_gap_after(killed);
+    assert!(members.have_heard_a_marker_after(killed), "RTP restarts with a marker");
+    println!("ready {ready:?} after the kill; {taken_up} calls taken up; the longest gap in the audio was {longest:?}");
+    assert!(longest < Duration::from_secs(1), "the audio gap is {longest:?}");
+    members.leave();
+    callers.into_iter().for_each(Sipp::finish);
+    let (status, complaints) = process.terminate(false);
+    assert!(status.success() && complaints.is_empty(), "{status} {complaints}");
+    assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 1_300, "no call was lost");
+    assert_eq!((home.summary("/end/sessions"), home.summary("/end/streams"), home.summary("/end/rooms")), (0, 0, 0));
+    home.leave();
+}
+
+/// A peer with a connection of its own. (SIPp gives up the call by which it notices that its connection is gone.)
+struct Peer {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Peer {
+    fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        Self { stream, read: Vec::new() }
+    }
+
+    fn send(&mut self, request: &str) {
+        self.stream.write_all(request.replace("SIP/2.0/UDP", "SIP/2.0/TCP").as_bytes()).expect("sent");
+    }
+
+    /// Sends a request and returns its final response, which must be 200.
+    fn ask(&mut self, request: &str) -> String {
+        self.send(request);
+        loop {
+            let answer = self.next();
+            if status(&answer) >= 200 {
+                assert_eq!(status(&answer), 200, "{request}\n{answer}");
+                assert_eq!(header(&answer, "CSeq"), header(request, "CSeq"));
+                return answer;
+            }
+        }
+    }
+
+    fn next(&mut self) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.read).into_owned();
+            if let Some((head, rest)) = text.split_once("\r\n\r\n") {
+                let length: usize = header(head, "Content-Length").and_then(|it| it.parse().ok()).unwrap_or(0);
+                if rest.len() >= length {
+                    let whole = head.len() + 4 + length;
+                    self.read.drain(..whole);
+                    return text[..whole].to_owned();
+                }
+            }
+            let mut buffer = [0; 4_096];
+            let count = self.stream.read(&mut buffer).expect("something to read");
+            assert_ne!(count, 0, "the switch closed the connection");
+            self.read.extend_from_slice(&buffer[..count]);
+        }
+    }
+}
+
+#[test]
+fn calls_over_tcp_go_on_when_the_peer_connects_again() {
+    let home = Home::new("tcp", 60);
+    let process = home.start();
+    let mut peer = Peer::connect(home.sip);
+    let mut callers: Vec<_> = (0..20).map(|call| Caller::new(call, "echo")).collect();
+    for caller in &mut callers {
+        caller.peer = peer.stream.local_addr().expect("an address").to_string();
+        let answer = peer.ask(&caller.invite());
+        caller.learn(&answer);
+        peer.send(&caller.ack());
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    process.kill();
+    let process = home.start();
+    assert_eq!(process.taken_up(), 20);
+    assert_eq!(peer.stream.read(&mut [0; 100]).unwrap_or(0), 0, "the old connection died with the process");
+    let mut peer = Peer::connect(home.sip);
+    for caller in &mut callers {
+        caller.next();
+        peer.ask(&caller.request("INVITE", &caller.sdp("sendonly")));
+        peer.send(&caller.ack());
+        peer.ask(&caller.bye());
+    }
+    let (status, complaints) = process.terminate(false);
+    assert!(status.success() && complaints.is_empty(), "{status} {complaints}");
+    assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 20);
+    home.leave();
+}

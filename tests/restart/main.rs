@@ -1,0 +1,18 @@
+//! The process of the switch is killed and started again on its state folder, and the calls go on.
+//!
+//! What needs SIPp says so loudly and passes where there is none; with `RINGWORLD_REQUIRE_PEERS` set it fails.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod handlers;
+mod kill;
+mod members;
+#[path = "../interop_sipp/peer.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod peer;
+#[path = "../interop_sipp/ports.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod ports;
+mod process;
+mod take_over;
+mod trouble;

@@ -1,0 +1,81 @@
+//! One process takes over from another.
+
+use crate::kill::held;
+use crate::members::Members;
+use crate::peer::{LOOPBACK, Scenario, Sipp, is_here};
+use crate::process::Home;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_new_process_takes_over_and_every_call_goes_on() {
+    if !is_here() {
+        return;
+    }
+    let mut home = Home::new("take-over", 400);
+    let mut first = home.start();
+    let sipp = |scenario: &Scenario, more: &[&str]| Sipp::start(scenario, LOOPBACK, home.sip, more);
+    let callers = [
+        sipp(&held("6000"), &["-s", "echo", "-m", "100", "-r", "100"]),
+        sipp(&Scenario::stock("uac"), &["-s", "ring-6", "-m", "100", "-r", "100", "-d", "500"]),
+        sipp(&Scenario::stock("uac"), &["-s", "echo", "-m", "100", "-r", "20", "-d", "500"]),
+    ];
+    let mut members = Members::join(20, home.sip);
+    members.talk(Duration::from_secs(2));
+    home.more = vec!["--take-over".into()];
+    let began = Instant::now();
+    let second = home.start();
+    let took = began.elapsed();
+    assert!(first.wait().success(), "{}", first.complained());
+    assert!(first.said().contains(&format!("handed over to process {}", second.child.id())), "{}", first.said());
+    assert!(second.taken_up() >= 220, "{} calls taken up", second.taken_up());
+    members.talk(Duration::from_secs(4));
+    let longest = members.longest_gap_after(began);
+    println!("taken over within {took:?}; the longest gap in the audio was {longest:?}");
+    assert!(longest < Duration::from_secs(1), "the audio gap is {longest:?}");
+    members.leave();
+    callers.into_iter().for_each(Sipp::finish);
+    let (status, complaints) = second.terminate(false);
+    assert!(status.success() && complaints.is_empty(), "{status} {complaints}");
+    assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 320, "no call was lost");
+    assert_eq!((home.summary("/end/sessions"), home.summary("/end/streams")), (0, 0));
+    home.leave();
+}
+
+#[test]
+fn the_running_process_goes_on_when_the_new_one_refuses_and_survives_a_kill_afterwards() {
+    let mut home = Home::new("refusal", 60);
+    let first = home.start();
+    let mut members = Members::join(10, home.sip);
+    members.talk(Duration::from_secs(1));
+    let began = Instant::now();
+    // What another number of worlds can't take up.
+    home.more = vec!["--take-over".into(), "--worlds".into(), "2".into()];
+    let mut second = home.spawn();
+    while second.child.try_wait().expect("a child").is_none() {
+        members.talk(Duration::from_millis(20));
+    }
+    assert_eq!(second.wait().code(), Some(1));
+    assert!(second.complained().contains("1 world(s)"), "{}", second.complained());
+    members.talk(Duration::from_secs(4));
+    assert!(members.longest_gap_after(began) < Duration::from_secs(1));
+    assert!(first.complained().contains("did not take over") && first.complained().contains("1 world(s)"));
+    home.more.clear();
+    first.kill();
+    let third = home.start();
+    assert_eq!(third.taken_up(), 10);
+    members.leave();
+    let (status, complaints) = third.terminate(false);
+    assert!(status.success() && complaints.is_empty(), "{status} {complaints}");
+    assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 10);
+    home.leave();
+}
+
+#[test]
+fn where_nobody_runs_nothing_is_taken_over() {
+    let mut home = Home::new("nobody", 10);
+    home.more = vec!["--take-over".into()];
+    let mut process = home.spawn();
+    assert_eq!(process.wait().code(), Some(1));
+    assert!(process.complained().contains("no running switch answers"), "{}", process.complained());
+    home.leave();
+}
