@@ -40,7 +40,7 @@ impl Habits {
         // Few agents all have something to say; of many, one in ten.
         let every = if agents < 100 { 2 } else { 10 }.max(agents.div_ceil(SPEAKERS_MAX));
         let speaker = number / every;
-        let voice = (number % every == 0).then_some(Voice { slot: speaker % SLOTS, id: speaker as u8 });
+        let voice = number.is_multiple_of(every).then_some(Voice { slot: speaker % SLOTS, id: speaker as u8 });
         let own = |kind: fn(Kind) -> bool| faults.iter().find(|it| it.agent == Some(number) && kind(it.kind));
         let since = |kind: fn(Kind) -> bool| own(kind).map_or(u64::MAX, |fault| fault.from);
         let misdeed = own(|kind| matches!(kind, Kind::Misbehave(_))).and_then(|fault| match fault.kind {

@@ -97,7 +97,7 @@ impl Call {
         let Some(Serving { message: bytes, source, status, .. }) = self.serving.take() else { return false };
         let Ok(message) = Message::parse(&bytes) else { return false };
         let Some(key) = key_of(&message) else { return false };
-        let remote = sdp::read(&message.body, self.laws.first().copied());
+        let remote = sdp::read(message.body, self.laws.first().copied());
         if status >= 300 || (remote.is_none() && !message.body.is_empty()) {
             let status = if status >= 300 { status } else { 488 };
             self.refuse(key, &message, source, status, out);

@@ -148,9 +148,7 @@ impl Wire {
             Some((before, of_before)) if before >= 200 && before != 503 && (before, of_before) != (status, hash) => {
                 return Some((Invariant::OneFinal, format!("{status} to {method} {cseq} after {before}")));
             }
-            Some((before, _))
-                if before >= 200 && before >= 300 && before != 503 && served.acked.is_some_and(|at| at < tick) =>
-            {
+            Some((before, _)) if before >= 300 && before != 503 && served.acked.is_some_and(|at| at < tick) => {
                 return Some((Invariant::TimersStop, format!("{status} to {method} {cseq} again after its ACK")));
             }
             Some((before, _))
