@@ -34,6 +34,7 @@ pub(super) struct Inviting {
     pub direction: Option<&'static str>,
     pub provisional: bool,
     pub cancel_wanted: bool,
+    pub is_cancelled: bool,
     /// Whether it left the offer to the other side.
     pub wants_offer: bool,
 }
@@ -171,9 +172,10 @@ impl Call {
         let offer = offers.then(|| self.describe(direction.unwrap_or("sendrecv")));
         let bytes = self.write("INVITE", self.cseq, &branch, offer.as_deref());
         let transaction = Transaction::start(now, (hop, branch), bytes, (true, self.identity.reliable), out);
-        let (cseq, provisional, cancel_wanted) = (self.cseq, false, false);
+        let (cseq, provisional, cancel_wanted, is_cancelled) = (self.cseq, false, false, false);
         let wants_offer = !offers;
-        self.inviting = Some(Inviting { transaction, cseq, direction, provisional, cancel_wanted, wants_offer });
+        self.inviting =
+            Some(Inviting { transaction, cseq, direction, provisional, cancel_wanted, is_cancelled, wants_offer });
     }
 
     /// Sends a request without a body within the dialog.
@@ -239,7 +241,7 @@ impl Call {
     /// Section 9.1: only after a provisional response.
     pub(super) fn cancel_if_allowed(&mut self, now: u64, out: &mut Outbox) {
         let Some(inviting) = &mut self.inviting else { return };
-        if !inviting.cancel_wanted || !inviting.provisional || self.requests.iter().any(|it| it.0 == "CANCEL") {
+        if !inviting.cancel_wanted || !inviting.provisional || std::mem::replace(&mut inviting.is_cancelled, true) {
             return;
         }
         inviting.transaction.give_up_at = now + GIVE_UP;

@@ -14,6 +14,8 @@ const SENDINGS_MAX: u32 = 11;
 struct Served {
     tag: Option<String>,
     last: Option<(u16, u64)>,
+    /// All that was sent in it.
+    seen: BTreeSet<(u16, u64)>,
     acked: Option<u64>,
 }
 
@@ -97,16 +99,21 @@ impl Wire {
     /// The switch sends a message.
     pub fn sent(&mut self, tick: u64, agent: Option<&Agent>, bytes: &[u8], breaches: &mut Vec<Breach>) {
         let number = agent.map_or(u32::MAX, |agent| agent.number);
+        let status = bytes.strip_prefix(b"SIP/2.0 ").and_then(|rest| std::str::from_utf8(rest.get(..3)?).ok());
+        if let Some(status) = status.and_then(|status| status.parse().ok()) {
+            self.responses.entry(status).or_default().1 += 1;
+        }
+        // Whose messages were changed on the way, or against the rules, may get an answer to what it never meant to say.
+        let is_trusted = agent.is_some_and(|agent| agent.is_honest() && !agent.is_tainted);
         let message = match Message::parse(bytes) {
             Ok(message) => message,
+            Err(_) if !is_trusted => return,
             Err(why) => {
                 let what = format!("the switch sent what is no SIP: {why}");
                 return breaches.push(Breach::new(Invariant::SequenceAndTags, what, [of_agent(number)]));
             }
         };
         let Some((cseq, method)) = message.cseq() else { return };
-        // Whose messages were changed on the way, or against the rules, may get an answer to what it never meant to say.
-        let is_trusted = agent.is_some_and(|agent| agent.is_honest() && !agent.is_tainted);
         let call_id = message.header("Call-ID").unwrap_or_default().to_owned();
         let found = match message.start {
             Start::Response { status, .. } => self.responded(tick, number, (status, cseq, method), &message, bytes),
@@ -127,8 +134,7 @@ impl Wire {
         let key = (agent, branch_of(message).to_owned(), method.to_owned());
         let served = self.served.entry(key).or_default();
         let hash = xxh3_64(bytes);
-        let (distinct, all) = self.responses.entry(status).or_default();
-        *all += 1;
+        let (distinct, _) = self.responses.entry(status).or_default();
         let tag = message.tag("To").map(str::to_owned);
         let call = self.calls.entry(message.header("Call-ID").unwrap_or_default().to_owned()).or_default();
         let makes_dialog = method == "INVITE" && (101..300).contains(&status);
@@ -136,15 +142,13 @@ impl Wire {
         if last.is_some_and(|before| before.0 == 503 && before != (status, hash)) {
             served.tag = None;
         }
-        if last != served.last {
-            *distinct += 1;
-        }
+        *distinct += u64::from(served.seen.insert((status, hash)));
         match last {
             // What was refused past a limit, without a transaction, may be served when it comes again.
             Some((before, of_before)) if before >= 200 && before != 503 && (before, of_before) != (status, hash) => {
                 return Some((Invariant::OneFinal, format!("{status} to {method} {cseq} after {before}")));
             }
-            Some((before, _)) if before >= 200 && served.acked.is_some_and(|at| at < tick) && before >= 300 => {
+            Some((before, _)) if before >= 300 && before != 503 && served.acked.is_some_and(|at| at < tick) => {
                 return Some((Invariant::TimersStop, format!("{status} to {method} {cseq} again after its ACK")));
             }
             Some((before, _))

@@ -24,7 +24,7 @@ impl Run {
                 Kind::Rebind => self.network.rebind(agent),
                 Kind::Reset => self.network.reset(now, agent),
                 Kind::Vanish => {
-                    self.network.vanish(now, agent, fault.strength % 2 == 0);
+                    self.network.vanish(now, agent, fault.strength.is_multiple_of(2));
                     self.network.strike(Kind::Vanish);
                     if let Some(agent) = self.desk.agents.get_mut(agent as usize) {
                         agent.vanish();
