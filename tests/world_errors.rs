@@ -11,8 +11,8 @@ use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::kernel::{Now, Phase, StableId, Tick, WallTime};
 use ringworld::components::wire::sdp::{Codec, Direction};
 use ringworld::engine::{Engine, WorldConfig};
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 /// 21 September 2026, 14:13:20 UTC.
 const BEGAN_UNIX_MS: u64 = 1_790_000_000_000;
@@ -147,13 +147,16 @@ fn the_time_of_day_follows_the_ticks_until_the_world_is_told_another() {
     assert_eq!(restored.time(), bench.engine.time());
 }
 
-/// What is traced meanwhile.
-#[derive(Clone, Default)]
-struct Trace(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread, and so this test, has traced.
+    static TRACED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Trace;
 
 impl Write for Trace {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("the trace").extend_from_slice(bytes);
+        TRACED.with_borrow_mut(|traced| traced.extend_from_slice(bytes));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -161,17 +164,16 @@ impl Write for Trace {
     }
 }
 
+/// What is traced meanwhile. The subscriber is that of the process: with one of the thread alone, a test beside this one
+/// that comes to a trace point first would have it taken for uninteresting.
 fn traced(run: impl FnOnce()) -> String {
-    let trace = Trace::default();
-    let writer = trace.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, run);
-    let bytes = trace.0.lock().expect("the trace").clone();
-    String::from_utf8(bytes).expect("text")
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(|| Trace).finish();
+    // Set already, from the second time on.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    TRACED.take();
+    run();
+    String::from_utf8(TRACED.take()).expect("text")
 }
 
 #[test]
