@@ -44,3 +44,10 @@ fn a_reinvite_with_a_request_at_its_heels_is_acknowledged() {
         panic!("{failure}");
     }
 }
+
+/// A peer whose call was over, and who did not know it yet, was taken for the source of the next call with that port, and
+/// heard what was meant for another.
+#[test]
+fn who_speaks_on_to_a_port_does_not_get_the_next_call() {
+    passes(440, Level::Heavy);
+}

@@ -7,6 +7,7 @@ use common::{Bench, Caller, answer_to, digits_heard};
 use ringworld::components::audio::{AudioCodec, Law};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::wire::rtp::RtpHeader;
+use ringworld::engine::{Engine, WorldConfig};
 
 const PTIMES: [u8; 6] = [10, 20, 30, 40, 50, 60];
 
@@ -431,4 +432,38 @@ fn a_room_learns_how_much_its_members_jitter_and_then_misses_nothing() {
         let made_up = heard[750..1_450].iter().filter(|frame| !said.contains(frame)).count();
         assert_eq!(made_up, 0, "{jitter_ticks} ticks");
     }
+}
+
+#[test]
+fn who_speaks_on_after_his_call_is_not_taken_for_the_next_caller() {
+    let mut bench = Bench::of(Engine::new(&WorldConfig::default()), 1);
+    bench.tick();
+    let mut gone = Party::join(&mut bench, 1, "echo", 0);
+    gone.send(&mut bench, &[0x55; 160]);
+    bench.tick();
+    assert_eq!(gone.heard(&bench).len(), 1);
+    let bye = gone.caller.bye();
+    bench.exchange(&bye);
+    bench.run_ms(20);
+    let mut next = Party::join(&mut bench, 2, "echo", 0);
+    assert_eq!(next.port, gone.port, "there is but one port");
+    bench.rtp.clear();
+    // His phone has not heard of the end yet.
+    for _ in 0..5 {
+        gone.send(&mut bench, &[0x55; 160]);
+        bench.run_ms(20);
+    }
+    assert!(bench.rtp.is_empty(), "what he says goes nowhere");
+    assert_eq!(bench.engine.media_counters().dropped_foreign, 5);
+    next.send(&mut bench, &[0x33; 160]);
+    bench.tick();
+    assert_eq!(next.heard(&bench).len(), 1);
+    // A new call of his from the same address is another stream, and welcome.
+    next.hang_up(&mut bench);
+    bench.run_ms(20);
+    let mut again = Party::join(&mut bench, 3, "echo", 0);
+    let from = gone.address();
+    again.send_from(&mut bench, &[0x44; 160], &from, 0, true, 0);
+    bench.tick();
+    assert_eq!(bench.engine.media_counters().dropped_foreign, 5);
 }

@@ -1,7 +1,8 @@
 //! Symmetric RTP: learning where a peer's packets come from, without letting a stranger take the stream.
 
-use crate::kernel::Now;
+use crate::kernel::{Now, Table};
 use crate::record::Record;
+use bevy_ecs::prelude::*;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -84,6 +85,25 @@ impl Latch {
     }
 }
 
+/// The source that each port's last stream was latched on. A peer that does not know yet that its call is over goes on
+/// speaking to the port, and must not be taken for the source of the next call that has it.
+#[derive(Resource, Record, Clone, Debug, Default)]
+pub struct LastSources(Table<u16, (SocketAddr, u32)>);
+
+impl LastSources {
+    /// A stream gives its port up.
+    pub fn remember(&mut self, port: u16, latch: &Latch) {
+        if let Some(source) = latch.source {
+            self.0.insert(port, (source, latch.ssrc));
+        }
+    }
+
+    /// Whether a packet to a port goes on with what was sent to its last stream.
+    pub fn goes_on(&self, port: u16, from: SocketAddr, ssrc: u32) -> bool {
+        self.0.get(&port) == Some(&(from, ssrc))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +129,22 @@ mod tests {
         let mut latch = Latch::default();
         latch.judge(address(1), address(9), 7, 100, Now(10));
         assert_eq!(latch.judge(address(9), address(9), 8, 1, Now(51)), Verdict::Foreign);
+    }
+
+    #[test]
+    fn who_goes_on_after_a_call_is_known_by_source_and_ssrc() {
+        let mut last = LastSources::default();
+        let mut latch = Latch::default();
+        last.remember(4000, &latch);
+        assert!(!last.goes_on(4000, address(1), 7));
+        latch.judge(address(1), address(9), 7, 100, Now(10));
+        last.remember(4000, &latch);
+        assert!(last.goes_on(4000, address(1), 7));
+        // A stream that nobody spoke to leaves what was known.
+        last.remember(4000, &Latch::default());
+        assert!(last.goes_on(4000, address(1), 7));
+        assert!(!last.goes_on(4002, address(1), 7) && !last.goes_on(4000, address(2), 7));
+        assert!(!last.goes_on(4000, address(1), 8), "a new SSRC is a new call");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Media streams: one RTP session with a peer.
 
-use super::{Latch, Packing, PortPool};
+use super::{LastSources, Latch, Packing, PortPool};
 use crate::audio::telephone_event::{EventReceiver, EventSender};
 use crate::audio::{Concealer, FRAME_SAMPLES, JitterBuffer, Law, ToneGenerator};
 use crate::kernel::{Now, Table};
@@ -239,6 +239,10 @@ fn release(mut world: DeferredWorld, context: HookContext) {
     }
     if let Some(mut pool) = world.get_resource_mut::<PortPool>() {
         pool.release(port);
+    }
+    let latch = world.get::<Flow>(context.entity).map(|flow| flow.latch.clone());
+    if let (Some(latch), Some(mut last)) = (latch, world.get_resource_mut::<LastSources>()) {
+        last.remember(port, &latch);
     }
 }
 

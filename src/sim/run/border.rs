@@ -14,9 +14,8 @@ use ringworld_components::media::{MediaFlow, Stream, StreamTable};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::net::SocketAddr;
 
-/// How long a released port rests before it is offered again: longer than live, where the next call of a port can latch on
-/// to a peer of the last one that does not know yet that it is over.
-const REST: u64 = 2 * SECOND;
+/// How long a released port rests before it is offered again.
+const REST: u64 = SECOND / 10;
 
 impl Run {
     /// Something reaches an agent.

@@ -7,8 +7,8 @@ use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
-    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence, Stream,
-    StreamTable, Wakeful,
+    DigitFlush, FactQueue, Hearing, LastSources, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence,
+    Stream, StreamTable, Wakeful,
 };
 
 /// Streams, their ports and their packets.
@@ -35,6 +35,7 @@ impl Plugin for StreamsPlugin {
             .record_media_resource(Wakeful::<Playing>::default(), "media.players")
             .record_media_resource(Wakeful::<Packing>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
+            .record_media_resource(LastSources::default(), "media.last_sources")
             .unrecorded_resource(StreamTable::default())
             .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);

@@ -8,8 +8,8 @@ use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
-    DigitFlush, Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Stream, StreamTable,
-    Verdict, Wakeful,
+    DigitFlush, Ear, FactQueue, Hearing, LastSources, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Stream,
+    StreamTable, Verdict, Wakeful,
 };
 use ringworld_components::planted;
 use ringworld_components::wire::rtp::{self, RtpHeader};
@@ -31,6 +31,7 @@ enum Fate {
 pub(super) fn receive_packets(
     mut packets: ResMut<Queue<PacketHandle>>,
     table: Res<StreamTable>,
+    last: Res<LastSources>,
     mut streams: Query<(&Stream, &mut MediaFlow, &mut Hearing)>,
     now: Res<Now>,
     mut counters: ResMut<MediaCounters>,
@@ -61,6 +62,7 @@ pub(super) fn receive_packets(
                         flow: &mut flow,
                         hearing: &mut hearing,
                         rooms: &mut rooms,
+                        last: &last,
                         now: *now,
                     };
                     let fate = contain_item(|| receive(&mut packet, to, &mut counters, &mut facts));
@@ -102,6 +104,7 @@ struct Receiver<'a> {
     flow: &'a mut MediaFlow,
     hearing: &'a mut Hearing,
     rooms: &'a mut Vec<Entity>,
+    last: &'a LastSources,
     now: Now,
 }
 
@@ -115,6 +118,11 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
         return Fate::Read;
     };
     let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
+    let is_unlatched = to.flow.latch.source().is_none() && packet.peer != agreed.remote;
+    if is_unlatched && to.last.goes_on(to.stream.port, packet.peer, header.ssrc) {
+        counters.dropped_foreign += 1;
+        return Fate::Read;
+    }
     match to.flow.latch.judge(packet.peer, agreed.remote, header.ssrc, header.sequence, to.now) {
         Verdict::Foreign => {
             counters.dropped_foreign += 1;
