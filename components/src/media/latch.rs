@@ -85,22 +85,34 @@ impl Latch {
     }
 }
 
-/// The source that each port's last stream was latched on. A peer that does not know yet that its call is over goes on
-/// speaking to the port, and must not be taken for the source of the next call that has it.
+/// How many sources a port is remembered by.
+const REMEMBERED_MAX: usize = 4;
+
+/// The sources that each port's last streams were latched on, with their SSRCs, the newest last. A peer that does not know
+/// yet that its call is over goes on speaking to the port, and must not be taken for the source of the next call that has
+/// it.
 #[derive(Resource, Record, Clone, Debug, Default)]
-pub struct LastSources(Table<u16, (SocketAddr, u32)>);
+pub struct LastSources(Table<u16, Vec<(SocketAddr, u32)>>);
 
 impl LastSources {
     /// A stream gives its port up.
     pub fn remember(&mut self, port: u16, latch: &Latch) {
-        if let Some(source) = latch.source {
-            self.0.insert(port, (source, latch.ssrc));
+        let Some(source) = latch.source.map(|source| (source, latch.ssrc)) else { return };
+        match self.0.get_mut(&port) {
+            Some(sources) => {
+                sources.retain(|known| *known != source);
+                sources.push(source);
+                sources.drain(..sources.len().saturating_sub(REMEMBERED_MAX));
+            }
+            None => {
+                self.0.insert(port, vec![source]);
+            }
         }
     }
 
-    /// Whether a packet to a port goes on with what was sent to its last stream.
+    /// Whether a packet to a port goes on with what was sent to one of its last streams.
     pub fn goes_on(&self, port: u16, from: SocketAddr, ssrc: u32) -> bool {
-        self.0.get(&port) == Some(&(from, ssrc))
+        self.0.get(&port).is_some_and(|sources| sources.contains(&(from, ssrc)))
     }
 }
 
@@ -145,6 +157,11 @@ mod tests {
         assert!(last.goes_on(4000, address(1), 7));
         assert!(!last.goes_on(4002, address(1), 7) && !last.goes_on(4000, address(2), 7));
         assert!(!last.goes_on(4000, address(1), 8), "a new SSRC is a new call");
+        for ssrc in 10..10 + REMEMBERED_MAX as u32 {
+            last.remember(4000, &Latch { source: Some(address(3)), ssrc, ..Latch::default() });
+        }
+        assert!(!last.goes_on(4000, address(1), 7), "the oldest is forgotten");
+        assert!(last.goes_on(4000, address(3), 10) && last.goes_on(4000, address(3), 13));
     }
 
     #[test]
