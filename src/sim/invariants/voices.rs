@@ -55,7 +55,10 @@ pub(super) fn check(
     for sound in &hearing.sounds {
         let breach = match *sound {
             Sound::Noise { slot } => Some(format!("noise in slot {slot}")),
-            Sound::Voice(voice, _) if is_room && Some(voice) == own => Some("it hears itself in a room".to_owned()),
+            Sound::Voice(voice, _) if is_room && Some(voice) == own => {
+                let said_before = is_in_twice(agent, &hearing.call_id, &call.service, now);
+                (!said_before).then(|| "it hears itself in a room".to_owned())
+            }
             Sound::Voice(voice, _) if is_room => {
                 let speaker = agents.iter().find(|other| other.habits.voice == Some(voice));
                 let is_there = speaker.is_some_and(|speaker| was_in(speaker, &call.service, now));
@@ -82,6 +85,12 @@ pub(super) fn check(
             }
         }
     }
+}
+
+/// Whether an agent has, or had until shortly before, another call to the room: what it said there it hears in this one.
+fn is_in_twice(agent: &Agent, call_id: &str, room: &str, now: u64) -> bool {
+    let others = agent.calls.iter().filter(|call| call.service == room && call.identity.call_id != call_id);
+    others.into_iter().any(|call| call.ended.saturating_add(ECHO) > now)
 }
 
 /// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind, and of one that
