@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::callee::answer_to;
 use common::party::Party;
-use common::{Bench, Caller, answer_to};
+use common::{Bench, Caller};
 use ringworld::components::edge::Operation;
 
 /// What the party hears and whether the switch hears him, while he speaks for a second.

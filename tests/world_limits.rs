@@ -2,9 +2,11 @@
 
 mod common;
 
+use common::callee::place;
 use common::party::Party;
 use common::{Bench, Caller, header, status};
-use ringworld::components::call::LimitSettings;
+use ringworld::components::call::{CallErrorCause, LimitSettings};
+use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::engine::{Engine, WorldConfig};
 
 fn limited(set: impl FnOnce(&mut LimitSettings)) -> Bench {
@@ -158,4 +160,29 @@ fn an_early_ack_is_counted_and_not_kept() {
     bench.exchange(&bye);
     bench.run_ms(33_000);
     bench.assert_baseline();
+}
+
+#[test]
+fn a_call_that_we_place_needs_a_transaction_too() {
+    let mut bench = limited(|limits| limits.transactions = 1);
+    place(&mut bench);
+    let before = bench.engine.census();
+    let call = PlaceCall {
+        from: "sip:switch@10.0.0.1".into(),
+        to: "sip:other@10.0.0.2:5070".into(),
+        remote: common::PEER.parse().expect("an address"),
+        over_tcp: false,
+        local: common::SWITCH.parse().expect("an address"),
+        service: "echo".into(),
+        sdp: None,
+    };
+    bench.pending.push(Input::Command(Command { number: 9, operation: Operation::Place(call) }));
+    bench.tick();
+    let reply = bench.outputs.iter().find_map(|output| match output {
+        Output::Reply(reply) if reply.number == 9 => Some(reply.clone()),
+        _ => None,
+    });
+    let refused = reply.expect("an answer").result.expect_err("a refusal");
+    assert_eq!(refused.cause, CallErrorCause::Limit("transactions".into()));
+    assert_eq!((hits(&bench, "transactions"), bench.engine.census()), (1, before));
 }

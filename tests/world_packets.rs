@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::callee::answer_to;
 use common::party::{Party, audio_port};
-use common::{Bench, Caller, answer_to, digits_heard};
+use common::{Bench, Caller, digits_heard};
 use ringworld::components::audio::{AudioCodec, Law};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::wire::rtp::RtpHeader;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::callee::answer_to;
 use common::{Bench, Caller, PEER, SWITCH, header, status};
 use ringworld::components::edge::{Command, Input, Operation, PlaceCall};
 use ringworld::components::kernel::StableId;
@@ -27,18 +28,7 @@ fn place(bench: &mut Bench, service: &str) -> String {
 }
 
 fn answer(request: &str, line: &str, body: &str) -> String {
-    let take = |name: &str| header(request, name).unwrap_or_default().to_owned();
-    let to = if take("To").contains(";tag=") { take("To") } else { format!("{};tag=t1", take("To")) };
-    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    format!(
-        "SIP/2.0 {line}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-         Contact: <sip:callee@10.0.0.2:5070>\r\n{content}Content-Length: {}\r\n\r\n{body}",
-        take("Via"),
-        take("From"),
-        take("Call-ID"),
-        take("CSeq"),
-        body.len()
-    )
+    answer_to(request, line, "t1", body)
 }
 
 #[test]

@@ -181,22 +181,6 @@ pub fn tag(value: &str) -> Option<&str> {
     value.split(";tag=").nth(1).map(|rest| rest.split(';').next().unwrap_or(rest))
 }
 
-/// What the peer answers to a request of the switch.
-pub fn answer_to(request: &str, status_line: &str, tag: &str, body: &str) -> String {
-    let take = |name: &str| header(request, name).unwrap_or_default().to_owned();
-    let to = if take("To").contains(";tag=") { take("To") } else { format!("{};tag={tag}", take("To")) };
-    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    format!(
-        "SIP/2.0 {status_line}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-         Contact: <sip:callee@10.0.0.2:5070>\r\n{content}Content-Length: {}\r\n\r\n{body}",
-        take("Via"),
-        take("From"),
-        take("Call-ID"),
-        take("CSeq"),
-        body.len()
-    )
-}
-
 /// A call as its caller sees it: identifiers, and the messages written out of them.
 #[derive(Clone)]
 pub struct Caller {

@@ -11,8 +11,6 @@ mod random;
 mod registry;
 mod restore;
 mod snapshot;
-#[cfg(test)]
-mod snapshot_tests;
 mod table;
 mod time;
 mod timers;

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
     CallError, CallErrorCause, Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service,
-    Session, SessionState, Settings, Signal, mint_call_id, mint_tag,
+    Session, SessionState, Settings, Signal, TransactionTable, mint_call_id, mint_tag,
 };
 use ringworld_components::edge::{ConnId, PlaceCall, Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
@@ -15,7 +15,9 @@ use std::net::SocketAddr;
 /// Makes session and leg of a call and sends its INVITE. On an error nothing is left of it.
 pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
     let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
-    if let Some(limit) = arrive::limit_reached(world) {
+    let transactions_max = world.resource::<Settings>().limits.transactions as usize;
+    let full = world.resource::<TransactionTable>().len() >= transactions_max;
+    if let Some(limit) = arrive::limit_reached(world).or(full.then_some("transactions")) {
         world.resource_mut::<Counters>().hit_limit(limit);
         return refused(world, CallErrorCause::Limit(limit.to_owned()));
     }
