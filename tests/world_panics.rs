@@ -8,7 +8,8 @@ use common::{Bench, Caller, status};
 use ringworld::components::call::{LegOf, Session, StreamOf};
 use ringworld::components::edge::Output;
 use ringworld::components::edge::{Command, Event, Input, Operation};
-use ringworld::components::kernel::{RecordApp, StableIds};
+use ringworld::components::kernel::{Now, Phase, RecordApp, StableId, StableIds, Tick};
+use ringworld::components::media::{FactQueue, MediaFact};
 use ringworld::engine::{Engine, WorldConfig};
 
 /// A defect of a plugin: it panics when a call to `bomb` gets its stream.
@@ -59,6 +60,34 @@ fn an_incoming_call_whose_answer_panics_is_500_and_the_others_go_on() {
     assert_eq!(bench.exchange(&bye).iter().map(|text| status(text)).collect::<Vec<_>>(), [200]);
     bench.run_ms(40_000);
     assert_eq!(bench.engine.census(), Default::default());
+}
+
+/// What media report when the work for a packet panics.
+fn report_the_first_stream(
+    now: Res<Now>,
+    streams: Query<(Entity, &StableId), With<StreamOf>>,
+    mut facts: ResMut<FactQueue>,
+) {
+    if let (60, Some((stream, _))) = (now.0, streams.iter().min_by_key(|(_, id)| **id)) {
+        facts.0.push(MediaFact::Panicked { stream, system: "receive_packets".into() });
+    }
+}
+
+#[test]
+fn a_call_whose_media_panicked_gets_a_bye() {
+    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
+        app.add_systems(Tick, report_the_first_stream.in_set(Phase::Observe));
+    });
+    let mut bench = Bench::of(engine, 50);
+    bench.tick();
+    common::established(&mut bench, 4, "echo");
+    bench.take_sent();
+    bench.run_ms(400);
+    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ")), "its peer is told");
+    assert_eq!(bench.engine.counters().panics.get("receive_packets"), Some(&1));
+    bench.run_ms(80_000);
+    assert_eq!(bench.engine.counters().outcomes.get("internal error"), Some(&1));
+    bench.assert_baseline();
 }
 
 #[test]

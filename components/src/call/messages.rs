@@ -1,6 +1,6 @@
 //! Facts that systems may read and requests that they may write. This is what behaviours are made of.
 
-use super::{Ending, Service, SessionOperation, SessionState};
+use super::{Ending, SessionOperation, SessionState};
 use bevy_ecs::prelude::*;
 
 /// A call came in and waits to be rung, answered or rejected. Read it in `Phase::Behaviour`.
@@ -21,7 +21,7 @@ pub struct StateChanged {
     pub to: SessionState,
 }
 
-/// A session ended; it is despawned in `Phase::Cleanup` of this tick.
+/// A session ended; it is despawned in `Phase::Cleanup` of the next tick.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 pub struct CallEnded {
     /// The session.
@@ -70,7 +70,7 @@ pub enum CallAction {
     HangUp,
 }
 
-/// The name of a service, see [`Service::named`].
+/// The name of a service, see [`Service::named`](super::Service::named).
 pub type ServiceName = String;
 
 impl CallRequest {
@@ -79,7 +79,7 @@ impl CallRequest {
         Self { session, action: CallAction::Ring }
     }
 
-    /// Answer and connect to the service of that name; see [`Service::named`].
+    /// Answer and connect to the service of that name; see [`Service::named`](super::Service::named).
     pub fn answer(session: Entity, service: impl Into<ServiceName>) -> Self {
         Self { session, action: CallAction::Answer(service.into()) }
     }
@@ -123,13 +123,6 @@ impl Announce {
     /// The clip of that name. Clips are short signals: two beeps for every name, until files can be played.
     pub fn clip(session: Entity, clip: &'static str) -> Self {
         Self { session, clip }
-    }
-}
-
-impl Service {
-    /// The service of that name, or [`Service::Echo`] if there is none.
-    pub fn named_or_echo(name: &str) -> Self {
-        Self::named(name).unwrap_or(Self::Echo)
     }
 }
 
