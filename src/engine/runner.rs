@@ -118,6 +118,7 @@ pub(super) struct Runner {
     watch: Watch,
     shared: Arc<Shared>,
     pool_share: usize,
+    pacer: Pacer,
     times: TickTimes,
     summary: Summary,
 }
@@ -125,8 +126,8 @@ pub(super) struct Runner {
 impl Runner {
     pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
         let Prepared { engine, recorder, keeper, watch } = world;
-        let (times, summary) = (TickTimes::default(), Summary::default());
-        Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, times, summary }
+        let (pacer, times, summary) = (Pacer::new(TICK), TickTimes::default(), Summary::default());
+        Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, pacer, times, summary }
     }
 
     /// Runs until it is told to stop, or has been taken over, and tells what was.
@@ -178,15 +179,15 @@ impl Runner {
 
     /// Runs tick after tick until it is told to stop, one way or another; the error is what a panic said.
     fn live(&mut self) -> Result<(), String> {
-        let mut pacer = Pacer::new(TICK);
+        self.pacer.resume();
         let mut inputs = Vec::new();
         // The time in which nobody ran the world is an input like any other.
         let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
         let (mut published, mut next_due) = (0u64, Now(0));
         while !self.is_told() {
-            self.edge.publish_deadline(pacer.next_deadline_ns());
-            let due = pacer.wait();
-            self.edge.publish_deadline(pacer.next_deadline_ns());
+            self.edge.publish_deadline(self.pacer.next_deadline_ns());
+            let due = self.pacer.wait();
+            self.edge.publish_deadline(self.pacer.next_deadline_ns());
             let began = Instant::now();
             self.edge.drain(&mut inputs, INPUTS_PER_TICK_MAX);
             owed += u64::from(due.ticks) + due.skipped;
@@ -202,11 +203,11 @@ impl Runner {
             self.times.add(began.elapsed());
             if self.engine.now().0 >= published + STATUS_TICKS {
                 published = self.engine.now().0;
-                self.publish(&pacer);
+                self.publish();
                 inputs.extend(self.anchor_again());
             }
         }
-        self.publish(&pacer);
+        self.publish();
         Ok(())
     }
 
@@ -284,13 +285,13 @@ impl Runner {
         }
     }
 
-    fn publish(&mut self, pacer: &Pacer) {
+    fn publish(&mut self) {
         let census = self.engine.census();
         self.summary.observe(census, self.engine.counters(), self.engine.media_counters(), &self.times);
-        self.summary.ticks_late = pacer.late();
-        self.summary.ticks_skipped = pacer.skipped();
+        self.summary.ticks_late = self.pacer.late();
+        self.summary.ticks_skipped = self.pacer.skipped();
         self.summary.buffers.observe(self.edge.buffers_in_use());
-        self.watch.look(&self.engine, pacer.late() + pacer.skipped());
+        self.watch.look(&self.engine, self.pacer.late() + self.pacer.skipped());
         self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);

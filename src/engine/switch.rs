@@ -240,9 +240,11 @@ impl Switch {
         told.into_iter().map(|told| told.recv_timeout(FLIGHT_PATIENCE).unwrap_or_else(|_| late())).collect()
     }
 
-    /// Why a world has stopped by itself: a system of it panicked. The switch is of no use any more then.
+    /// Why a world has stopped by itself: something of it panicked. The switch is of no use any more then.
     pub fn failure(&self) -> Option<String> {
-        self.worlds.iter().find_map(|running| running.shared.failure())
+        let ended =
+            |running: &Running| running.thread.is_finished().then(|| "the thread of a world has ended".to_owned());
+        self.worlds.iter().find_map(|running| running.shared.failure().or_else(|| ended(running)))
     }
 
     /// From now on refuses new calls, and ends the others with BYE.

@@ -43,6 +43,15 @@ impl Pacer {
         Self { period_ns, next_ns: (now_ns / period_ns + 1) * period_ns, late: 0, skipped: 0 }
     }
 
+    /// Goes on at the next deadline that is to come: nobody waited for those that have passed meanwhile.
+    pub fn resume(&mut self) {
+        self.resume_at(monotonic_ns());
+    }
+
+    fn resume_at(&mut self, now_ns: u64) {
+        self.next_ns = (now_ns / self.period_ns + 1) * self.period_ns;
+    }
+
     /// Sleeps until the next deadline, and says what is owed then. Returns at once if it has passed already.
     pub fn wait(&mut self) -> Due {
         let deadline = TimeSpec::from_duration(Duration::from_nanos(self.next_ns));
@@ -110,6 +119,15 @@ mod tests {
         assert_eq!(pacer.due_at(5 * MS * 108), Due { ticks: 8, skipped: 100, late_us: 535_000 });
         assert_eq!((pacer.late(), pacer.skipped()), (7, 100));
         assert_eq!(pacer.due_at(5 * MS * 109).ticks, 1);
+    }
+
+    #[test]
+    fn what_passes_before_a_resumption_is_neither_owed_nor_counted() {
+        let mut pacer = Pacer::starting_at(Duration::from_millis(5), 0);
+        pacer.due_at(17 * MS);
+        pacer.resume_at(1_003 * MS);
+        assert_eq!(pacer.due_at(1_005 * MS), Due { ticks: 1, skipped: 0, late_us: 0 });
+        assert_eq!((pacer.late(), pacer.skipped()), (2, 0));
     }
 
     #[test]

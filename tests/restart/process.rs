@@ -118,6 +118,18 @@ impl Process {
         number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number of calls in {said}"))
     }
 
+    /// Keeps it from running for a while.
+    pub fn stall(&self, time: Duration) {
+        self.signal(Signal::SIGSTOP);
+        std::thread::sleep(time);
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(id, signal).expect("a signal");
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("a signal");
@@ -126,11 +138,10 @@ impl Process {
 
     /// SIGTERM, and SIGTERM again if the calls shall not be ended.
     pub fn terminate(mut self, at_once: bool) -> (ExitStatus, String) {
-        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
-        kill(id, Signal::SIGTERM).expect("a signal");
+        self.signal(Signal::SIGTERM);
         if at_once {
             std::thread::sleep(Duration::from_millis(50));
-            let _ = kill(id, Signal::SIGTERM);
+            self.signal(Signal::SIGTERM);
         }
         let status = self.wait();
         (status, self.complained())

@@ -47,6 +47,9 @@ fn the_running_process_goes_on_when_the_new_one_refuses_and_survives_a_kill_afte
     let first = home.start();
     let mut members = Members::join(10, home.sip);
     members.talk(Duration::from_secs(1));
+    // It has ticks behind it that were late.
+    first.stall(Duration::from_millis(100));
+    members.talk(Duration::from_secs(1));
     let began = Instant::now();
     // What another number of worlds can't take up.
     home.more = vec!["--take-over".into(), "--worlds".into(), "2".into()];
