@@ -74,7 +74,9 @@ impl Player<'_, '_> {
             }
             return 0;
         }
-        assert!(!planted!(PlayerPanics), "a planted panic");
+        if planted!(PlayerPanics) {
+            panic!("planted");
+        }
         let timestamp = self.flow.timestamp_of(self.frame);
         match playing.digits.as_mut().and_then(|digits| digits.step(timestamp)) {
             Some(event) => self.send_event(&event),
