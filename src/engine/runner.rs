@@ -149,6 +149,7 @@ impl Runner {
             }
         }
         self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        self.summary.defects.extend(self.engine.leaks().iter().map(|leak| format!("leaked: {leak}")));
         if let Some(keeper) = self.keeper.take() {
             self.summary.state = Some(keeper.finish(&self.engine));
         }
