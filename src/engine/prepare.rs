@@ -102,7 +102,7 @@ pub(super) fn prepare(
             .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
     };
     let flight = FlightSettings::of(&config.record).and_then(|settings| start(settings).ok());
-    let watch = Watch::new(flight, config.record.flight_late_ms);
+    let watch = Watch::new(flight, config.record.flight_late_ms, config.network.worlds == 1);
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
     let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };

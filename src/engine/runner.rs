@@ -292,7 +292,8 @@ impl Runner {
         self.summary.ticks_late = self.pacer.late();
         self.summary.ticks_skipped = self.pacer.skipped();
         self.summary.buffers.observe(self.edge.buffers_in_use());
-        self.watch.look(&self.engine, self.pacer.late() + self.pacer.skipped());
+        let lost_ticks = self.pacer.late() + self.pacer.skipped();
+        self.watch.look(&self.engine, lost_ticks, self.edge.buffers_in_use());
         self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);

@@ -1,10 +1,11 @@
 //! Watches over a world from outside: keeps its flight recorder, and has it written out when something is wrong.
 
-use super::Engine;
 use super::leaks::Patrol;
+use super::{Engine, Sum};
 use crate::replay::{FlightDump, FlightRecorder};
 use crossbeam::channel::{Receiver, Sender};
 use ringworld_components::edge::Input;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Alarms that are written out at most, so that a sick switch does not fill the disk.
@@ -18,6 +19,12 @@ const PATROL_ENTITIES: usize = 250;
 
 /// Ticks between two looks at everything that is in the world.
 const WHOLE_TICKS: u64 = 2_000;
+
+/// Packet buffers that may hold a packet though there is no stream: what strangers send, and what the counting is off by.
+const BUFFERS_ASTRAY_MAX: u64 = 64;
+
+/// How many looks in a row must find more of them than that: ten are two seconds.
+const ASTRAY_LOOKS: u32 = 10;
 
 /// How long a broken world waits for its recording to be written.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +40,11 @@ pub(super) struct Watch {
     lost_ticks: u64,
     /// Contained panics that were seen.
     panics: u64,
+    /// The sums that did not add up at the last look.
+    broken: BTreeSet<Sum>,
+    /// Whether all packet buffers of the process are this world's, and how many looks in a row found some astray.
+    owns_buffers: bool,
+    astray: u32,
     looked_at: u64,
     patrol: Patrol,
     written: usize,
@@ -44,13 +56,17 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub fn new(flight: Option<FlightRecorder>, late_ms: u32) -> Self {
+    /// `owns_buffers`: there is no other world in the process.
+    pub fn new(flight: Option<FlightRecorder>, late_ms: u32, owns_buffers: bool) -> Self {
         let late_ticks = (late_ms > 0).then(|| u64::from(late_ms).div_ceil(5));
         Self {
             flight,
             late_ticks,
             lost_ticks: 0,
             panics: 0,
+            broken: BTreeSet::new(),
+            owns_buffers,
+            astray: 0,
             looked_at: 0,
             patrol: Patrol::default(),
             written: 0,
@@ -85,8 +101,9 @@ impl Watch {
         }
     }
 
-    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or given up.
-    pub fn look(&mut self, engine: &Engine, lost_ticks: u64) {
+    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or given up;
+    /// `buffers_in_use` are packet buffers of the process that hold a packet.
+    pub fn look(&mut self, engine: &Engine, lost_ticks: u64, buffers_in_use: u64) {
         let lost = lost_ticks - std::mem::replace(&mut self.lost_ticks, lost_ticks);
         if self.late_ticks.is_some_and(|most| lost >= most) {
             self.alarm(engine, format!("ticks late: {} ms were lost", lost * 5));
@@ -97,10 +114,14 @@ impl Watch {
             let systems = panics.keys().cloned().collect::<Vec<_>>().join(", ");
             self.alarm(engine, format!("contained panic: {count} so far, in {systems}"));
         }
-        let census = engine.census();
-        if census.ports != census.streams {
-            let (ports, streams) = (census.ports, census.streams);
-            self.alarm(engine, format!("counts differ: {ports} ports are in use by {streams} streams"));
+        self.add_up(engine);
+        let is_quiet = engine.census().streams == 0 && self.owns_buffers;
+        self.astray = if is_quiet && buffers_in_use > BUFFERS_ASTRAY_MAX { self.astray + 1 } else { 0 };
+        if self.astray == ASTRAY_LOOKS {
+            self.alarm(
+                engine,
+                format!("buffers astray: {buffers_in_use} packets are under way, and there is no stream"),
+            );
         }
         if engine.now().0 >= self.looked_at + WHOLE_TICKS {
             self.looked_at = engine.now().0;
@@ -115,6 +136,22 @@ impl Watch {
             self.note(finding);
         }
         self.collect();
+    }
+
+    /// What does not add up is an alarm once, until it does again.
+    fn add_up(&mut self, engine: &Engine) {
+        for sum in Sum::ALL {
+            match sum.check(engine) {
+                None => {
+                    self.broken.remove(&sum);
+                }
+                Some(imbalance) => {
+                    if self.broken.insert(sum) {
+                        self.alarm(engine, imbalance.to_string());
+                    }
+                }
+            }
+        }
     }
 
     /// The world broke in a tick: writes out, and waits for it.
@@ -204,7 +241,7 @@ mod tests {
         let record = crate::config::RecordSettings { flight_dir: folder(name), ..Default::default() };
         let settings = FlightSettings::of(&record).unwrap();
         let flight = FlightRecorder::start(&engine, &world, &settings, Arc::new(|_| {})).unwrap();
-        (engine, Watch::new(Some(flight), 1_000))
+        (engine, Watch::new(Some(flight), 1_000, true))
     }
 
     fn live(engine: &mut Engine, watch: &mut Watch, ticks: u64) {
@@ -219,7 +256,7 @@ mod tests {
         let deadline = Instant::now() + BROKEN_PATIENCE;
         while watch.alarms().is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
-            watch.look(engine, lost_ticks);
+            watch.look(engine, lost_ticks, 0);
         }
     }
 
@@ -227,10 +264,10 @@ mod tests {
     fn ticks_that_are_much_too_late_are_an_alarm_that_is_written_out_once() {
         let (mut engine, mut watch) = watched("late");
         live(&mut engine, &mut watch, 100);
-        watch.look(&engine, 199);
+        watch.look(&engine, 199, 0);
         live(&mut engine, &mut watch, 40);
-        watch.look(&engine, 199 + 200);
-        watch.look(&engine, 199 + 400);
+        watch.look(&engine, 199 + 200, 0);
+        watch.look(&engine, 199 + 400, 0);
         wait_for_alarm(&engine, &mut watch, 599);
         let [alarm] = watch.alarms() else { panic!("{:?}", watch.alarms()) };
         assert!(alarm.starts_with("ticks late: 1000 ms were lost; the flight recording is in "), "{alarm}");
@@ -245,18 +282,33 @@ mod tests {
     fn counts_that_do_not_add_up_are_an_alarm() {
         let (mut engine, mut watch) = watched("counts");
         live(&mut engine, &mut watch, 10);
-        watch.look(&engine, 0);
+        watch.look(&engine, 0, 0);
         assert!(watch.alarms().is_empty() && watch.pending.is_empty());
         let mut ports = engine.app_mut().world_mut().resource_mut::<ringworld_components::media::PortPool>();
         ports.offer(10_000);
         ports.take().unwrap();
         wait_for_alarm(&engine, &mut watch, 0);
-        assert!(
-            watch.alarms()[0].starts_with("counts differ: 1 ports are in use by 0 streams"),
-            "{:?}",
-            watch.alarms()
-        );
+        let [alarm] = watch.alarms() else { panic!("{:?}", watch.alarms()) };
+        assert!(alarm.starts_with("ports do not add up: in use: 1, streams: 0; the flight"), "{alarm}");
+        watch.last = None;
+        watch.look(&engine, 0, 0);
+        assert_eq!(watch.pending.len(), 0, "it is said once");
         std::fs::remove_dir_all(folder("counts")).unwrap();
+    }
+
+    #[test]
+    fn buffers_astray_are_an_alarm_if_they_stay_so() {
+        let (mut engine, mut watch) = (Engine::new(&WorldConfig::default()), Watch::new(None, 0, true));
+        engine.tick(1, Vec::new());
+        for in_use in [100, 100, 100, 3].into_iter().cycle().take(40) {
+            watch.look(&engine, 0, in_use);
+        }
+        assert!(watch.alarms().is_empty());
+        (0..20).for_each(|_| watch.look(&engine, 0, 100));
+        assert_eq!(watch.alarms(), ["buffers astray: 100 packets are under way, and there is no stream"]);
+        let mut shared = Watch::new(None, 0, false);
+        (0..20).for_each(|_| shared.look(&engine, 0, 100));
+        assert!(shared.alarms().is_empty(), "they may be those of another world");
     }
 
     #[test]
@@ -266,7 +318,7 @@ mod tests {
         let mut counters = engine.app_mut().world_mut().resource_mut::<ringworld_components::call::Counters>();
         counters.panicked("carry_out_requests");
         wait_for_alarm(&engine, &mut watch, 0);
-        watch.look(&engine, 0);
+        watch.look(&engine, 0, 0);
         let [alarm] = watch.alarms() else { panic!("{:?}", watch.alarms()) };
         assert!(alarm.starts_with("contained panic: 1 so far, in carry_out_requests; the flight"), "{alarm}");
         std::fs::remove_dir_all(folder("contained")).unwrap();
@@ -275,11 +327,11 @@ mod tests {
     #[test]
     fn without_a_flight_recorder_one_is_told_so() {
         let engine = Engine::new(&WorldConfig::default());
-        let mut watch = Watch::new(None, 1_000);
+        let mut watch = Watch::new(None, 1_000, true);
         let (tell, told) = crossbeam::channel::bounded(1);
         watch.serve(&engine, tell);
         assert!(told.recv().unwrap().unwrap_err().contains("record.flight_seconds"));
-        watch.look(&engine, 200);
+        watch.look(&engine, 200, 0);
         assert_eq!(watch.alarms(), ["ticks late: 1000 ms were lost"]);
     }
 }

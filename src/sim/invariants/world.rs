@@ -1,7 +1,7 @@
 //! A look into the world: who owns what, and which timers run.
 
 use super::{Breach, Invariant};
-use crate::engine::{ENDING_MAX, Engine};
+use crate::engine::{ENDING_MAX, Engine, Sum};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
 use ringworld_components::call::{
@@ -13,7 +13,7 @@ use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWhee
 /// Looks at every entity.
 pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
     let world = engine.world();
-    timers(world).or_else(|| ownership(engine)).or_else(|| {
+    timers(world).or_else(|| ownership(engine)).or_else(|| sums(engine)).or_else(|| {
         engine.unregistered().first().map(|what| Breach::new(Invariant::AllRegistered, format!("{what:?}"), []))
     })
 }
@@ -53,6 +53,12 @@ fn ownership(engine: &Engine) -> Option<Breach> {
     let leaks = engine.leaks();
     let who = leaks.iter().take(3).map(|leak| format!("entity {}", leak.id));
     leaks.first().map(|first| Breach::new(Invariant::NothingOutlives, first.what, who))
+}
+
+/// What must be as many as something else, in any world.
+fn sums(engine: &Engine) -> Option<Breach> {
+    let imbalance = Sum::ALL.iter().find_map(|sum| sum.check(engine))?;
+    Some(Breach::new(Invariant::CountersAddUp, imbalance.to_string(), []))
 }
 
 fn runs<T: Send + Sync + 'static>(world: &World, owner: Entity) -> bool {
