@@ -3,6 +3,8 @@
 mod common;
 mod town;
 
+use common::{Bench, Caller, status};
+use ringworld::components::kernel::{Now, StableId};
 use ringworld::config::RecordMedia;
 use ringworld::inspect;
 use ringworld::replay::Player;
@@ -101,6 +103,48 @@ fn a_session_is_shown_with_every_component_in_words() {
     let components = alone.split_once("\n\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("two parts").1;
     assert!(replayed.contains(components), "{replayed}\n{components}");
     std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
+fn no_dump_of_anything_is_longer_than_one_can_read() {
+    let path = recorded("readable");
+    let mut player = Player::open(&path).expect("a recording");
+    player.run_to(300).expect("the replay agrees");
+    let (world, now) = (player.engine().world(), player.engine().now());
+    let mut rooms = 0;
+    let mut ids: Vec<StableId> = world.iter_entities().filter_map(|entity| entity.get().copied()).collect();
+    ids.sort_unstable();
+    for id in &ids {
+        let shown = inspect::whole(world, *id, now).expect("it is there");
+        assert!(shown.lines().count() < 400, "{shown}");
+        // Keys, samples and bytes are not written as bare numbers.
+        let is_bare = |line: &str| line.trim_start().trim_start_matches("- ").trim().parse::<u8>().is_ok();
+        assert!(!shown.lines().any(is_bare), "{shown}");
+        let long = |word: &str| word.len() > 20 && word.bytes().all(|byte| byte.is_ascii_digit());
+        assert!(!shown.split([' ', '\n', ',']).any(long), "{shown}");
+        if shown.starts_with(&format!("{id} room ")) {
+            rooms += 1;
+            assert!(shown.contains("└─ inside: #"), "{shown}");
+        }
+    }
+    assert!(ids.len() > 40 && rooms == 2, "{} entities, {rooms} rooms", ids.len());
+    std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
+fn who_is_registered_is_shown_with_the_time_that_is_left() {
+    let mut bench = Bench::new();
+    let register = Caller::new(7, "alice").request("REGISTER", "").replace("Contact:", "Expires: 600\r\nContact:");
+    assert_eq!(status(&bench.exchange(&register)[0]), 200);
+    bench.run_ms(10_000);
+    let shown = |bench: &Bench| inspect::overview(bench.engine.world(), bench.engine.now());
+    let text = shown(&bench);
+    let line =
+        "registrations: 1\nalice@10.0.0.1 at sip:caller7@10.0.0.2:5070, by 10.0.0.2:5070 over UDP, for 9 min 50 s\n";
+    assert!(text.ends_with(line), "{text}");
+    bench.run_quiet_s(600);
+    assert!(shown(&bench).ends_with("over UDP, expired\n"), "{}", shown(&bench));
+    assert!(!inspect::overview(Bench::new().engine.world(), Now(0)).contains("registrations"));
 }
 
 #[test]

@@ -64,6 +64,10 @@ fn session(session: &Session, now: Now) -> String {
 fn leg(leg: &Leg) -> String {
     let service = match &leg.service {
         Service::Conference(name) => format!("room {name:?}"),
+        Service::Tone(hz) => format!("a tone of {hz} Hz"),
+        Service::RingThenEcho { seconds } => format!("echo after {seconds} s of ringing"),
+        Service::Reject(status) => format!("a refusal with {status}"),
+        Service::Foreign => "media of others".to_owned(),
         other => format!("{other:?}").to_ascii_lowercase(),
     };
     let mut line = format!(

@@ -10,13 +10,14 @@ pub use time::{duration, seconds, utc};
 pub(crate) use line::direction;
 
 use bevy_ecs::prelude::*;
+use ringworld_components::call::Registrations;
 use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerCounts};
 use std::fmt::Write;
 use tree::Tree;
 use value::{Names, readable};
 
 /// Everything that lives in a world: sessions with their legs, dialogs, streams, transactions and timers, then rooms, and
-/// what belongs to nobody. `now` is the time to which waits and ages are counted: that of the world, or a later one up
+/// what belongs to nobody, and who is registered. `now` is the time to which waits and ages are counted: that of the world, or a later one up
 /// to which nothing happened.
 pub fn overview(world: &World, now: Now) -> String {
     let tree = Tree::of(world, now);
@@ -37,9 +38,22 @@ pub fn overview(world: &World, now: Now) -> String {
     for (heading, body, count) in &under {
         let _ = writeln!(text, "{heading}: {count}\n{body}");
     }
+    registrations(world, now, &mut text);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// Who is registered, and where. Bindings are no entities: they are removed when somebody registers and they have expired.
+fn registrations(world: &World, now: Now, text: &mut String) {
+    let Some(known) = world.get_resource::<Registrations>().filter(|known| known.bindings() > 0) else { return };
+    let _ = writeln!(text, "registrations: {}", known.bindings());
+    for (address, binding) in known.0.iter().flat_map(|(address, all)| all.iter().map(move |one| (address, one))) {
+        let left = binding.expires.since(now);
+        let left = if binding.expires > now { format!("for {}", duration(left)) } else { "expired".to_owned() };
+        let (contact, peer, transport) = (&binding.contact, binding.target.remote, binding.target.transport);
+        let _ = writeln!(text, "{address} at {contact}, by {peer} over {transport}, {left}");
+    }
 }
 
 /// The tree that an entity belongs to, and then every component of all in it. `None` if there is no such entity.

@@ -69,7 +69,7 @@ impl<'w> Tree<'w> {
         let id = reference.get::<StableId>().map(StableId::to_string).unwrap_or_default();
         text.push_str(&format!("{first}{id} {}\n", about(self.world, reference, self.now)));
         let children = self.children(entity);
-        let extra = self.room_of(reference);
+        let extra = self.room_of(reference).or_else(|| self.members_of_room(reference));
         let count = children.len() + usize::from(extra.is_some());
         for (at, child) in children.iter().enumerate() {
             let (branch, below) = if at + 1 == count { ("└─ ", "   ") } else { ("├─ ", "│  ") };
@@ -84,18 +84,25 @@ impl<'w> Tree<'w> {
     fn room_of(&self, entity: EntityRef) -> Option<String> {
         let Sink::Room(room) = entity.get::<Stream>()?.sink else { return None };
         let room = self.world.get_entity(room).ok()?;
-        let (id, inside) = (room.get::<StableId>()?, room.get::<Participants>());
-        let others: Vec<String> = inside
-            .map(|inside| inside.iter())
-            .into_iter()
-            .flatten()
-            .filter_map(|participant| Some(self.world.get::<VoiceOf>(participant)?.0))
-            .filter(|stream| *stream != entity.id())
-            .filter_map(|stream| self.id(self.root_of(stream)))
-            .map(|id| id.to_string())
-            .collect();
+        let id = room.get::<StableId>()?;
+        let others = self.sessions_in(room, Some(entity.id()));
         let with = if others.is_empty() { "alone".to_owned() } else { format!("with {}", others.join(", ")) };
         Some(format!("{id} {}, {with}", about(self.world, room, self.now)))
+    }
+
+    /// Nor are those who are in a room its children.
+    fn members_of_room(&self, room: EntityRef) -> Option<String> {
+        room.get::<Room>()?;
+        let inside = self.sessions_in(room, None);
+        (!inside.is_empty()).then(|| format!("inside: {}", inside.join(", ")))
+    }
+
+    /// The sessions of all streams in a room but one.
+    fn sessions_in(&self, room: EntityRef, but: Option<Entity>) -> Vec<String> {
+        let participants = room.get::<Participants>().map(|inside| inside.iter()).into_iter().flatten();
+        let streams = participants.filter_map(|participant| Some(self.world.get::<VoiceOf>(participant)?.0));
+        let others = streams.filter(|stream| Some(*stream) != but);
+        others.filter_map(|stream| self.id(self.root_of(stream))).map(|id| id.to_string()).collect()
     }
 
     fn parent(&self, entity: Entity) -> Option<Entity> {

@@ -12,6 +12,9 @@ use std::str::Chars;
 /// A value that takes more than this many characters is written over several lines.
 const LINE_MAX: usize = 100;
 
+/// Of a list of more plain values than this only so many are shown.
+const PLAIN_MAX: usize = 24;
+
 /// The names of entities: what `Debug` writes of each, and its stable id.
 pub(super) struct Names(BTreeMap<String, StableId>);
 
@@ -136,6 +139,12 @@ fn closing(open: char) -> char {
     }
 }
 
+/// A number; one that is too long to be a count is a key or a set of bits.
+fn number(atom: &str) -> String {
+    let is_long = atom.len() > 20 && atom.bytes().all(|byte| byte.is_ascii_digit());
+    atom.parse::<u128>().ok().filter(|_| is_long).map_or_else(|| atom.to_owned(), |key| format!("{key:#x}"))
+}
+
 /// Whether what stands in brackets is an IPv6 address.
 fn is_address(mut from: Peekable<Chars>) -> bool {
     from.next();
@@ -172,16 +181,17 @@ impl Value {
     fn in_line(&self, names: &Names) -> String {
         match self {
             Self::Atom(atom) if atom == "None" => "-".to_owned(),
-            Self::Atom(atom) => names.get(atom).unwrap_or_else(|| atom.clone()),
+            Self::Atom(atom) => names.get(atom).unwrap_or_else(|| number(atom)),
             Self::Text(text) => format!("{text:?}"),
             Self::Group { name, items, .. } => {
                 let mut inside = items.iter().map(|(label, value)| match label {
-                    Some(label) => format!("{label}: {}", value.in_line(names)),
+                    Some(label) => format!("{label}: {}", value.labelled(label, names)),
                     None => value.in_line(names),
                 });
                 if let [(None, value)] = items.as_slice() {
                     match (name.as_str(), value) {
                         ("Some", value) => return value.in_line(names),
+                        ("ConnId", Self::Atom(none)) if none == "0" => return "-".to_owned(),
                         ("Now", Self::Atom(tick)) => {
                             return tick.parse().map_or_else(|_| tick.clone(), |tick| seconds(Now(tick)));
                         }
@@ -196,6 +206,24 @@ impl Value {
                 }
             }
         }
+    }
+
+    /// On one line, as what has this label is written elsewhere, too.
+    fn labelled(&self, label: &str, names: &Names) -> String {
+        match self {
+            Self::Atom(atom) if label == "ssrc" => {
+                atom.parse().map_or_else(|_| atom.clone(), |ssrc: u32| format!("{ssrc:#010x}"))
+            }
+            _ => self.in_line(names),
+        }
+    }
+
+    /// A list of many plain values, samples mostly: the first of them, and how many there are.
+    fn many(&self, names: &Names) -> Option<String> {
+        let Self::Group { open: '[', items, .. } = self else { return None };
+        let is_plain = items.iter().all(|(label, value)| label.is_none() && matches!(value, Self::Atom(_)));
+        let first: Vec<String> = items.iter().take(PLAIN_MAX).map(|(_, value)| value.in_line(names)).collect();
+        (is_plain && items.len() > PLAIN_MAX).then(|| format!("{} values: {} …", items.len(), first.join(" ")))
     }
 
     fn open(&self) -> char {
@@ -217,8 +245,11 @@ fn write_value(label: &str, value: &Value, names: &Names, indent: usize, text: &
         Value::Group { name, items, .. } if name == "Some" => items.first().map_or(value, |(_, value)| value),
         other => other,
     };
-    let line = inner.in_line(names);
+    let line = inner.many(names).unwrap_or_else(|| inner.labelled(label.trim_end(), names));
     match inner {
+        inner if inner.many(names).is_some() => {
+            let _ = writeln!(text, "{:indent$}{label}{line}", "");
+        }
         Value::Text(message) if message.contains("\r\n") => {
             let _ = writeln!(text, "{:indent$}{}", "", label.trim_end());
             for line in message.trim_end().lines() {
@@ -272,9 +303,23 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_a_line_is_broken() {
-        let many = (0..60).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
-        let text = read(&format!("T {{ list: [{many}] }}"));
-        assert_eq!(text.lines().count(), 61, "{text}");
+        let names: Vec<String> = (0..12).map(|n| format!("\"name {n:03}\"")).collect();
+        let text = read(&format!("T {{ list: [{}] }}", names.join(", ")));
+        assert_eq!(text.lines().count(), 13, "{text}");
+    }
+
+    #[test]
+    fn samples_keys_sources_and_connections_are_written_for_people() {
+        let samples = (0..320).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let text =
+            read(&format!("T {{ bytes: [{samples}], e: E {{ ssrc: 48879, conn: ConnId(0), other: ConnId(7) }} }}"));
+        assert!(text.starts_with("  bytes  320 values: 0 1 2 3 ") && text.contains(" 22 23 …\n"), "{text}");
+        assert!(text.contains("E { ssrc: 0x0000beef, conn: -, other: ConnId(7) }"), "{text}");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(
+            read("T { key: 340282366920938463463374607431768211455, n: 18446744073709551615 }"),
+            format!("  key  0x{}\n  n    18446744073709551615\n", "f".repeat(32))
+        );
     }
 
     #[test]
