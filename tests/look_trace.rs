@@ -6,11 +6,12 @@ mod town;
 use pcap_file::pcap::PcapReader;
 use ringworld::components::kernel::StableId;
 use ringworld::config::RecordMedia;
+use ringworld::engine::Engine;
 use ringworld::replay::Player;
 use ringworld::trace::{Call, Trace, ladder, svg, trace, write_pcap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use town::{Town, scratch};
+use town::{Town, config, scratch};
 
 fn recorded(name: &str, media: RecordMedia) -> PathBuf {
     let path = scratch(name);
@@ -217,9 +218,37 @@ fn the_command_prints_draws_and_writes() {
         assert!(std::fs::metadata(file).expect("a file").len() > 1_000);
         std::fs::remove_file(file).expect("a file");
     }
-    let output = run("nobody");
-    assert_eq!(output.status.code(), Some(1));
+    // As much of a Call-ID as no other begins with is enough; one that is whole is meant even where others go on.
+    let output = run("call-1");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("call call-1, session #"));
+    let placed = by_call_id(&path, "nobody").others.into_iter().find(|id| !id.starts_with("call-"));
+    let placed = placed.expect("the call that the switch placed");
+    let output = run(&placed[..placed.len() - 3]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("call {placed}, session #")));
+    for (call, code, words) in [
+        ("nobody", 1, "no call nobody in the recording; it holds call-0, call-1, call-10, "),
+        ("call-", 1, "call- may be several calls: call-0, call-1, call-10, "),
+        ("#999999", 1, "no call #999999 in the recording; it holds call-0, "),
+        ("#x", 2, "\"#x\" is neither a Call-ID nor a session like #1f"),
+    ] {
+        let output = run(call);
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        assert!(complaint.contains(words) && output.stdout.is_empty(), "{complaint}");
+    }
+    for file in [&picture, &capture] {
+        std::fs::remove_file(file).expect("a file");
+    }
+    std::fs::remove_file(&path).expect("the recording");
+    let output = run("call-0");
+    assert_eq!(output.status.code(), Some(2), "there is no file");
+    let mut quiet = Town::new(Engine::new(&config()), Vec::new());
+    quiet.record(&path, &config(), RecordMedia::Full);
+    quiet.live(10);
+    quiet.stop_recording();
+    let output = run("call-0");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(complaint.contains("no call nobody in the recording"), "{complaint}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.contains("no call call-0 in the recording: there is no call in it"), "{complaint}");
     std::fs::remove_file(path).expect("the recording");
 }

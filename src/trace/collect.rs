@@ -11,8 +11,14 @@ use ringworld_components::call::{Leg, Legs, Session};
 use ringworld_components::edge::{Event, Flow, Input, Operation, Output, Outputs, Transport};
 use ringworld_components::kernel::{Now, StableId, StableIds};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use xxhash_rust::xxh3::xxh3_64;
+
+/// Other calls that are remembered by name.
+const OTHERS_MAX: usize = 10_000;
+
+/// How long a packet waits for its tick at most, in microseconds.
+const BEHIND_US_MAX: i64 = 1_000_000;
 
 pub(super) struct Collector {
     call: Call,
@@ -24,6 +30,7 @@ pub(super) struct Collector {
     /// Messages seen, by direction and content.
     seen: BTreeSet<(bool, u64)>,
     media: Media,
+    arrivals: Arrivals,
     /// What this tick takes in, kept until it is known whose it is.
     messages: Vec<(Flow, Bytes)>,
     commands: Vec<(u64, Operation)>,
@@ -42,6 +49,7 @@ impl Collector {
             steps: Vec::new(),
             packets: Vec::new(),
             has_media: header.media == RecordMedia::Full,
+            others: BTreeSet::new(),
         };
         let mut collector = Self {
             call,
@@ -50,6 +58,7 @@ impl Collector {
             locals: BTreeMap::new(),
             seen: BTreeSet::new(),
             media: Media::default(),
+            arrivals: Arrivals::default(),
             messages: Vec::new(),
             commands: Vec::new(),
         };
@@ -57,14 +66,29 @@ impl Collector {
         let world = player.engine().world();
         let living = world.iter_entities().filter(|entity| entity.contains::<Session>());
         let ids: Vec<StableId> = living.filter_map(|entity| entity.get::<StableId>().copied()).collect();
+        let now = player.engine().now();
         for id in ids {
             collector.meet(world, id);
+            let session = world.resource::<StableIds>().find(id).and_then(|entity| world.get::<Session>(entity));
+            if let Some(session) = session.filter(|_| collector.trace.sessions.contains(&id)) {
+                let since = crate::inspect::seconds(session.since());
+                collector.add(now, What::State(format!("{} since {since}; the recording begins", session.state())));
+            }
         }
         collector
     }
 
-    pub fn finish(self) -> Trace {
+    /// What was gathered, with what has come of the media that go on at `now`.
+    pub fn finish(mut self, now: Now) -> Trace {
+        self.add_flows(now, &self.media.ports());
         self.trace
+    }
+
+    fn add_flows(&mut self, now: Now, ports: &[u16]) {
+        let is_of = |flow: &super::RtpFlow| ports.contains(&flow.from.port()) || ports.contains(&flow.to.port());
+        for flow in self.trace.flows().into_iter().filter(is_of) {
+            self.add(now, What::Media(flow.to_string()));
+        }
     }
 
     /// Finds out whether a session is the one we look for.
@@ -89,10 +113,13 @@ impl Collector {
         }
     }
 
-    fn is_ours(&self, message: &[u8]) -> bool {
-        sip::call_id(message)
-            .and_then(|id| std::str::from_utf8(id).ok())
-            .is_some_and(|id| self.trace.call_ids.contains(id))
+    fn is_ours(&mut self, message: &[u8]) -> bool {
+        let Some(id) = sip::call_id(message).and_then(|id| std::str::from_utf8(id).ok()) else { return false };
+        let is_ours = self.trace.call_ids.contains(id);
+        if !is_ours && self.trace.others.len() < OTHERS_MAX && !self.trace.others.contains(id) {
+            self.trace.others.insert(id.to_owned());
+        }
+        is_ours
     }
 
     fn add(&mut self, at: Now, what: What) {
@@ -101,7 +128,8 @@ impl Collector {
 
     fn add_message(&mut self, at: Now, is_ours: bool, transport: Transport, peer: SocketAddr, bytes: Bytes) {
         // Without a message from that peer or a leg to it, the address is not known.
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 5060));
+        let unknown: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let nowhere = SocketAddr::from((unknown, 5060));
         let any = self.locals.values().next().copied().unwrap_or(nowhere);
         let local = self.locals.get(&(transport, peer)).copied().unwrap_or(any);
         let is_again = !self.seen.insert((is_ours, xxh3_64(&bytes)));
@@ -139,7 +167,9 @@ impl Collector {
                     self.add(at, What::State(format!("{from} → {to}")));
                 }
                 Output::Event(Event::Ended { session, cause, status }) if self.trace.sessions.contains(session) => {
-                    let status = if *status == 0 { String::new() } else { format!(" ({status})") };
+                    // A status that was kept for a refusal and that nobody has sent says nothing.
+                    let is_known = self.trace.messages().any(|message| sip::status(&message.bytes) == Some(*status));
+                    let status = if is_known { format!(" ({status})") } else { String::new() };
                     self.add(at, What::State(format!("ended: {}{status}", cause.as_str())));
                 }
                 Output::Event(Event::Digit { session, digit, duration_ms })
@@ -154,15 +184,17 @@ impl Collector {
 }
 
 impl Witness for Collector {
-    fn takes(&mut self, _: &Engine, _: u32, inputs: &[Input]) {
+    fn takes(&mut self, engine: &Engine, elapsed: u32, inputs: &[Input]) {
+        let tick_us = Now(engine.now().0.saturating_add(u64::from(elapsed))).as_millis().saturating_mul(1_000);
         for input in inputs {
             match input {
                 Input::Sip { flow, bytes, .. } => self.messages.push((*flow, bytes.clone())),
                 Input::Command(command) => self.commands.push((command.number, command.operation.clone())),
                 Input::Rtp(packet) => {
+                    let at_us = self.arrivals.in_time_of_ticks(packet.arrived_us, tick_us);
                     if let Some(ip) = self.media.local_ip(packet.port) {
                         let local = SocketAddr::new(ip, packet.port + u16::from(packet.is_rtcp));
-                        let (at_us, peer, bytes) = (packet.arrived_us, packet.peer, packet.bytes().to_vec());
+                        let (peer, bytes) = (packet.peer, packet.bytes().to_vec());
                         self.trace.packets.push(Packet { at_us, peer, local, is_ours: false, bytes });
                     }
                 }
@@ -187,9 +219,31 @@ impl Witness for Collector {
                 self.trace.packets.push(Packet { at_us, peer, local, is_ours: true, bytes });
             }
         }
-        for fact in self.media.look(world, now, &self.trace.sessions, self.trace.has_media) {
+        let (facts, released) = self.media.look(world, now, &self.trace.sessions, self.trace.has_media);
+        for fact in facts {
             self.add(now, What::Media(fact));
         }
+        if !released.is_empty() {
+            self.add_flows(now, &released);
+        }
+    }
+}
+
+/// How far the clock that stamps packets is ahead of the ticks: it begins with the network, they with the world.
+#[derive(Default)]
+struct Arrivals {
+    ahead_us: Option<i64>,
+}
+
+impl Arrivals {
+    /// When a packet arrived that tick took in: none can before it has come.
+    fn in_time_of_ticks(&mut self, arrived_us: u64, tick_us: u64) -> u64 {
+        let ahead_us = arrived_us.wrapping_sub(tick_us) as i64;
+        let most_us = self.ahead_us.map_or(ahead_us, |most| most.max(ahead_us));
+        self.ahead_us = Some(most_us);
+        // Behind is what waited a while for its tick, unless all are far behind.
+        let is_apart = most_us > 0 || most_us < -BEHIND_US_MAX;
+        if is_apart { arrived_us.wrapping_sub(most_us as u64) } else { arrived_us }
     }
 }
 
@@ -205,5 +259,19 @@ fn in_words(operation: &Operation) -> String {
         Operation::SendDtmf { digits, .. } => format!("send digits {digits}"),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_never_later_than_the_tick_that_took_them_in() {
+        let mut arrivals = Arrivals::default();
+        let mut at = |arrived, tick| arrivals.in_time_of_ticks(arrived, tick);
+        assert_eq!((at(9_000, 10_000), at(14_000, 10_000), at(31_500, 30_000)), (9_000, 10_000, 27_500));
+        let mut restarted = Arrivals::default();
+        assert_eq!(restarted.in_time_of_ticks(4_000, 9_000_000_000), 9_000_000_000);
     }
 }

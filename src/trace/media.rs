@@ -36,8 +36,19 @@ impl Media {
         self.0.values().find(|view| view.port == port).map(|view| view.local)
     }
 
-    /// Looks at the streams after a tick, and tells what is new.
-    pub fn look(&mut self, world: &World, now: Now, sessions: &BTreeSet<StableId>, has_media: bool) -> Vec<String> {
+    /// The ports of all streams.
+    pub fn ports(&self) -> Vec<u16> {
+        self.0.values().map(|view| view.port).collect()
+    }
+
+    /// Looks at the streams after a tick, and tells what is new, and which ports were released.
+    pub fn look(
+        &mut self,
+        world: &World,
+        now: Now,
+        sessions: &BTreeSet<StableId>,
+        has_media: bool,
+    ) -> (Vec<String>, Vec<u16>) {
         let mut told = Vec::new();
         let mut living = BTreeMap::new();
         for &session in sessions {
@@ -51,13 +62,17 @@ impl Media {
                 facts(world, entity, has_media, &mut told);
             }
         }
+        let released = self.ports();
         for gone in self.0.values() {
-            let packets =
-                if has_media { format!("; {} packets in, {} out", gone.received, gone.sent) } else { String::new() };
+            let packets = if has_media {
+                format!("; {} packets taken, {} sent", gone.received, gone.sent)
+            } else {
+                String::new()
+            };
             told.push(format!("port {} released{packets}", gone.port));
         }
         self.0 = living;
-        told
+        (told, released)
     }
 }
 

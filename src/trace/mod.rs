@@ -2,6 +2,8 @@
 //! what its media did.
 
 mod collect;
+mod flows;
+mod frames;
 mod ladder;
 mod media;
 mod pcap;
@@ -9,6 +11,7 @@ pub(crate) mod sip;
 mod svg;
 mod svg_text;
 
+pub use flows::RtpFlow;
 pub use ladder::ladder;
 pub use pcap::write_pcap;
 pub use svg::svg;
@@ -45,6 +48,8 @@ pub struct Trace {
     pub packets: Vec<Packet>,
     /// Whether the recording holds payloads, so that packets are known.
     pub has_media: bool,
+    /// Call-IDs of other calls of the recording, the first ten thousand, to choose from if this is none.
+    pub others: BTreeSet<String>,
 }
 
 /// One thing that happened.
@@ -114,7 +119,7 @@ pub fn trace(player: &mut Player, call: &Call) -> (Trace, Result<(), ReplayError
             Err(error) => break Err(error),
         }
     };
-    (collector.finish(), played)
+    (collector.finish(player.engine().now()), played)
 }
 
 impl Trace {
@@ -132,6 +137,11 @@ impl Trace {
             }
         }
         peers
+    }
+
+    /// Its RTP, one entry for each source and direction, in the order in which they begin.
+    pub fn flows(&self) -> Vec<RtpFlow> {
+        flows::of(&self.packets)
     }
 
     /// The SIP messages.

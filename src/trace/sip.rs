@@ -82,7 +82,8 @@ pub(crate) fn description(message: &[u8]) -> Option<String> {
         }
     });
     let formats = formats.collect::<Vec<_>>().join(" ");
-    let host = line("c=IN IP4 ").or_else(|| line("c=IN IP6 ")).unwrap_or("?").to_owned();
+    let in_v6 = line("c=IN IP6 ").map(|host| format!("[{host}]"));
+    let host = line("c=IN IP4 ").map(str::to_owned).or(in_v6).unwrap_or_else(|| "?".to_owned());
     let direction = body.lines().find_map(|line| {
         let name = line.trim().strip_prefix("a=")?;
         ["sendonly", "recvonly", "inactive"].contains(&name).then(|| format!("{name}, "))
@@ -95,6 +96,16 @@ pub(crate) fn audio_port(message: &[u8]) -> Option<u16> {
     let media = body(message).split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"m=audio "))?;
     let digits = media.split(|byte| !byte.is_ascii_digit()).next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The payload type that it names for digits (RFC 4733).
+pub(crate) fn digit_type(message: &[u8]) -> Option<u8> {
+    body(message).split(|&byte| byte == b'\n').find_map(|line| {
+        let line = std::str::from_utf8(line.strip_prefix(b"a=rtpmap:")?).ok()?;
+        let (number, encoding) = line.split_once(' ')?;
+        let is_it = encoding.trim().to_ascii_lowercase().starts_with("telephone-event/");
+        is_it.then(|| number.parse().ok()).flatten()
+    })
 }
 
 /// Where its sender wants its audio.
@@ -125,9 +136,12 @@ mod tests {
     #[test]
     fn a_message_is_summed_up() {
         assert_eq!(title(INVITE), "INVITE sip:echo@h");
+        let six = b"\r\n\r\nc=IN IP6 2001:db8::1\r\nm=audio 4000 RTP/AVP 8\r\n";
+        assert_eq!(description(six).as_deref(), Some("PCMA, [2001:db8::1]:4000"));
         assert_eq!(title(b"SIP/2.0 200 OK\r\nCSeq: 7 BYE\r\n\r\n"), "200 OK to BYE");
         assert_eq!(description(INVITE).as_deref(), Some("sendonly, PCMU telephone-event, 10.0.0.2:4000"));
         assert_eq!(audio_address(INVITE), Some("10.0.0.2:4000".parse().unwrap()));
+        assert_eq!((digit_type(INVITE), digit_type(six)), (Some(101), None));
         assert_eq!((audio_port(INVITE), status(INVITE), status(b"SIP/2.0 486 Busy")), (Some(4000), None, Some(486)));
     }
 
