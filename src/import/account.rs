@@ -1,9 +1,8 @@
-//! What became of a capture: what was used, what was not and why, and where the engine's answers are others.
+//! What became of a capture: what was used, what was not and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// What was in a capture and how much of it could be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +15,8 @@ pub struct Account {
     pub without_time: u64,
     /// Frames that stand behind later ones.
     pub out_of_order: u64,
+    /// Times that the clock of the capture was set, by more than frames can be out of order or a host can pause.
+    pub clock_jumps: u64,
     /// Frames of which only the first bytes were captured.
     pub cut_short: u64,
     /// Frames of link types that are not known, by type.
@@ -68,8 +69,6 @@ pub struct Account {
     pub packets_from_us: u64,
     /// What the engine was asked to do because the host did it of its own accord, by what it is.
     pub commands: BTreeMap<String, u64>,
-    /// What the host did of its own accord and the engine can't be asked to, by what it is.
-    pub not_repeated: BTreeMap<String, u64>,
     /// How many SIP messages each address received.
     addresses: BTreeMap<SocketAddr, u64>,
 }
@@ -94,53 +93,6 @@ impl Account {
     }
 }
 
-/// A message in which the engine is not like the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// When the host sent it; when the engine did, if the host did not. Counted from the first frame.
-    pub at: Duration,
-    /// The Call-ID.
-    pub call_id: String,
-    /// To what it is an answer, or that it is a request.
-    pub about: String,
-    /// What the host sent; `None`: nothing of the kind.
-    pub captured: Option<String>,
-    /// What the engine sent.
-    pub engine: Option<String>,
-}
-
-/// What became of an import.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// What was used.
-    pub account: Account,
-    /// The time of the first frame, in milliseconds since 1970 (UTC).
-    pub began_unix_ms: u64,
-    /// Ticks recorded.
-    pub ticks: u64,
-    /// Calls, and other exchanges with a Call-ID of their own.
-    pub calls: u64,
-    /// Messages of the host that the engine's are like.
-    pub alike: u64,
-    /// Messages that differ, by time.
-    pub differences: Vec<Difference>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nothing = || "nothing".to_owned();
-        write!(
-            f,
-            "{:>9.3} s  {}  {}: captured {}, the engine {}",
-            self.at.as_secs_f64(),
-            self.call_id,
-            self.about,
-            self.captured.clone().unwrap_or_else(nothing),
-            self.engine.clone().unwrap_or_else(nothing)
-        )
-    }
-}
-
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = vec![format!("{} frames read", self.frames)];
@@ -151,6 +103,7 @@ impl fmt::Display for Account {
             (self.cut_short, "frames were cut short by the capture (its snapshot length) and not used"),
             (self.without_time, "packets have no time and were not used"),
             (self.out_of_order, "frames stand behind later ones and were moved to their time"),
+            (self.clock_jumps, "times the clock of the capture jumped, and the recording does not"),
             (self.malformed, "frames have headers that make no sense"),
             (self.not_ip, "frames hold no IP"),
             (self.other_protocols, "packets are neither UDP nor TCP"),
@@ -185,31 +138,9 @@ impl fmt::Display for Account {
         for (what, count) in &self.commands {
             lines.push(format!("{count} times the engine was asked to {what}, as the host did"));
         }
-        for (what, count) in &self.not_repeated {
-            lines.push(format!("{count} times the host sent {what}, which the engine can't be asked to"));
-        }
         if self.sip_to_us > 0 && self.sip_from_us == 0 {
             lines.push("THE HOST'S OWN SIDE IS MISSING: there is nothing to compare the engine's answers with".into());
         }
         f.write_str(&lines.join("\n"))
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let began = crate::inspect::utc(self.began_unix_ms);
-        writeln!(f, "from {began}, {} ticks\n{}\n", self.ticks, self.account)?;
-        writeln!(
-            f,
-            "{} calls and other exchanges; {} messages of the host are like the engine's",
-            self.calls, self.alike
-        )?;
-        match self.differences.len() {
-            0 => writeln!(f, "no message differs"),
-            count => {
-                writeln!(f, "{count} messages differ:")?;
-                self.differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))
-            }
-        }
     }
 }

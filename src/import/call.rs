@@ -3,7 +3,7 @@
 use crate::trace::sip;
 use bytes::Bytes;
 use ringworld_components::kernel::StableId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,14 +18,27 @@ pub(super) struct Call {
     /// The RTP ports that both named last.
     pub host_port: Option<u16>,
     pub engine_port: Option<u16>,
-    /// The engine's session.
+    /// The payload types of digits, the timestamp of the last one each way, and those that the host has heard of late.
+    pub digit_types: BTreeSet<u8>,
+    pub last_heard: Option<u32>,
+    pub last_sent: Option<u32>,
+    pub heard: Vec<(Duration, char)>,
+    /// The engine's session, and when and why it ended.
     pub session: Option<StableId>,
+    pub ended: Option<(Duration, String)>,
     /// The last request of the engine of each method: what responses are made to fit.
     pub requests: BTreeMap<String, Bytes>,
-    /// Whether the host holds the peer.
+    /// Requests of the host by CSeq that the engine repeats by another method, or does not repeat.
+    pub repeats: BTreeMap<(u32, String), Option<&'static str>>,
+    /// Whether the host holds the peer, and the CSeq number of its last wish to change that.
     pub holds: bool,
-    /// The number of the command that places it, until its INVITE is seen.
-    pub placing: Option<(u64, SocketAddr)>,
+    pub asked: Option<u32>,
+    /// Whether that wish met one of the peer's (491): the engine comes back to it by itself.
+    pub met: bool,
+    /// The CSeq number of the INVITE that somebody outside the engine has still to decide about.
+    pub undecided: Option<u32>,
+    /// To whom the engine was asked to place it, until its INVITE is seen.
+    pub placing: Option<SocketAddr>,
     /// What the host sent, and what the engine did.
     pub captured: Vec<Sent>,
     pub given: Vec<Sent>,
@@ -45,10 +58,11 @@ impl Call {
         Self { call_id: Bytes::copy_from_slice(call_id), ..Self::default() }
     }
 
-    /// Learns from a message of the host.
-    pub fn captured(&mut self, at: Duration, bytes: &Bytes) {
+    /// Learns from a message of the host; whether it is not the same one again.
+    pub fn captured(&mut self, at: Duration, bytes: &Bytes) -> bool {
         learn(bytes, &mut self.host_tag, &mut self.host_port);
-        push(&mut self.captured, at, bytes);
+        self.digit_types.extend(sip::digit_type(bytes));
+        push(&mut self.captured, at, bytes)
     }
 
     /// Learns from a message of the engine.
@@ -62,10 +76,39 @@ impl Call {
         push(&mut self.given, at, bytes);
     }
 
-    /// Whether the message has to wait until the engine has had its say: it names a tag of the host whose counterpart
-    /// is not known, or the one before it was given in this very tick.
+    /// Learns from a message of the peer.
+    pub fn received(&mut self, bytes: &[u8]) {
+        self.digit_types.extend(sip::digit_type(bytes));
+        match (sip::status(bytes), sip::cseq(bytes)) {
+            (Some(status @ 200..), Some((number, _))) if self.asked == Some(number) => {
+                self.asked = None;
+                self.met = status == 491;
+                // A refusal leaves the session as it was (RFC 3261 section 14.1).
+                self.holds ^= status >= 300 && !self.met;
+            }
+            (None, Some((number, method))) if method == "INVITE" && self.host_tag.is_none() => {
+                self.undecided = Some(number);
+            }
+            (None, Some((_, method))) if method == "CANCEL" => self.undecided = None,
+            _ => {}
+        }
+    }
+
+    /// Whether the message has to wait until the engine has had its say: one before it was given in this very tick.
     pub fn has_to_wait(&self, tick: u64) -> bool {
         self.given_at == tick
+    }
+
+    /// By which method the engine repeats a request of the host.
+    pub fn repeated_by<'m>(&self, cseq: u32, method: &'m str) -> &'m str {
+        self.repeats.get(&(cseq, method.to_owned())).copied().flatten().unwrap_or(method)
+    }
+
+    /// Whether this is a request of the host that the engine does not repeat, its ACK, or a response to it.
+    pub fn is_not_repeated(&self, message: &[u8]) -> bool {
+        let Some((number, method)) = sip::cseq(message) else { return false };
+        let method = if method == "ACK" { "INVITE".to_owned() } else { method };
+        self.repeats.get(&(number, method)).is_some_and(Option::is_none)
     }
 }
 
@@ -78,8 +121,10 @@ fn learn(bytes: &[u8], tag: &mut Option<Bytes>, port: &mut Option<u16>) {
 }
 
 /// What is sent again is not a second message.
-fn push(sent: &mut Vec<Sent>, at: Duration, bytes: &Bytes) {
-    if !sent.iter().any(|other| other.bytes == *bytes) {
+fn push(sent: &mut Vec<Sent>, at: Duration, bytes: &Bytes) -> bool {
+    let is_new = !sent.iter().any(|other| other.bytes == *bytes);
+    if is_new {
         sent.push(Sent { at, bytes: bytes.clone() });
     }
+    is_new
 }

@@ -3,6 +3,7 @@
 
 use super::account::Account;
 use super::capture::Frame;
+use super::half::Segment;
 use etherparse::defrag::IpDefragPool;
 use etherparse::{EtherType, IpNumber, NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
 use pcap_file::DataLink;
@@ -29,7 +30,7 @@ pub(super) struct Datagram {
 /// What it carries.
 pub(super) enum Carried {
     Udp(Vec<u8>),
-    Tcp { sequence: u32, syn: bool, end: bool, bytes: Vec<u8> },
+    Tcp(Segment),
 }
 
 type Key = (IpAddr, IpAddr, u32);
@@ -149,11 +150,13 @@ fn of_tcp(from: IpAddr, to: IpAddr, tcp: &TcpSlice<'_>) -> Datagram {
     Datagram {
         from: SocketAddr::new(from, tcp.source_port()),
         to: SocketAddr::new(to, tcp.destination_port()),
-        what: Carried::Tcp {
+        what: Carried::Tcp(Segment {
             sequence: tcp.sequence_number(),
+            acknowledges: tcp.ack().then(|| tcp.acknowledgment_number()),
             syn: tcp.syn(),
-            end: tcp.fin() || tcp.rst(),
+            fin: tcp.fin(),
+            rst: tcp.rst(),
             bytes: tcp.payload().to_vec(),
-        },
+        }),
     }
 }

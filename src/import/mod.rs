@@ -11,11 +11,17 @@ mod call;
 mod capture;
 mod compare;
 mod datagram;
+mod half;
+mod message;
+mod packets;
+mod repeat;
+mod report;
 mod rewrite;
 mod stand_in;
 mod stream;
 
-pub use account::{Account, Difference, Report};
+pub use account::Account;
+pub use report::{Difference, NotRepeated, Point, Report};
 
 use crate::config::Config;
 use crate::replay::RecordError;
@@ -143,7 +149,11 @@ pub fn import(capture: &Path, local: Local, config: &Config, out: &Path) -> Resu
         }
     }
     unwrapper.finish(&mut account);
-    streams.finish(&mut account);
+    let left = streams.finish(&mut account);
+    if let Some(stand_in) = &mut stand_in {
+        let at = stand_in.now();
+        left.into_iter().for_each(|happening| stand_in.live_through(at, happening, &mut account));
+    }
     let Some(stand_in) = stand_in.filter(|_| account.sip_to_us > 0) else {
         let _ = std::fs::remove_file(out);
         return Err(ImportError::NothingForUs { local, account: Box::new(account) });

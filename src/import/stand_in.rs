@@ -1,8 +1,9 @@
 //! The engine in the place of the host.
 
-use super::account::{Account, Report};
+use super::account::Account;
 use super::call::Call;
 use super::compare::compare;
+use super::report::{NotRepeated, Report};
 use super::stream::Happening;
 use super::{Local, rewrite};
 use crate::config::{Config, sip_limits};
@@ -11,8 +12,8 @@ use crate::replay::{RecordError, Recorder};
 use crate::trace::sip;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{Leg, Legs};
-use ringworld_components::edge::{Command, Event, Flow, Input, Operation, Output, Packet, PlaceCall};
+use ringworld_components::call::{Leg, Legs, ServiceSettings};
+use ringworld_components::edge::{Event, Flow, Input, Output};
 use ringworld_components::kernel::{StableId, StableIds, TICK};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::collections::BTreeMap;
@@ -34,23 +35,28 @@ const CALLS_MAX: usize = 1_000_000;
 
 /// A world that lives through a capture, and its recording.
 pub(super) struct StandIn {
-    engine: Engine,
+    pub(super) engine: Engine,
     recorder: Recorder,
     limits: Limits,
-    local: Local,
-    service: String,
+    pub(super) local: Local,
+    pub(super) services: ServiceSettings,
     began: Duration,
-    pending: Vec<Input>,
+    pub(super) pending: Vec<Input>,
     released: Vec<(u64, u16)>,
     /// By the Call-ID in the capture.
-    calls: BTreeMap<Bytes, Call>,
+    pub(super) calls: BTreeMap<Bytes, Call>,
     /// From the Call-ID in the engine, where it is another one.
     placed: BTreeMap<Bytes, Bytes>,
+    /// The calls that the engine was asked to place, by the number of the command, until it has replied.
+    pub(super) orders: BTreeMap<u64, Bytes>,
+    /// The call of each session.
+    sessions: BTreeMap<StableId, Bytes>,
     /// The call that named a port of the host last.
-    ports: BTreeMap<u16, Bytes>,
+    pub(super) ports: BTreeMap<u16, Bytes>,
     /// The call in which a peer named this address for its media last.
-    sources: BTreeMap<SocketAddr, Bytes>,
-    commands: u64,
+    pub(super) sources: BTreeMap<SocketAddr, Bytes>,
+    pub(super) commands: u64,
+    pub(super) not_repeated: Vec<NotRepeated>,
 }
 
 impl StandIn {
@@ -67,16 +73,24 @@ impl StandIn {
             recorder,
             limits: sip_limits(&config.sip),
             local,
-            service: config.services.default.clone(),
+            services: config.services.clone(),
             began,
             pending: pairs.map(Input::PortOpened).collect(),
             released: Vec::new(),
             calls: BTreeMap::new(),
             placed: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             ports: BTreeMap::new(),
             sources: BTreeMap::new(),
             commands: 0,
+            not_repeated: Vec::new(),
         })
+    }
+
+    /// The time that the world has come to, by the clock of the capture.
+    pub fn now(&self) -> Duration {
+        self.began.saturating_add(Duration::from_millis(self.engine.now().as_millis()))
     }
 
     pub fn live_through(&mut self, at: Duration, happening: Happening, account: &mut Account) {
@@ -89,6 +103,7 @@ impl StandIn {
             Happening::Opened(flow) => self.pending.push(Input::ConnOpened(flow)),
             Happening::Closed(conn) => self.pending.push(Input::ConnClosed(conn)),
             Happening::Packet { port, peer, bytes } => self.packet(at, port, peer, &bytes, account),
+            Happening::PacketSent { port, bytes } => self.packet_sent(at, port, &bytes, account),
         }
     }
 
@@ -107,7 +122,8 @@ impl StandIn {
         differences.sort_by_key(|difference| difference.at);
         let ticks = self.recorder.finish(&self.engine).ticks;
         let began_unix_ms = u64::try_from(self.began.as_millis()).unwrap_or(u64::MAX);
-        Report { account, began_unix_ms, ticks, calls: self.calls.len() as u64, alike, differences }
+        let (calls, not_repeated) = (self.calls.len() as u64, self.not_repeated);
+        Report { account, began_unix_ms, ticks, calls, alike, differences, not_repeated }
     }
 
     /// Runs all ticks before this one, each with what happened in it.
@@ -121,7 +137,7 @@ impl StandIn {
         }
     }
 
-    fn tick(&mut self, elapsed: u32) {
+    pub(super) fn tick(&mut self, elapsed: u32) {
         let now = self.engine.now().0 + u64::from(elapsed);
         let rested = self.released.iter().take_while(|(at, _)| at + PORT_RESTS <= now).count();
         self.pending.extend(self.released.drain(..rested).map(|(_, port)| Input::PortOpened(port)));
@@ -135,15 +151,24 @@ impl StandIn {
                 Output::Sip { target, bytes, .. } => self.given(at, target.remote, &bytes),
                 Output::PortReleased(port) => self.released.push((now, port)),
                 Output::Reply(reply) => {
-                    let call = self
-                        .calls
-                        .values_mut()
-                        .find(|call| call.placing.is_some_and(|(number, _)| number == reply.number));
-                    if let (Some(call), Ok(session)) = (call, reply.result) {
-                        call.session = Some(session);
+                    let key = self.orders.remove(&reply.number);
+                    match (key, reply.result) {
+                        (Some(key), Ok(session)) => self.begins(session, &key),
+                        (Some(key), Err(_)) => {
+                            self.calls.get_mut(&key).into_iter().for_each(|call| call.placing = None);
+                        }
+                        (None, _) => {}
                     }
                 }
-                Output::Event(Event::StateChanged { session, .. }) => self.name(session),
+                Output::Event(Event::StateChanged { session, .. } | Event::Incoming { session, .. }) => {
+                    self.name(session);
+                }
+                Output::Event(Event::Ended { session, cause, .. }) => {
+                    let call = self.sessions.remove(&session).and_then(|key| self.calls.get_mut(&key));
+                    if let Some(call) = call {
+                        call.ended = Some((at, cause.as_str().to_owned()));
+                    }
+                }
                 _ => {}
             }
         }
@@ -158,10 +183,17 @@ impl StandIn {
         let legs = entity.and_then(|entity| world.get::<Legs>(entity)).into_iter().flat_map(|legs| legs.iter());
         let ids: Vec<Bytes> = legs.filter_map(|leg| world.get::<Leg>(leg)).map(|leg| leg.call_id.clone()).collect();
         for id in ids {
-            let key = self.placed.get(&id).unwrap_or(&id);
-            if let Some(call) = self.calls.get_mut(key) {
-                call.session = Some(session);
-            }
+            let key = self.placed.get(&id).unwrap_or(&id).clone();
+            self.begins(session, &key);
+        }
+    }
+
+    fn begins(&mut self, session: StableId, key: &Bytes) {
+        if let Some(call) = self.calls.get_mut(key)
+            && call.session.replace(session) != Some(session)
+        {
+            call.ended = None;
+            self.sessions.insert(session, key.clone());
         }
     }
 
@@ -173,7 +205,7 @@ impl StandIn {
             None if self.calls.contains_key(id) => Bytes::copy_from_slice(id),
             None => {
                 // The first message of a call that the engine was asked to place.
-                let waiting = self.calls.iter_mut().find(|(_, call)| call.placing.is_some_and(|(_, to)| to == remote));
+                let waiting = self.calls.iter_mut().find(|(_, call)| call.placing == Some(remote));
                 let Some((key, call)) = waiting else { return };
                 call.placing = None;
                 call.call_id = Bytes::copy_from_slice(id);
@@ -186,7 +218,7 @@ impl StandIn {
         }
     }
 
-    fn call(&mut self, id: &[u8]) -> Option<&mut Call> {
+    pub(super) fn call(&mut self, id: &[u8]) -> Option<&mut Call> {
         if !self.calls.contains_key(id) {
             if self.calls.len() >= CALLS_MAX {
                 return None;
@@ -211,13 +243,15 @@ impl StandIn {
         }
         if let Some(call) = id.and_then(|id| self.call(&id)) {
             call.given_at = tick;
+            call.received(bytes);
             if sip::status(bytes).is_none() {
                 let tag = sip::header(bytes, "To", "t").and_then(sip::tag);
                 // Where the host's side was not captured, a tag that is there can only be its own.
                 let is_ours = tag.is_some() && call.host_tag.as_deref().is_none_or(|host| Some(host) == tag);
                 fitting = rewrite::request(bytes, &call.call_id, call.engine_tag.as_deref().filter(|_| is_ours));
             } else {
-                let request = sip::cseq(bytes).and_then(|(_, method)| call.requests.get(&method));
+                let answered = sip::cseq(bytes).filter(|_| !call.is_not_repeated(bytes));
+                let request = answered.and_then(|(cseq, method)| call.requests.get(call.repeated_by(cseq, &method)));
                 let Some(request) = request else {
                     account.responses_unused += 1;
                     return;
@@ -229,96 +263,4 @@ impl StandIn {
         let message = Box::new(parse_datagram(fitting.clone(), &self.limits));
         self.pending.push(Input::Sip { flow, bytes: fitting, message });
     }
-
-    /// A message of the host: what it did of its own accord the engine is asked to do.
-    fn sent(&mut self, at: Duration, remote: SocketAddr, bytes: &Bytes, account: &mut Account) {
-        let Some(id) = sip::call_id(bytes).map(Bytes::copy_from_slice) else { return };
-        let (default, local) = (self.service.clone(), self.local);
-        let (number, tick) = (self.commands + 1, self.engine.now().0 + 1);
-        let Some(call) = self.call(&id) else { return };
-        let seen = call.captured.len();
-        call.captured(at, bytes);
-        let (is_new, host_port, session) = (call.captured.len() > seen, call.host_port, call.session);
-        let mut repeat = |what: &str| *account.commands.entry(what.to_owned()).or_default() += 1;
-        let method = if sip::status(bytes).is_some() { String::new() } else { method_of(bytes) };
-        let direction = sip::description(bytes);
-        let stops = direction.as_ref().is_some_and(|it| it.starts_with("sendonly") || it.starts_with("inactive"));
-        let has_to_tag = sip::header(bytes, "To", "t").and_then(sip::tag).is_some();
-        let operation = match (method.as_str(), session) {
-            _ if !is_new => None,
-            ("" | "ACK", _) => None,
-            ("BYE" | "CANCEL", Some(session)) => {
-                repeat("hang up");
-                Some(Operation::HangUp { session })
-            }
-            ("INVITE", Some(session)) if has_to_tag && stops != call.holds => {
-                call.holds = stops;
-                repeat(if stops { "hold" } else { "resume" });
-                Some(if stops { Operation::Hold { session } } else { Operation::Resume { session } })
-            }
-            ("INVITE", None) if !has_to_tag => {
-                repeat("place a call");
-                call.placing = Some((number, remote));
-                Some(Operation::Place(place(bytes, remote, local, default)))
-            }
-            (other, _) => {
-                *account.not_repeated.entry(other.to_owned()).or_default() += 1;
-                None
-            }
-        };
-        if operation.is_some() {
-            call.given_at = tick;
-        }
-        if let Some(port) = host_port {
-            self.ports.insert(port, id);
-        }
-        if let Some(operation) = operation {
-            self.commands = number;
-            self.pending.push(Input::Command(Command { number, operation }));
-        }
-    }
-
-    /// A packet for a port of the host: the call is the one in which the host named the port or, where the host's side was
-    /// not captured, the one in which the peer named its own.
-    fn packet(&mut self, at: Duration, port: u16, peer: SocketAddr, bytes: &[u8], account: &mut Account) {
-        let even = port & !1;
-        let id = self.ports.get(&even).or_else(|| self.ports.get(&port));
-        let id = id.or_else(|| self.sources.get(&peer)).cloned();
-        let find = |calls: &BTreeMap<Bytes, Call>| {
-            id.as_ref().and_then(|id| calls.get(id)).map(|call| (call.engine_port, call.given_at))
-        };
-        // The engine may not have had the time to name its port.
-        if find(&self.calls).is_some_and(|(port, given_at)| port.is_none() && given_at > self.engine.now().0) {
-            self.tick(1);
-        }
-        let mut packet = Box::new(Packet::default());
-        let ours = find(&self.calls).and_then(|(port, _)| port);
-        let Some(ours) = ours.filter(|_| packet.fill(bytes)) else {
-            account.packets_unused += 1;
-            return;
-        };
-        (packet.port, packet.is_rtcp, packet.peer) = (ours, port != even, peer);
-        packet.arrived_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
-        account.packets_used += 1;
-        self.pending.push(Input::Rtp(packet));
-    }
-}
-
-fn method_of(bytes: &[u8]) -> String {
-    sip::cseq(bytes).map(|(_, method)| method).unwrap_or_default()
-}
-
-/// The call that an INVITE of the host places.
-fn place(invite: &[u8], remote: SocketAddr, local: Local, service: String) -> PlaceCall {
-    let uri_of = |value: &[u8]| {
-        let text = String::from_utf8_lossy(value).into_owned();
-        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(uri, _)| uri.to_owned());
-        inner.unwrap_or_else(|| text.split(';').next().unwrap_or_default().to_owned())
-    };
-    let from = sip::header(invite, "From", "f").map(uri_of).unwrap_or_default();
-    let to = sip::title(invite).split(' ').nth(1).unwrap_or_default().to_owned();
-    let via = sip::header(invite, "Via", "v").unwrap_or_default();
-    let over_tcp = via.to_ascii_uppercase().starts_with(b"SIP/2.0/TCP");
-    let local = SocketAddr::new(local.ip, local.port.unwrap_or(5060));
-    PlaceCall { from, to, remote, over_tcp, local, service, sdp: None }
 }

@@ -3,16 +3,14 @@
 use super::Local;
 use super::account::Account;
 use super::datagram::{Carried, Datagram};
+use super::half::{Half, Segment, is_sip};
 use crate::config::sip_limits;
 use bytes::Bytes;
 use ringworld_components::call::SipSettings;
 use ringworld_components::edge::{ConnId, Flow, Transport};
-use ringworld_components::wire::sip::{Limits, StreamFramer};
+use ringworld_components::wire::sip::Limits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-
-/// What may wait for a lost segment, in bytes; behind it the segment is given up.
-const WAITING_MAX: usize = 256 * 1024;
 
 /// Connections that are followed at a time.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -29,6 +27,8 @@ pub(super) enum Happening {
     Closed(ConnId),
     /// A packet came to one of its other ports.
     Packet { port: u16, peer: SocketAddr, bytes: Vec<u8> },
+    /// It sent a packet from one of these.
+    PacketSent { port: u16, bytes: Vec<u8> },
 }
 
 /// Sorts datagrams into happenings.
@@ -41,8 +41,8 @@ pub(super) struct Streams {
 
 struct Connection {
     id: ConnId,
-    /// To the host, and from it.
-    halves: [Half; 2],
+    to_us: Half,
+    from_us: Half,
 }
 
 impl Streams {
@@ -74,256 +74,95 @@ impl Streams {
                 }
                 if from.ip() == local.ip {
                     account.packets_from_us += 1;
-                } else {
-                    account.not_ours += 1;
+                    return vec![Happening::PacketSent { port: from.port(), bytes }];
                 }
+                account.not_ours += 1;
                 Vec::new()
             }
-            Carried::Tcp { sequence, syn, end, bytes } => {
+            Carried::Tcp(segment) => {
                 let is_to_us = local.is_at(to, from, Transport::Tcp);
                 if !is_to_us && !local.is_at(from, to, Transport::Tcp) {
                     account.not_ours += 1;
                     return Vec::new();
                 }
                 let ends = if is_to_us { (to, from) } else { (from, to) };
-                self.segment(ends, is_to_us, Segment { sequence, syn, end, bytes }, account)
+                self.segment(ends, is_to_us, segment, account)
             }
         }
     }
 
     fn segment(
         &mut self,
-        (local, remote): (SocketAddr, SocketAddr),
+        ends: (SocketAddr, SocketAddr),
         is_to_us: bool,
         segment: Segment,
         account: &mut Account,
     ) -> Vec<Happening> {
         let mut happened = Vec::new();
-        let flow = |id| Flow { transport: Transport::Tcp, local, remote, conn: id };
-        if !self.connections.contains_key(&(local, remote)) {
-            if segment.end || self.connections.len() >= CONNECTIONS_MAX {
+        if !self.connections.contains_key(&ends) {
+            let begins = segment.syn || !segment.bytes.is_empty();
+            if !begins || self.connections.len() >= CONNECTIONS_MAX {
                 account.segments_ignored += 1;
                 return happened;
             }
             self.opened += 1;
-            let id = ConnId(self.opened);
             account.connections += 1;
             account.joined_late += u64::from(!segment.syn);
-            let halves = [Half::new(&self.limits), Half::new(&self.limits)];
-            self.connections.insert((local, remote), Connection { id, halves });
-            happened.push(Happening::Opened(flow(id)));
+            let id = ConnId(self.opened);
+            let (to_us, from_us) = (Half::new(&self.limits), Half::new(&self.limits));
+            self.connections.insert(ends, Connection { id, to_us, from_us });
+            happened.push(Happening::Opened(flow(ends, id)));
         }
-        let Some(connection) = self.connections.get_mut(&(local, remote)) else { return happened };
-        let (id, end) = (connection.id, segment.end);
-        let [to_us, from_us] = &mut connection.halves;
-        let half = if is_to_us { to_us } else { from_us };
-        for bytes in half.take(segment, &self.limits, account) {
-            account.spoke_sip(if is_to_us { remote } else { local }, if is_to_us { local } else { remote });
-            if is_to_us {
-                account.sip_to_us += 1;
-                happened.push(Happening::Received { flow: flow(id), bytes });
-            } else {
-                account.sip_from_us += 1;
-                happened.push(Happening::Sent { remote, bytes });
-            }
+        let Some(connection) = self.connections.get_mut(&ends) else { return happened };
+        let (id, is_reset) = (connection.id, segment.rst);
+        let Connection { to_us, from_us, .. } = connection;
+        let (half, other) = if is_to_us { (to_us, from_us) } else { (from_us, to_us) };
+        if let Some(number) = segment.acknowledges {
+            let messages = other.acknowledge(number, account);
+            happened.extend(messages.into_iter().map(|bytes| said(ends, id, !is_to_us, bytes, account)));
         }
-        if end {
-            if let Some(connection) = self.connections.remove(&(local, remote)) {
-                connection.halves.iter().for_each(|half| half.give_up(account));
-            }
-            happened.push(Happening::Closed(id));
+        let messages = half.take(segment, account);
+        happened.extend(messages.into_iter().map(|bytes| said(ends, id, is_to_us, bytes, account)));
+        if is_reset || half.is_over() {
+            self.close(ends, account, &mut happened);
         }
         happened
     }
 
-    /// Counts what was never whole.
-    pub fn finish(&self, account: &mut Account) {
-        self.connections.values().flat_map(|connection| &connection.halves).for_each(|half| half.give_up(account));
+    /// The connection is over, or the capture: what still waited for a lost segment is used as far as it can be.
+    fn close(&mut self, ends: (SocketAddr, SocketAddr), account: &mut Account, happened: &mut Vec<Happening>) {
+        let Some(mut connection) = self.connections.remove(&ends) else { return };
+        let id = connection.id;
+        let (to_us, from_us) = (connection.to_us.finish(account), connection.from_us.finish(account));
+        happened.extend(to_us.into_iter().map(|bytes| said(ends, id, true, bytes, account)));
+        happened.extend(from_us.into_iter().map(|bytes| said(ends, id, false, bytes, account)));
+        happened.push(Happening::Closed(id));
+    }
+
+    /// The capture is over.
+    pub fn finish(&mut self, account: &mut Account) -> Vec<Happening> {
+        let mut happened = Vec::new();
+        let open: Vec<_> = self.connections.keys().copied().collect();
+        open.into_iter().for_each(|ends| self.close(ends, account, &mut happened));
+        // Of those that were open at its end nothing says that they were closed then.
+        happened.retain(|happening| !matches!(happening, Happening::Closed(_)));
+        happened
     }
 }
 
-struct Segment {
-    sequence: u32,
-    syn: bool,
-    end: bool,
-    bytes: Vec<u8>,
+fn flow((local, remote): (SocketAddr, SocketAddr), conn: ConnId) -> Flow {
+    Flow { transport: Transport::Tcp, local, remote, conn }
 }
 
-/// One direction of a connection.
-struct Half {
-    /// The sequence number of the next byte, once it is known.
-    next: Option<u32>,
-    /// Segments ahead of a gap, by their distance from a fixed number, so that they sort.
-    waiting: BTreeMap<u32, Vec<u8>>,
-    waiting_bytes: usize,
-    framer: StreamFramer,
-    /// Whether it is unknown where a message begins.
-    is_adrift: bool,
-}
-
-impl Half {
-    fn new(limits: &Limits) -> Self {
-        let framer = StreamFramer::new(*limits);
-        Self { next: None, waiting: BTreeMap::new(), waiting_bytes: 0, framer, is_adrift: true }
-    }
-
-    /// The messages that a segment completes.
-    fn take(&mut self, segment: Segment, limits: &Limits, account: &mut Account) -> Vec<Bytes> {
-        let Segment { mut sequence, syn, bytes, .. } = segment;
-        if syn {
-            sequence = sequence.wrapping_add(1);
-            self.next = Some(sequence);
-            self.is_adrift = false;
-        }
-        let mut messages = Vec::new();
-        if bytes.is_empty() {
-            return messages;
-        }
-        let next = *self.next.get_or_insert(sequence);
-        let ahead = sequence.wrapping_sub(next);
-        if ahead > u32::MAX / 2 {
-            // It was seen before, at least in part.
-            let seen = next.wrapping_sub(sequence) as usize;
-            match bytes.get(seen..) {
-                Some(rest) if !rest.is_empty() => self.append(rest.to_vec(), limits, account, &mut messages),
-                _ => account.segments_again += 1,
-            }
-        } else if ahead == 0 {
-            self.append(bytes, limits, account, &mut messages);
-        } else {
-            self.waiting_bytes += bytes.len();
-            if let Some(double) = self.waiting.insert(sequence, bytes) {
-                self.waiting_bytes -= double.len();
-            }
-        }
-        self.join(limits, account, &mut messages);
-        messages
-    }
-
-    /// Appends what had to wait, and gives up a segment that too much is waiting for.
-    fn join(&mut self, limits: &Limits, account: &mut Account, messages: &mut Vec<Bytes>) {
-        while let Some(next) = self.next {
-            let nearest = self.waiting.keys().copied().min_by_key(|at| at.wrapping_sub(next).wrapping_add(1 << 31));
-            let Some(at) = nearest else { return };
-            let ahead = at.wrapping_sub(next);
-            let is_behind = ahead > u32::MAX / 2;
-            if ahead != 0 && !is_behind {
-                if self.waiting_bytes <= WAITING_MAX {
-                    return;
-                }
-                account.gaps += 1;
-                account.bytes_lost += u64::from(ahead);
-                self.next = Some(at);
-                self.lose_track(limits, account);
-            }
-            let Some(bytes) = self.waiting.remove(&at) else { return };
-            self.waiting_bytes -= bytes.len();
-            let seen = if is_behind { next.wrapping_sub(at) as usize } else { 0 };
-            if let Some(rest) = bytes.get(seen..).filter(|rest| !rest.is_empty()) {
-                self.append(rest.to_vec(), limits, account, messages);
-            }
-        }
-    }
-
-    fn append(&mut self, bytes: Vec<u8>, limits: &Limits, account: &mut Account, messages: &mut Vec<Bytes>) {
-        self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
-        // Where the stream was joined in its middle, or after a gap, the next message that begins with a segment counts.
-        if self.is_adrift {
-            if !is_sip(&bytes) {
-                account.bytes_skipped += bytes.len() as u64;
-                return;
-            }
-            self.is_adrift = false;
-        }
-        self.framer.push(&bytes);
-        loop {
-            match self.framer.next() {
-                Some(Ok(message)) => messages.push(message),
-                Some(Err(_)) => {
-                    account.unframed += 1;
-                    self.lose_track(limits, account);
-                    return;
-                }
-                None => return,
-            }
-        }
-    }
-
-    fn lose_track(&mut self, limits: &Limits, account: &mut Account) {
-        account.bytes_skipped += self.framer.pending() as u64;
-        self.framer = StreamFramer::new(*limits);
-        self.is_adrift = true;
-    }
-
-    /// The connection is over, or the capture: what is left is lost.
-    fn give_up(&self, account: &mut Account) {
-        account.gaps += u64::from(!self.waiting.is_empty());
-        account.bytes_skipped += (self.waiting_bytes + self.framer.pending()) as u64;
-    }
-}
-
-/// Whether this begins as a SIP message does.
-fn is_sip(bytes: &[u8]) -> bool {
-    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(n: u32) -> Vec<u8> {
-        format!("OPTIONS sip:{n} SIP/2.0\r\nContent-Length: 2\r\n\r\nhi").into_bytes()
-    }
-
-    fn segment(sequence: u32, bytes: &[u8]) -> Segment {
-        Segment { sequence, syn: false, end: false, bytes: bytes.to_vec() }
-    }
-
-    fn taken(segments: Vec<Segment>) -> (usize, Account) {
-        let (limits, mut account) = (Limits::default(), Account::default());
-        let mut half = Half::new(&limits);
-        let messages = segments.into_iter().flat_map(|segment| half.take(segment, &limits, &mut account)).count();
-        half.give_up(&mut account);
-        (messages, account)
-    }
-
-    #[test]
-    fn segments_in_any_order_and_twice_make_the_same_messages() {
-        let stream: Vec<u8> = (0..4).flat_map(message).collect();
-        let start = u32::MAX - 20;
-        let syn = Segment { sequence: start.wrapping_sub(1), syn: true, end: false, bytes: Vec::new() };
-        let cut = |from: usize, to: usize| segment(start.wrapping_add(from as u32), &stream[from..to]);
-        let (messages, account) =
-            taken(vec![syn, cut(0, 10), cut(50, 90), cut(10, 60), cut(0, 10), cut(90, stream.len())]);
-        assert_eq!((messages, account.segments_again, account.gaps, account.bytes_skipped), (4, 1, 0, 0));
-    }
-
-    #[test]
-    fn a_stream_that_is_joined_late_begins_with_the_next_message() {
-        let (messages, account) = taken(vec![segment(5, b"rest of one"), segment(16, &message(1))]);
-        assert_eq!((messages, account.bytes_skipped), (1, 11));
-    }
-
-    #[test]
-    fn a_lost_segment_is_given_up_in_the_end_and_counted() {
-        let one = message(1);
-        let mut segments = vec![segment(0, &one)];
-        let mut at = one.len() as u32 + 100;
-        while at < 300_000 {
-            segments.push(segment(at, &one));
-            at += one.len() as u32;
-        }
-        let count = segments.len();
-        let (messages, account) = taken(segments);
-        assert_eq!((messages, account.gaps, account.bytes_lost), (count, 1, 100));
-    }
-
-    #[test]
-    fn nonsense_on_a_stream_is_skipped_and_counted() {
-        let (messages, account) =
-            taken(vec![segment(0, b"OPTIONS sip:1 SIP/2.0\r\nContent-Length: x\r\n\r\n"), segment(44, &message(1))]);
-        assert_eq!((messages, account.unframed), (1, 1));
+fn said(ends: (SocketAddr, SocketAddr), id: ConnId, is_to_us: bool, bytes: Bytes, account: &mut Account) -> Happening {
+    let (local, remote) = ends;
+    if is_to_us {
+        account.spoke_sip(remote, local);
+        account.sip_to_us += 1;
+        Happening::Received { flow: flow(ends, id), bytes }
+    } else {
+        account.spoke_sip(local, remote);
+        account.sip_from_us += 1;
+        Happening::Sent { remote, bytes }
     }
 }

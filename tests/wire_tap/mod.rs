@@ -1,18 +1,22 @@
 //! A tap on the wire of a virtual host: everything that a recorded world took in and put out, as a capture.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use etherparse::{EtherType, IpFragOffset, IpNumber, Ipv4Header, TcpHeader, UdpHeader};
+pub mod call;
+mod frames;
+
+pub use frames::Wire;
+use frames::{Segments, fragments, framed, udp_packet};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
-use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionBlock;
+use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use ringworld::components::edge::{Input, Output, Outputs};
 use ringworld::engine::Engine;
 use ringworld::replay::{Player, Witness};
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// When the virtual day began.
@@ -22,38 +26,15 @@ pub const BEGAN: Duration = Duration::from_secs(1_700_000_000);
 #[derive(Clone)]
 pub struct Passed {
     pub at: Duration,
-    pub from: SocketAddrV4,
-    pub to: SocketAddrV4,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
     pub is_sip: bool,
     pub bytes: Vec<u8>,
 }
 
-/// How the capture is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    Ethernet,
-    Vlan,
-    CookedV1,
-    CookedV2,
-    Raw,
-    /// Ethernet, and messages are cut into IP fragments.
-    Fragments,
-    /// Ethernet, and SIP goes over TCP: in small segments, now and then twice or in the wrong order.
-    Tcp,
-    /// Ethernet in a pcapng file.
-    PcapNg,
-}
-
 struct Tap {
-    host: SocketAddrV4,
+    host: SocketAddr,
     passed: Vec<Passed>,
-}
-
-fn v4(address: SocketAddr) -> SocketAddrV4 {
-    match address {
-        SocketAddr::V4(address) => address,
-        SocketAddr::V6(address) => panic!("{address} is not in this town"),
-    }
 }
 
 impl Witness for Tap {
@@ -64,13 +45,13 @@ impl Witness for Tap {
             let at = at + Duration::from_micros(n as u64);
             match input {
                 Input::Sip { flow, bytes, .. } => {
-                    let (from, to, bytes) = (v4(flow.remote), v4(flow.local), bytes.to_vec());
+                    let (from, to, bytes) = (flow.remote, flow.local, bytes.to_vec());
                     self.passed.push(Passed { at, from, to, is_sip: true, bytes });
                 }
                 Input::Rtp(packet) => {
-                    let to = SocketAddrV4::new(*self.host.ip(), packet.port);
+                    let to = SocketAddr::new(self.host.ip(), packet.port);
                     let bytes = packet.bytes().to_vec();
-                    self.passed.push(Passed { at, from: v4(packet.peer), to, is_sip: false, bytes });
+                    self.passed.push(Passed { at, from: packet.peer, to, is_sip: false, bytes });
                 }
                 _ => {}
             }
@@ -81,14 +62,14 @@ impl Witness for Tap {
         let at = BEGAN + Duration::from_millis(engine.now().0 * 5 - 1);
         for (n, output) in outputs.control.iter().enumerate() {
             if let Output::Sip { target, bytes, .. } = output {
-                let (at, from, to) = (at + Duration::from_micros(n as u64), self.host, v4(target.remote));
+                let (at, from, to) = (at + Duration::from_micros(n as u64), self.host, target.remote);
                 self.passed.push(Passed { at, from, to, is_sip: true, bytes: bytes.to_vec() });
             }
         }
         for packet in outputs.rtp.iter().map(|out| &out.0) {
-            let from = SocketAddrV4::new(*self.host.ip(), packet.port);
-            let (to, bytes) = (v4(packet.peer), packet.bytes().to_vec());
-            self.passed.push(Passed { at: at + Duration::from_micros(500), from, to, is_sip: false, bytes });
+            let from = SocketAddr::new(self.host.ip(), packet.port);
+            let (at, to, bytes) = (at + Duration::from_micros(500), packet.peer, packet.bytes().to_vec());
+            self.passed.push(Passed { at, from, to, is_sip: false, bytes });
         }
     }
 }
@@ -101,20 +82,26 @@ pub fn tapped(recording: &Path, host: &str) -> Vec<Passed> {
     tap.passed
 }
 
-/// The capture, as the bytes of a file.
-pub fn captured(passed: &[Passed], wire: Wire) -> Vec<u8> {
+/// What passed, as frames with their times.
+pub fn frames(passed: &[Passed], wire: Wire) -> Vec<(Duration, Vec<u8>)> {
     let mut frames: Vec<(Duration, Vec<u8>)> = Vec::new();
     let mut segments = Segments::default();
     for (n, passed) in passed.iter().enumerate() {
         let packets = match wire {
             Wire::Fragments if passed.bytes.len() > 300 => fragments(passed, n as u16),
             Wire::Tcp if passed.is_sip => segments.of(passed),
-            _ => vec![udp_packet(passed)],
+            _ => vec![udp_packet(passed, wire)],
         };
         frames.extend(packets.into_iter().map(|packet| (passed.at, framed(&packet, wire))));
     }
+    frames
+}
+
+/// The capture, as the bytes of a file.
+pub fn captured(passed: &[Passed], wire: Wire) -> Vec<u8> {
+    let frames = frames(passed, wire);
     if wire == Wire::PcapNg {
-        return pcapng(&frames);
+        return pcapng(&frames, &[Clock::default()], |_| 0);
     }
     let datalink = match wire {
         Wire::CookedV1 => DataLink::LINUX_SLL,
@@ -122,23 +109,57 @@ pub fn captured(passed: &[Passed], wire: Wire) -> Vec<u8> {
         Wire::Raw => DataLink::RAW,
         _ => DataLink::ETHERNET,
     };
-    let header = PcapHeader { datalink, ..PcapHeader::default() };
+    pcap(&frames, PcapHeader { datalink, ..PcapHeader::default() })
+}
+
+/// A pcap file; frames longer than the header's snapshot length are cut to it.
+pub fn pcap(frames: &[(Duration, Vec<u8>)], header: PcapHeader) -> Vec<u8> {
+    let snaplen = header.snaplen as usize;
     let mut writer = PcapWriter::with_header(Vec::new(), header).expect("a capture");
-    for (at, frame) in &frames {
-        writer.write_packet(&PcapPacket::new(*at, frame.len() as u32, frame)).expect("a packet");
+    for (at, frame) in frames {
+        let kept = &frame[..frame.len().min(snaplen)];
+        writer.write_packet(&PcapPacket::new(*at, frame.len() as u32, kept)).expect("a packet");
     }
     writer.into_writer()
 }
 
-fn pcapng(frames: &[(Duration, Vec<u8>)]) -> Vec<u8> {
+/// How an interface of a pcapng file counts time.
+#[derive(Clone, Copy, Default)]
+pub struct Clock {
+    /// The resolution as the file says it; microseconds if it says nothing.
+    pub resolution: Option<u8>,
+    /// Seconds that belong to every time.
+    pub offset_s: u64,
+}
+
+impl Clock {
+    fn units(self, at: Duration) -> u64 {
+        let nanos = (at - Duration::from_secs(self.offset_s)).as_nanos();
+        let per_second: u128 = match self.resolution {
+            None => 1_000_000,
+            Some(power) if power & 0x80 == 0 => 10_u128.pow(u32::from(power)),
+            Some(power) => 1 << (power & 0x7f),
+        };
+        (nanos * per_second / 1_000_000_000) as u64
+    }
+}
+
+/// A pcapng file with an interface for each clock; `interface` says which one a frame came by.
+pub fn pcapng(frames: &[(Duration, Vec<u8>)], clocks: &[Clock], interface: impl Fn(usize) -> usize) -> Vec<u8> {
     let mut writer = PcapNgWriter::new(Vec::new()).expect("a capture");
-    let interface = InterfaceDescriptionBlock { linktype: DataLink::ETHERNET, snaplen: 0xffff, options: Vec::new() };
-    writer.write_pcapng_block(interface).expect("an interface");
-    for (at, frame) in frames {
+    for clock in clocks {
+        let mut options: Vec<InterfaceDescriptionOption<'_>> =
+            clock.resolution.map(InterfaceDescriptionOption::IfTsResol).into_iter().collect();
+        options.extend((clock.offset_s > 0).then_some(InterfaceDescriptionOption::IfTsOffset(clock.offset_s)));
+        let interface = InterfaceDescriptionBlock { linktype: DataLink::ETHERNET, snaplen: 0xffff, options };
+        writer.write_pcapng_block(interface).expect("an interface");
+    }
+    for (n, (at, frame)) in frames.iter().enumerate() {
+        let interface_id = interface(n) as u32;
         let block = EnhancedPacketBlock {
-            interface_id: 0,
-            // The writer stores what it is given as it is; an interface without options counts microseconds.
-            timestamp: Duration::from_nanos(at.as_micros() as u64),
+            interface_id,
+            // The writer stores what it is given as it is.
+            timestamp: Duration::from_nanos(clocks[interface_id as usize].units(*at)),
             original_len: frame.len() as u32,
             data: frame.into(),
             options: Vec::new(),
@@ -148,98 +169,17 @@ fn pcapng(frames: &[(Duration, Vec<u8>)]) -> Vec<u8> {
     writer.into_inner()
 }
 
-fn ip_packet(from: SocketAddrV4, to: SocketAddrV4, protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u16;
-    let header = Ipv4Header::new(length, 64, protocol, from.ip().octets(), to.ip().octets()).expect("a header");
-    packet_of(header, payload)
-}
-
-fn packet_of(mut header: Ipv4Header, payload: &[u8]) -> Vec<u8> {
-    header.header_checksum = header.calc_header_checksum();
-    let mut packet = header.to_bytes().to_vec();
-    packet.extend_from_slice(payload);
-    packet
-}
-
-fn udp(passed: &Passed) -> Vec<u8> {
-    let header = UdpHeader::without_ipv4_checksum(passed.from.port(), passed.to.port(), passed.bytes.len());
-    let mut datagram = header.expect("a header").to_bytes().to_vec();
-    datagram.extend_from_slice(&passed.bytes);
-    datagram
-}
-
-fn udp_packet(passed: &Passed) -> Vec<u8> {
-    ip_packet(passed.from, passed.to, IpNumber::UDP, &udp(passed))
-}
-
-/// The last fragment first, as it may come.
-fn fragments(passed: &Passed, identification: u16) -> Vec<Vec<u8>> {
-    let datagram = udp(passed);
-    let mut packets: Vec<Vec<u8>> = datagram
-        .chunks(160)
-        .enumerate()
-        .map(|(n, piece)| {
-            let (from, to) = (passed.from.ip().octets(), passed.to.ip().octets());
-            let mut header = Ipv4Header::new(piece.len() as u16, 64, IpNumber::UDP, from, to).expect("a header");
-            header.identification = identification;
-            header.dont_fragment = false;
-            header.more_fragments = (n + 1) * 160 < datagram.len();
-            header.fragment_offset = IpFragOffset::try_new(n as u16 * 20).expect("an offset");
-            packet_of(header, piece)
-        })
-        .collect();
-    packets.reverse();
-    packets
-}
-
-fn framed(packet: &[u8], wire: Wire) -> Vec<u8> {
-    let [high, low] = EtherType::IPV4.0.to_be_bytes();
-    let mut frame = match wire {
-        Wire::Raw => Vec::new(),
-        Wire::CookedV1 => vec![0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, high, low],
-        Wire::CookedV2 => vec![high, low, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0],
-        Wire::Vlan => vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 42, high, low],
-        _ => vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, high, low],
-    };
-    frame.extend_from_slice(packet);
-    frame
-}
-
-#[derive(Default)]
-struct Segments {
-    sent: BTreeMap<(SocketAddrV4, SocketAddrV4), u32>,
-    count: usize,
-}
-
-impl Segments {
-    fn of(&mut self, passed: &Passed) -> Vec<Vec<u8>> {
-        let mut packets = Vec::new();
-        let is_new = !self.sent.contains_key(&(passed.from, passed.to));
-        let sequence = self.sent.entry((passed.from, passed.to)).or_insert(u32::MAX - 700);
-        if is_new {
-            packets.push(segment(passed, *sequence, true, &[]));
-            *sequence = sequence.wrapping_add(1);
-        }
-        let mut pieces = Vec::new();
-        for piece in passed.bytes.chunks(300) {
-            pieces.push(segment(passed, *sequence, false, piece));
-            *sequence = sequence.wrapping_add(piece.len() as u32);
-        }
-        self.count += 1;
-        match self.count % 3 {
-            0 => pieces.reverse(),
-            1 => pieces.push(pieces[0].clone()),
-            _ => {}
-        }
-        packets.extend(pieces);
-        packets
+/// Whether a tool is there; says what is left out if it is not.
+pub fn is_there(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("SKIPPED: {tool} is not here; what it would check is not checked (Debian: tshark, librsvg2-bin)");
     }
+    there
 }
 
-fn segment(passed: &Passed, sequence: u32, syn: bool, bytes: &[u8]) -> Vec<u8> {
-    let mut header = TcpHeader::new(passed.from.port(), passed.to.port(), sequence, 65_535);
-    (header.syn, header.ack) = (syn, !syn);
-    let mut segment = header.to_bytes().to_vec();
-    segment.extend_from_slice(bytes);
-    ip_packet(passed.from, passed.to, IpNumber::TCP, &segment)
+/// What tshark prints.
+pub fn tshark(file: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("tshark").arg("-r").arg(file).args(arguments).output().expect("tshark");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
