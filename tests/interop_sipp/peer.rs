@@ -82,7 +82,7 @@ impl Sipp {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ringworld-sipp-{}-{run}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for SIPp");
-        let over_tcp = arguments.contains(&"t1");
+        let over_tcp = arguments.iter().any(|argument| ["t1", "tn"].contains(argument));
         let ports = Block::of(PORTS);
         let address = SocketAddr::new(local, ports.first);
         let mut command = Command::new("sipp");

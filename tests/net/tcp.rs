@@ -5,43 +5,43 @@ use ringworld_components::edge::{ConnId, Flow, SendFailure};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
-fn sip(input: Input) -> Option<(Flow, Vec<u8>)> {
+pub fn sip(input: Input) -> Option<(Flow, Vec<u8>)> {
     match input {
         Input::Sip { flow, bytes, message } if message.is_ok() => Some((flow, bytes.to_vec())),
         _ => None,
     }
 }
 
-fn opened(input: Input) -> Option<Flow> {
+pub fn opened(input: Input) -> Option<Flow> {
     if let Input::ConnOpened(flow) = input { Some(flow) } else { None }
 }
 
-fn closed(input: Input) -> Option<ConnId> {
+pub fn closed(input: Input) -> Option<ConnId> {
     if let Input::ConnClosed(conn) = input { Some(conn) } else { None }
 }
 
-fn failed(input: Input) -> Option<(u64, SendFailure)> {
+pub fn failed(input: Input) -> Option<(u64, SendFailure)> {
     if let Input::SendFailed { transaction, failure } = input { Some((transaction.0, failure)) } else { None }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
 
-fn read(stream: &mut TcpStream, len: usize) -> Vec<u8> {
+pub fn read(stream: &mut TcpStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
-fn is_closed(stream: &mut TcpStream) -> bool {
+pub fn is_closed(stream: &mut TcpStream) -> bool {
     !matches!(stream.read(&mut [0; 4_096]), Ok(1..))
 }
 
-const LISTEN: &[(Transport, &str)] = &[(Transport::Tcp, "127.0.0.1:0")];
+pub const LISTEN: &[(Transport, &str)] = &[(Transport::Tcp, "127.0.0.1:0")];
 
 #[test]
 fn a_message_comes_in_and_the_answer_goes_back_over_the_same_connection() {
