@@ -40,7 +40,7 @@ impl StandIn {
             account.packets_unused += 1;
             return;
         };
-        (packet.port, packet.is_rtcp, packet.peer) = (ours, port % 2 != 0, peer);
+        (packet.port, packet.is_rtcp, packet.peer) = (ours, !port.is_multiple_of(2), peer);
         packet.arrived_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
         account.packets_used += 1;
         self.pending.push(Input::Rtp(packet));

@@ -242,7 +242,7 @@ impl Arrivals {
         let most_us = self.ahead_us.map_or(ahead_us, |most| most.max(ahead_us));
         self.ahead_us = Some(most_us);
         // Behind is what waited a while for its tick, unless all are far behind.
-        let is_apart = most_us > 0 || most_us < -BEHIND_US_MAX;
+        let is_apart = !(-BEHIND_US_MAX..=0).contains(&most_us);
         if is_apart { arrived_us.wrapping_sub(most_us as u64) } else { arrived_us }
     }
 }
