@@ -1,26 +1,29 @@
 //! `docs/from-incident-to-test.md`, run: its commands one after the other, what they print, and its test, which must fail
 //! with the incident and pass with the fix.
 
+use std::path::PathBuf;
+use std::process::Command;
+
+// begin of the guide's test
 use ringworld::components::call::Settings;
 use ringworld::prelude::*;
 use ringworld::replay::{Player, ReplayOptions};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
-// begin of the guide's test
 /// How the calls of a recording end under other settings than those that it was made with.
-fn outcomes(recording: &Path, change: fn(&mut Settings)) -> BTreeMap<String, u64> {
+fn outcomes(recording: &str, change: fn(&mut Settings)) -> BTreeMap<String, u64> {
     let extend = Arc::new(move |app: &mut App| change(&mut app.world_mut().resource_mut::<Settings>()));
     let options = ReplayOptions { extend, verify: false, ..ReplayOptions::default() };
-    let mut player = Player::open_with(recording, options).expect("a recording of this build");
+    let mut player = Player::open_with(Path::new(recording), options).expect("a recording of this build");
     while player.step().expect("a whole recording").is_some() {}
     player.engine().counters().outcomes.clone()
 }
 
-fn nobody_who_rings_is_cut_off(recording: &Path, change: fn(&mut Settings)) {
-    let outcomes = outcomes(recording, change);
+// Here the guide has `#[test]`.
+fn nobody_who_rings_is_cut_off() {
+    let outcomes = outcomes("tests/data/incident.rwlog", |_| ());
     assert_eq!(outcomes.get("not answered in time"), None, "{outcomes:?}");
 }
 // end of the guide's test
@@ -76,7 +79,7 @@ fn the_guide_leads_from_an_incident_to_a_failing_test() {
             }
             "text" => *patterns.last_mut().expect("a command in front of what it prints") = text,
             "rust" => {
-                let source = include_str!("guide.rs");
+                let source = include_str!("guide.rs").replace("// Here the guide has `#[test]`.", "#[test]");
                 assert!(
                     source.contains(&format!("// begin of the guide's test\n{text}// end")),
                     "the test differs:\n{text}"
@@ -104,8 +107,12 @@ fn the_guide_leads_from_an_incident_to_a_failing_test() {
     for file in ["call.svg", "call.pcap"] {
         assert!(std::fs::metadata(folder.0.join(file)).expect("a file").len() > 500);
     }
-    let incident = folder.0.join("incident.rwlog");
-    let as_it_was = std::panic::catch_unwind(|| nobody_who_rings_is_cut_off(&incident, |_| ()));
+    // In the checkout, and with the fix.
+    std::fs::create_dir_all(folder.0.join("tests/data")).expect("a folder");
+    std::fs::copy(folder.0.join("incident.rwlog"), folder.0.join("tests/data/incident.rwlog")).expect("a copy");
+    std::env::set_current_dir(&folder.0).expect("a folder");
+    let as_it_was = std::panic::catch_unwind(nobody_who_rings_is_cut_off);
     assert!(as_it_was.is_err(), "the guide's test must fail with the incident");
-    nobody_who_rings_is_cut_off(&incident, |settings| settings.timers.ringing_s = 180);
+    let fixed = outcomes("tests/data/incident.rwlog", |settings| settings.timers.ringing_s = 180);
+    assert_eq!(fixed.get("not answered in time"), None, "{fixed:?}");
 }

@@ -191,6 +191,50 @@ fn is_there(tool: &str, flag: &str) -> bool {
     Command::new(tool).arg(flag).output().is_ok_and(|output| !output.stderr.is_empty() || !output.stdout.is_empty())
 }
 
+/// What tcpdump takes down while `talk` talks to a switch that listens at `listen`, and the switch's address; `None` if the
+/// loopback may not be tapped.
+fn tapped_by_tcpdump(folder: &Path, listen: &str, ports: &str, talk: impl Fn(&str)) -> Option<(PathBuf, String)> {
+    let mut switch = Command::new(env!("CARGO_BIN_EXE_ringworld"))
+        .args(["run", "--sip", listen, "--rtp-ports", ports])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a switch");
+    let lines = std::io::BufReader::new(switch.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let address = lines
+        .take_while(|line| line != "ready")
+        .find_map(|line| line.strip_prefix("SIP over ")?.split_once(" on ").map(|(_, address)| address.to_owned()));
+    let address = address.expect("an address");
+    let port = address.rsplit(':').next().expect("a port");
+    let capture = folder.join(format!("{}.pcap", &listen[..3]));
+    let mut tcpdump = Command::new("tcpdump")
+        .args(["-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w"])
+        .arg(&capture)
+        .args(["port", port, "or", "portrange", ports])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tcpdump");
+    let mut words = std::io::BufReader::new(tcpdump.stderr.take().expect("its words")).lines().map_while(Result::ok);
+    let listens = words.by_ref().take(5).any(|line| line.contains("listening on"));
+    if listens {
+        talk(&address);
+        std::thread::sleep(Duration::from_millis(300));
+    } else {
+        eprintln!("SKIPPED: the loopback may not be tapped; no real capture is imported");
+    }
+    for child in [&mut tcpdump, &mut switch] {
+        let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("a signal");
+        child.wait().expect("its end");
+    }
+    listens.then_some((capture, address))
+}
+
+fn scratch_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tcpdump-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
 /// A real capture of a real switch and a real peer, if tcpdump and SIPp are here and the loopback may be tapped.
 #[test]
 fn what_tcpdump_saw_of_sipp_is_imported_without_a_difference() {
@@ -198,70 +242,57 @@ fn what_tcpdump_saw_of_sipp_is_imported_without_a_difference() {
         eprintln!("SKIPPED: tcpdump or sipp is not here; no real capture is imported (Debian: tcpdump, sip-tester)");
         return;
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tcpdump-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let file = |name: &str| -> PathBuf { folder.join(name) };
-    let mut switch = Command::new(env!("CARGO_BIN_EXE_ringworld"))
-        .args(["run", "--sip", "udp:127.0.0.1:0", "--rtp-ports", "24300-24399"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a switch");
-    let lines = std::io::BufReader::new(switch.stdout.take().expect("its output")).lines().map_while(Result::ok);
-    let address = lines
-        .take_while(|line| line != "ready")
-        .find_map(|line| line.strip_prefix("SIP over UDP on ").map(str::to_owned));
-    let address = address.expect("an address");
-    let port = address.rsplit(':').next().expect("a port").to_owned();
-    let capture = file("lo.pcap");
-    let mut tcpdump = Command::new("tcpdump")
-        .args(["-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w"])
-        .arg(&capture)
-        .args(["udp", "port", &port])
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("tcpdump");
-    let mut words = std::io::BufReader::new(tcpdump.stderr.take().expect("its words")).lines().map_while(Result::ok);
-    let listens = words.by_ref().take(5).any(|line| line.contains("listening on"));
-    // A port that was free a moment ago.
-    let own = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("an address");
-    if listens {
-        let called = Command::new("sipp")
-            .args([
-                "-sn",
-                "uac",
-                "-m",
-                "20",
-                "-r",
-                "40",
-                "-d",
-                "100",
-                "-i",
-                "127.0.0.1",
-                "-nostdin",
-                "-p",
-                &own.port().to_string(),
-                &address,
-            ])
-            .current_dir(&folder)
-            .output()
-            .expect("sipp");
-        assert!(called.status.success(), "{}", String::from_utf8_lossy(&called.stdout));
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    for child in [&mut tcpdump, &mut switch] {
-        let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("a signal");
-        child.wait().expect("its end");
-    }
-    drop(words);
-    if listens {
-        let report = import(&capture, address.parse().expect("an address"), &Config::default(), &file("lo.rwlog"));
+    let folder = scratch_folder("sipp");
+    for (listen, transport, ports) in
+        [("udp:127.0.0.1:0", "u1", "24300-24349"), ("tcp:127.0.0.1:0", "t1", "24350-24399")]
+    {
+        let talk = |address: &str| {
+            // A port that was free a moment ago.
+            let own =
+                std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("an address");
+            let own = own.port().to_string();
+            let calls = ["-sn", "uac", "-m", "20", "-r", "40", "-d", "100", "-t", transport];
+            let mut sipp = Command::new("sipp");
+            sipp.args(calls).args(["-i", "127.0.0.1", "-nostdin", "-p", &own, address]).current_dir(&folder);
+            let called = sipp.output().expect("sipp");
+            assert!(called.status.success(), "{}", String::from_utf8_lossy(&called.stdout));
+        };
+        let Some((capture, address)) = tapped_by_tcpdump(&folder, listen, ports, talk) else { continue };
+        let report = import(&capture, address.parse().expect("an address"), &Config::default(), &folder.join("out"));
         let report = report.expect("an import");
         println!("{report}");
         assert_eq!((report.calls, report.differences.len()), (20, 0), "{report}");
         assert_eq!(report.account.sip_used, 60, "{report}");
-    } else {
-        eprintln!("SKIPPED: the loopback may not be tapped; no real capture is imported");
+        assert_eq!(report.account.connections, u64::from(transport == "t1"), "{report}");
+    }
+    std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+/// The same with sound and digits over IPv6, by the softphone.
+#[test]
+fn what_tcpdump_saw_of_a_softphone_over_ipv6_is_imported_with_its_digits() {
+    if !is_there("tcpdump", "--version") || std::net::UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("SKIPPED: tcpdump or IPv6 is not here; no real capture of IPv6 is imported (Debian: tcpdump)");
+        return;
+    }
+    let folder = scratch_folder("six");
+    let talk = |address: &str| {
+        let call = format!("sip:echo@{address}");
+        let called = ringworld(&["call", &call, "--tone", "600", "--dtmf", "42", "--seconds", "2"]);
+        assert!(called.status.success(), "{}", String::from_utf8_lossy(&called.stderr));
+    };
+    if let Some((capture, address)) = tapped_by_tcpdump(&folder, "udp:[::1]:0", "24250-24299", talk) {
+        let out = folder.join("out.rwlog");
+        let report = import(&capture, address.parse().expect("an address"), &Config::default(), &out);
+        let report = report.expect("an import");
+        println!("{report}");
+        let account = &report.account;
+        assert_eq!((report.calls, report.differences.len(), account.sip_used), (1, 0, 3), "{report}");
+        assert!(account.packets_used > 80 && account.packets_from_us > 80 && account.packets_unused < 5, "{report}");
+        assert!(account.commands.is_empty(), "the echo gives the digits back by itself: {report}");
+        let mut player = Player::open(&out).expect("a recording");
+        while player.step().expect("the replay agrees").is_some() {}
+        assert_eq!(player.engine().media_counters().digits_in, 2);
     }
     std::fs::remove_dir_all(folder).expect("the folder");
 }

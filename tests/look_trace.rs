@@ -202,6 +202,21 @@ fn the_capture_holds_every_message_and_packet_at_its_time() {
 }
 
 #[test]
+fn the_one_command_of_the_readme_goes_back_into_a_call() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("a README");
+    let command = "cargo run --release -- trace tests/data/day_in_town.rwlog --call call-2";
+    assert!(readme.lines().any(|line| line == command), "{command:?} is not in the README");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_ringworld"));
+    let arguments = command.split(" -- ").nth(1).expect("arguments").split(' ');
+    let output = run.args(arguments).current_dir(root).output().expect("the command starts");
+    let (text, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let again = "where it is refused, RINGWORLD_RERECORD=1 cargo test --test replay_committed";
+    assert!(output.status.success(), "{complaint}; {again}");
+    in_order(&text, &["call call-2, session #", " INVITE sip:echo@", "Connected → OnHold", "ended: peer hung up"]);
+}
+
+#[test]
 fn the_command_prints_draws_and_writes() {
     let path = recorded("command", RecordMedia::Full);
     let (picture, capture) = (path.with_extension("svg"), path.with_extension("pcap"));

@@ -20,6 +20,11 @@ impl StandIn {
     /// A packet for a port of the host: the call is the one in which the host named the port or, where the host's side was
     /// not captured, the one in which the peer named its own.
     pub(super) fn packet(&mut self, at: Duration, port: u16, peer: SocketAddr, bytes: &[u8], account: &mut Account) {
+        // Where both ends are at one address, as on the loopback, only the ports tell whose packet it is.
+        if self.call_of(port).is_none() && peer.ip() == self.local.ip && self.call_of(peer.port()).is_some() {
+            account.packets_from_us += 1;
+            return self.packet_sent(at, peer.port(), bytes, account);
+        }
         let id = self.call_of(port).or_else(|| self.sources.get(&peer)).cloned();
         let find = |calls: &BTreeMap<Bytes, Call>| {
             id.as_ref().and_then(|id| calls.get(id)).map(|call| (call.engine_port, call.given_at))
