@@ -132,7 +132,7 @@ struct Held {
 }
 
 /// A configuration with that many pairs of ports.
-fn with_ports(pairs: usize) -> Config {
+pub(super) fn with_ports(pairs: usize) -> Config {
     let mut config = Config::default();
     let pairs = pairs.min(ports_possible(pairs)) as u16;
     config.network.rtp_ports = PortRange { first: 10_000, last: 10_000 + 2 * pairs - 1 };

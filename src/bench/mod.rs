@@ -1,6 +1,6 @@
 //! Whole-process measurements: a switch in a process of its own on one core, the callers on another.
 //!
-//! Each of [`calls`], [`rtp`], [`rooms`] and [`idle`] starts what it measures, measures it, and returns [`Figures`]: values
+//! Each of [`calls`], [`rtp`], [`rooms`], [`idle`] and [`state`] starts what it measures, measures it, and returns [`Figures`]: values
 //! with their units, the targets that they are held against, and the conditions under which they were taken. The
 //! `ringworld bench` command prints them. [`quiet`] fills a world without sockets; `benches/world.rs` uses it too.
 
@@ -15,6 +15,7 @@ pub mod rooms;
 pub mod rtp;
 mod server;
 mod sipp;
+pub mod state;
 mod ticks;
 mod usage;
 

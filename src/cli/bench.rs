@@ -6,6 +6,7 @@ use crate::bench::calls::CallsBench;
 use crate::bench::idle::IdleBench;
 use crate::bench::rooms::RoomsBench;
 use crate::bench::rtp::RtpBench;
+use crate::bench::state::StateBench;
 use crate::bench::{BenchError, Cores, Figures, serve_echo, serve_switch};
 use std::process::ExitCode;
 
@@ -77,11 +78,28 @@ enum What {
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3_600))]
         seconds: Option<u32>,
     },
+    /// A state folder: what it costs, a kill and a new start, a take-over; beside a switch without one.
+    State {
+        /// Calls that last [default: 10000, short: 200].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        calls: Option<u32>,
+        /// How many of them talk, 50 packets a second each way [default: 200, short: 20].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=2_000))]
+        audio: Option<u32>,
+        /// New calls a second besides, without hold [default: 500, short: 50].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+        rate: Option<u32>,
+        /// Seconds that each switch is watched before it is killed [default: 20, short: 5].
+        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=180))]
+        seconds: Option<u32>,
+    },
     /// The switch that is measured; started by the others.
     #[command(hide = true)]
     Switch {
         #[arg(long)]
         core: usize,
+        #[arg(long)]
+        take_over: bool,
     },
     /// The plain echo program; started by `rtp`.
     #[command(hide = true)]
@@ -94,7 +112,7 @@ enum What {
 /// Measures and prints.
 pub fn run(args: BenchArgs) -> ExitCode {
     let measured = match args.what {
-        What::Switch { core } => return child(serve_switch(core)),
+        What::Switch { core, take_over } => return child(serve_switch(core, take_over)),
         What::Echo { core } => return child(serve_echo(core)),
         what => measure(what, args.short),
     };
@@ -145,6 +163,12 @@ fn measure(what: What, short: bool) -> Result<Vec<Figures>, BenchError> {
             let (calls, rooms) = (size(calls, 5_000, 200), size(rooms, 10_000, 200));
             let ticks = if short { 2_000 } else { 20_000 };
             IdleBench { calls, rooms, seconds: or(seconds, 10, 2), ticks }.run(cores)
+        }
+        What::State { calls, audio, rate, seconds } => {
+            let calls = size(calls, 10_000, 200);
+            let audio = size(audio, 200, 20).min(calls);
+            let (rate_per_s, seconds) = (or(rate, 500, 50), or(seconds, 20, 5));
+            Ok(vec![StateBench { calls, audio, rate_per_s, seconds }.run(cores)?])
         }
         What::Switch { .. } | What::Echo { .. } => Ok(Vec::new()),
     }

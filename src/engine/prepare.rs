@@ -6,7 +6,7 @@ use super::watch::Watch;
 use super::{Engine, Extend, WorldConfig};
 use crate::config::Config;
 use crate::replay::{FlightRecorder, FlightSettings, Recorder};
-use crate::state::{Keeper, Recovered, StateError, StateFolder, recover};
+use crate::state::{Keeper, Recovered, Recovery, StateError, StateFolder, recover};
 use ringworld_components::kernel::{Now, StableIds};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ pub(super) struct Prepared {
     pub recorder: Option<Recorder>,
     pub keeper: Option<Keeper>,
     pub watch: Watch,
+    /// If it was taken up from a state folder, how long that took.
+    pub recovery: Option<Recovery>,
 }
 
 /// What the network must know before it starts, and whoever starts the switch.
@@ -87,9 +89,11 @@ pub(super) fn prepare(
         Some(folder) => recover(folder, &fresh, extend)?,
         None => None,
     };
-    let (mut engine, world, last_seen_ms, notes) = match recovered {
-        Some(Recovered { engine, world, last_seen_ms, notes }) => (engine, world, Some(last_seen_ms), notes),
-        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new()),
+    let (mut engine, world, last_seen_ms, notes, recovery) = match recovered {
+        Some(Recovered { engine, world, last_seen_ms, notes, took }) => {
+            (engine, world, Some(last_seen_ms), notes, Some(took))
+        }
+        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new(), None),
     };
     shared.announce(engine.undecided());
     let keeper = match folder {
@@ -106,7 +110,7 @@ pub(super) fn prepare(
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
     let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
-    Ok((Prepared { engine, recorder, keeper, watch }, beginnings))
+    Ok((Prepared { engine, recorder, keeper, watch, recovery }, beginnings))
 }
 
 /// With several worlds each records into a file of its own.

@@ -125,8 +125,9 @@ pub(super) struct Runner {
 
 impl Runner {
     pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
-        let Prepared { engine, recorder, keeper, watch } = world;
-        let (pacer, times, summary) = (Pacer::new(TICK), TickTimes::default(), Summary::default());
+        let Prepared { engine, recorder, keeper, watch, recovery } = world;
+        let summary = Summary { recovery, ..Summary::default() };
+        let (pacer, times) = (Pacer::new(TICK), TickTimes::default());
         Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, pacer, times, summary }
     }
 

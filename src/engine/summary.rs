@@ -3,7 +3,7 @@
 use super::Census;
 use crate::net::NetSnapshot;
 use crate::replay::RecordingSummary;
-use crate::state::StateSummary;
+use crate::state::{Recovery, StateSummary};
 use hdrhistogram::Histogram;
 use ringworld_components::call::Counters;
 use ringworld_components::media::MediaCounters;
@@ -47,6 +47,8 @@ pub struct Summary {
     pub recordings: Vec<RecordingSummary>,
     /// How the state folder fares, if there is one.
     pub state: Option<StateSummary>,
+    /// How long it took to take the world up from there, if it was.
+    pub recovery: Option<Recovery>,
 }
 
 /// Percentiles of the time that a tick took, in microseconds.
@@ -120,6 +122,9 @@ impl Summary {
             (None, theirs) => self.state.clone_from(theirs),
             _ => {}
         }
+        // They were taken up at the same time: the slowest counts.
+        let slower = |recovery: &Recovery| recovery.restore_us + recovery.live_us;
+        self.recovery = self.recovery.into_iter().chain(other.recovery).max_by_key(slower);
     }
 }
 

@@ -58,6 +58,8 @@ fn follow(
     health: &Health,
     stop: &AtomicBool,
 ) -> Result<(), String> {
+    // The snapshot in `base` has just been written.
+    let mut written = Instant::now();
     let settings = base.settings().map_err(|error| error.to_string())?;
     let world = WorldConfig { settings, ..base.world_config().map_err(|error| error.to_string())? };
     let engine = restore(&base, &world, extend).map_err(|error| error.to_string())?;
@@ -74,7 +76,11 @@ fn follow(
                     Some(next) => header = next,
                     None => return Ok(()),
                 }
-                snapshot(&heir, &header, folder, health);
+                if snapshot(&heir, &header, folder, health) {
+                    let apart = std::mem::replace(&mut written, Instant::now()).elapsed();
+                    let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
+                    health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
+                }
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -102,21 +108,23 @@ fn next_journal(
     Ok(None)
 }
 
-/// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it.
-fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, health: &Health) {
+/// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it: false then.
+fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, health: &Health) -> bool {
     let (engine, began) = (heir.engine(), Instant::now());
     let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
     let encode_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
     let whole = Header { start: Some(start), ..header.clone() };
     if let Err(error) = folder.write_snapshot(place_of(header), &whole) {
-        return tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+        tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+        return false;
     }
     health.snapshots.fetch_add(1, Ordering::Relaxed);
     health.snapshot_tick.store(engine.now().0, Ordering::Relaxed);
     if let Err(error) = folder.prune() {
         tracing::warn!("{error}");
     }
+    true
 }
 
 fn place_of(header: &Header) -> Place {

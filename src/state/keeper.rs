@@ -26,8 +26,12 @@ pub struct StateSummary {
     pub snapshot_tick: u64,
     /// How long the longest took to encode, in microseconds.
     pub encode_us_max: u64,
+    /// The longest time between two of them, in milliseconds.
+    pub apart_ms_max: u64,
     /// How many ticks the follower is behind.
     pub lag_ticks: u64,
+    /// Bytes of journals written.
+    pub journal_bytes: u64,
     /// Why a restart would not find everything, if it would not.
     pub failed: Option<String>,
 }
@@ -38,7 +42,9 @@ impl StateSummary {
         self.snapshots += other.snapshots;
         self.snapshot_tick = self.snapshot_tick.min(other.snapshot_tick);
         self.encode_us_max = self.encode_us_max.max(other.encode_us_max);
+        self.apart_ms_max = self.apart_ms_max.max(other.apart_ms_max);
         self.lag_ticks = self.lag_ticks.max(other.lag_ticks);
+        self.journal_bytes += other.journal_bytes;
         if self.failed.is_none() {
             self.failed.clone_from(&other.failed);
         }
@@ -52,6 +58,7 @@ pub(super) struct Health {
     pub snapshots: AtomicU64,
     pub snapshot_tick: AtomicU64,
     pub encode_us_max: AtomicU64,
+    pub apart_ms_max: AtomicU64,
     failed: Mutex<Option<String>>,
 }
 
@@ -77,6 +84,8 @@ pub struct Keeper {
     header: Header,
     /// None once it has failed: the calls go on, and would not survive.
     journal: Option<Journal>,
+    /// Bytes of the journals before it.
+    bytes_before: u64,
     /// Whether the disk takes nothing at the moment.
     is_stuck: bool,
     follower: Follower,
@@ -105,7 +114,17 @@ impl Keeper {
         header.know(engine);
         let health = Arc::new(Health::default());
         let (journal, follower) = begin(&folder, &mut header, engine, &extend, &health)?;
-        Ok(Self { folder, header, journal: Some(journal), is_stuck: false, follower, extend, health, last_seen_ms })
+        Ok(Self {
+            folder,
+            header,
+            journal: Some(journal),
+            bytes_before: 0,
+            is_stuck: false,
+            follower,
+            extend,
+            health,
+            last_seen_ms,
+        })
     }
 
     /// Ends the journal with a snapshot at its end: the world stops, and another process may go on with it.
@@ -183,7 +202,10 @@ impl Keeper {
         // Without a new one the old one goes on growing, and is tried again in the next tick.
         let Ok(next) = Journal::create(&self.folder.journal(place), &header) else { return };
         match journal.end(engine) {
-            Ok(()) => (self.journal, self.header) = (Some(next), header),
+            Ok(()) => {
+                self.bytes_before += journal.bytes();
+                (self.journal, self.header) = (Some(next), header);
+            }
             Err(error) => self.give_up(&format!("the end of a journal could not be written: {error}")),
         }
     }
@@ -214,7 +236,9 @@ impl Keeper {
             snapshots: load(&self.health.snapshots),
             snapshot_tick: load(&self.health.snapshot_tick),
             encode_us_max: load(&self.health.encode_us_max),
+            apart_ms_max: load(&self.health.apart_ms_max),
             lag_ticks: engine.now().0.saturating_sub(load(&self.health.followed)),
+            journal_bytes: self.bytes_before + self.journal.as_ref().map_or(0, Journal::bytes),
             failed: self.health.failed(),
         }
     }
