@@ -6,6 +6,7 @@ use crate::bench::calls::CallsBench;
 use crate::bench::idle::IdleBench;
 use crate::bench::rooms::RoomsBench;
 use crate::bench::rtp::RtpBench;
+use crate::bench::sim::SimBench;
 use crate::bench::state::StateBench;
 use crate::bench::{BenchError, Cores, Figures, serve_echo, serve_switch};
 use std::process::ExitCode;
@@ -93,6 +94,18 @@ enum What {
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=180))]
         seconds: Option<u32>,
     },
+    /// The simulator, with light faults, on one thread: time on the wall and CPU time.
+    Sim {
+        /// User agents [default: 1000, short: 100].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+        agents: Option<u32>,
+        /// Simulated minutes [default: 10, short: 1].
+        #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1_440))]
+        minutes: Option<u32>,
+        /// Decides everything.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// The switch that is measured; started by the others.
     #[command(hide = true)]
     Switch {
@@ -169,6 +182,10 @@ fn measure(what: What, short: bool) -> Result<Vec<Figures>, BenchError> {
             let audio = size(audio, 200, 20).min(calls);
             let (rate_per_s, seconds) = (or(rate, 500, 50), or(seconds, 20, 5));
             Ok(vec![StateBench { calls, audio, rate_per_s, seconds }.run(cores)?])
+        }
+        What::Sim { agents, minutes, seed } => {
+            let (agents, minutes) = (or(agents, 1_000, 100), or(minutes, 10, 1));
+            Ok(vec![SimBench { seed, agents, minutes }.run(cores)?])
         }
         What::Switch { .. } | What::Echo { .. } => Ok(Vec::new()),
     }

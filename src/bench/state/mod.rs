@@ -4,7 +4,7 @@
 mod crowd;
 mod probe;
 
-use super::idle::with_ports;
+use super::idle::{ports_possible, with_ports};
 use super::machine::CoreClock;
 use super::server::{Server, count};
 use super::usage::Usage;
@@ -34,7 +34,7 @@ pub struct StateBench {
 /// Between two looks at a switch that is watched.
 const LOOK: Duration = Duration::from_millis(250);
 /// Pairs of ports besides those of calls that last.
-const SPARE_PORTS: usize = 900;
+const SPARE_PORTS: usize = 400;
 /// A pause in which a switch comes to rest.
 const REST: Duration = Duration::from_secs(2);
 
@@ -93,10 +93,18 @@ impl StateBench {
         let program = std::env::current_exe().map_err(BenchError::while_doing("finding this program"))?;
         let beside = program.parent().unwrap_or_else(|| Path::new("."));
         let folder = beside.join(format!("ringworld-bench-state-{}", std::process::id()));
-        let measured = self.measure(cores, &folder);
+        let possible = ports_possible(self.calls + SPARE_PORTS).saturating_sub(SPARE_PORTS).max(1);
+        let calls = self.calls.min(possible);
+        let measured = Self { calls, audio: self.audio.min(calls), ..self }.measure(cores, &folder);
         // What was not begun is not there.
         let _ = std::fs::remove_dir_all(&folder);
-        measured
+        let mut figures = measured?;
+        if calls < self.calls {
+            let wanted = self.calls;
+            figures
+                .note(format!("{wanted} calls need more open files than are allowed here (ulimit -Hn): {calls} last"));
+        }
+        Ok(figures)
     }
 
     fn measure(self, cores: Cores, folder: &Path) -> Result<Figures, BenchError> {
