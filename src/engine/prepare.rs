@@ -96,16 +96,20 @@ pub(super) fn prepare(
         None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new(), None),
     };
     shared.announce(engine.undecided());
+    let start = |settings| {
+        let flight = match folder {
+            Some(_) => FlightRecorder::start_fed(&engine, &world, &settings, extend.clone())
+                .map(|(flight, feed)| (flight, Some(feed))),
+            None => FlightRecorder::start(&engine, &world, &settings, extend.clone()).map(|flight| (flight, None)),
+        };
+        flight.inspect_err(|error| tracing::warn!(%error, "there is no flight recorder")).ok()
+    };
+    let (flight, feed) = FlightSettings::of(&config.record).and_then(start).unzip();
     let keeper = match folder {
-        Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone())?),
+        Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone(), feed.flatten())?),
         None => None,
     };
     let recorder = recorder(config, index, &world, &engine).transpose()?;
-    let start = |settings| {
-        FlightRecorder::start(&engine, &world, &settings, extend.clone())
-            .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
-    };
-    let flight = FlightSettings::of(&config.record).and_then(|settings| start(settings).ok());
     let watch = Watch::new(flight, config.record.flight_late_ms);
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();

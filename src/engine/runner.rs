@@ -247,8 +247,9 @@ impl Runner {
         }
         self.edge.send(outputs.control.drain(..), outputs.rtp.drain(..));
         self.edge.balance(&mut self.engine.pool(), self.pool_share);
-        if let Some(keeper) = &mut self.keeper {
-            keeper.after_tick(&self.engine);
+        if let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_due(&self.engine)) {
+            self.watch.cut(&self.engine);
+            keeper.begin_next(&self.engine);
         }
         let sessions = self.engine.world().resource::<Living>().sessions;
         self.shared.sessions.store(u64::from(sessions), Ordering::Release);

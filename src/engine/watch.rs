@@ -66,6 +66,13 @@ impl Watch {
         }
     }
 
+    /// The world's follower will leave a snapshot of this moment.
+    pub fn cut(&mut self, engine: &Engine) {
+        if let Some(flight) = &mut self.flight {
+            flight.cut(engine);
+        }
+    }
+
     /// Writes out on demand.
     pub fn serve(&mut self, engine: &Engine, wish: Wish) {
         match &mut self.flight {

@@ -241,7 +241,7 @@ mod tests {
     fn a_journal_that_had_failed_is_told_of_at_the_next_start_and_once() {
         let path = scratch("failed");
         let mut engine = Engine::new(&first_life());
-        let mut keeper = Keeper::start(&path, &first_life(), &engine, None, stock()).unwrap();
+        let mut keeper = Keeper::start(&path, &first_life(), &engine, None, stock(), None).unwrap();
         engine.tick(1, Vec::new());
         keeper.give_up("the disk is gone");
         let summary = keeper.finish(&engine);

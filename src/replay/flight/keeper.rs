@@ -21,8 +21,15 @@ const WAITING_MAX: usize = 64;
 
 enum Message {
     Chunk(Chunk),
+    /// Forget everything and begin at this tick, after so many ticks; without a snapshot one will be offered.
     Begin(Start, u64),
-    Dump { reason: String, ending: Ending, tick: u64, tell: Sender<FlightDump> },
+    Offer(Start),
+    Dump {
+        reason: String,
+        ending: Ending,
+        tick: u64,
+        tell: Sender<FlightDump>,
+    },
 }
 
 /// What the keeper lets the thread of the world know.
@@ -30,6 +37,8 @@ enum Message {
 struct Signs {
     /// The ring was given up.
     is_lost: AtomicBool,
+    /// A snapshot would be of use.
+    is_wanting: AtomicBool,
     bytes: AtomicUsize,
     finding: Mutex<Option<String>>,
 }
@@ -52,7 +61,29 @@ impl Sink for Line {
     }
 }
 
+/// Where a follower that lives for other reasons leaves its snapshots, so that the recorder needs none of its own.
+#[derive(Clone)]
+pub struct Feed {
+    messages: Sender<Message>,
+    signs: Arc<Signs>,
+}
+
+impl Feed {
+    /// Leaves a snapshot of a tick after which [`super::FlightRecorder::cut`] was called, if one is wanted.
+    pub(crate) fn offer(&self, start: impl FnOnce() -> Start) {
+        if self.signs.is_wanting.load(Ordering::Acquire) {
+            // A keeper that is too far behind for it gets the next one.
+            let _ = self.messages.try_send(Message::Offer(start()));
+        }
+    }
+}
+
 impl Line {
+    /// A way for snapshots to the same keeper.
+    pub fn feed(&self) -> Feed {
+        Feed { messages: self.messages.clone(), signs: self.signs.clone() }
+    }
+
     /// Whether the ring was given up.
     pub fn is_lost(&self) -> bool {
         self.signs.is_lost.load(Ordering::Acquire)
@@ -92,6 +123,8 @@ pub(super) struct Keeper {
     extend: Extend,
     window_ticks: u64,
     bytes_max: usize,
+    /// Whether snapshots are offered.
+    is_fed: bool,
     packer: zstd::bulk::Compressor<'static>,
     header: Option<Header>,
     ring: Ring,
@@ -100,8 +133,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; it ends when the line is dropped.
-    pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend) -> io::Result<Line> {
+    /// Starts the thread; it ends when the line and its feeds are dropped.
+    pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend, is_fed: bool) -> io::Result<Line> {
         let (to_keeper, messages) = bounded(WAITING_MAX);
         let (give_back, emptied) = bounded(WAITING_MAX);
         let signs = Arc::new(Signs::default());
@@ -114,6 +147,7 @@ impl Keeper {
             extend,
             window_ticks,
             bytes_max: settings.bytes_max,
+            is_fed,
             packer: zstd::bulk::Compressor::new(LEVEL)?,
             header: None,
             ring: Ring::default(),
@@ -130,6 +164,7 @@ impl Keeper {
                 recv(self.messages) -> message => match message {
                     Ok(Message::Chunk(chunk)) => self.take(chunk),
                     Ok(Message::Begin(start, ticks)) => self.begin(&start, ticks),
+                    Ok(Message::Offer(start)) => self.offer(&start),
                     Ok(Message::Dump { reason, ending, tick, tell }) => {
                         let _ = tell.send(self.dump(&reason, ending, tick));
                     }
@@ -138,6 +173,8 @@ impl Keeper {
                 recv(moved) -> moved => self.advance(moved),
             }
             self.signs.bytes.store(self.ring.bytes(), Ordering::Relaxed);
+            let is_wanting = self.is_fed && self.ring.wants_snapshot(self.window_ticks, self.bytes_max);
+            self.signs.is_wanting.store(is_wanting, Ordering::Release);
         }
     }
 
@@ -158,17 +195,30 @@ impl Keeper {
 
     fn begin(&mut self, start: &Start, ticks: u64) {
         let mark = Mark { tick: start.tick, ticks };
-        let snapshot = Some(Arc::new(pack(&start.snapshot)));
+        let snapshot = (!start.snapshot.is_empty()).then(|| Arc::new(pack(&start.snapshot)));
         self.ring = Ring::beginning_at(Base { mark, chain: start.chain, snapshot });
         self.following = None;
+    }
+
+    /// A follower of a job counts chunks from the beginning, which must stay where it is until then.
+    fn offer(&mut self, start: &Start) {
+        if self.following.is_none() {
+            let mark = Mark { tick: start.tick, ticks: 0 };
+            let snapshot = Some(Arc::new(pack(&start.snapshot)));
+            self.ring.offer(Base { mark, chain: start.chain, snapshot }, self.bytes_max);
+            self.make_room();
+        }
     }
 
     fn make_room(&mut self) {
         if self.ring.bytes() > self.bytes_max {
             return self.lose();
         }
+        if self.following.is_some() || self.ring.begin_at_next(self.window_ticks, self.bytes_max) {
+            return;
+        }
         let count = self.ring.surplus(self.window_ticks, self.bytes_max);
-        if count == 0 || self.following.is_some() {
+        if count == 0 || !self.ring.base.is_whole() {
             return;
         }
         let Some(header) = self.header.clone() else { return };
@@ -199,16 +249,19 @@ impl Keeper {
         }
     }
 
-    /// Gives the ring up.
+    /// Gives the ring up: until the next snapshot that is offered, or until the world's thread begins again.
     fn lose(&mut self) {
         let mark = self.ring.end();
         self.ring = Ring::beginning_at(Base { mark, ..Base::default() });
         self.following = None;
-        self.signs.is_lost.store(true, Ordering::Release);
+        self.signs.is_lost.store(!self.is_fed, Ordering::Release);
     }
 
     fn dump(&mut self, reason: &str, ending: Ending, tick: u64) -> FlightDump {
         let header = self.header.as_ref().ok_or("the world has not begun yet")?;
+        if !self.ring.base.is_whole() {
+            return Err("the flight recorder waits for the next snapshot of the state folder's follower".to_owned());
+        }
         self.folder.write(header, &self.ring, reason, ending, tick)
     }
 }
