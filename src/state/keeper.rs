@@ -162,7 +162,7 @@ impl Keeper {
         let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
         let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
         let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
-        let written = journal.end(engine).and_then(|()| self.folder.write_snapshot(place, &whole));
+        let written = journal.end(engine).and_then(|()| self.folder.pass_snapshot(place, &whole));
         written.map_err(|error| format!("the snapshot can't be written: {error}"))
     }
 

@@ -33,8 +33,8 @@ pub struct StateBench {
 
 /// Between two looks at a switch that is watched.
 const LOOK: Duration = Duration::from_millis(250);
-/// Pairs of ports besides those of calls that last.
-const SPARE_PORTS: usize = 400;
+/// Pairs of ports besides those of calls that last and of those that come while nobody answers.
+const SPARE_PORTS: usize = 200;
 /// A pause in which a switch comes to rest.
 const REST: Duration = Duration::from_secs(2);
 
@@ -93,7 +93,8 @@ impl StateBench {
         let program = std::env::current_exe().map_err(BenchError::while_doing("finding this program"))?;
         let beside = program.parent().unwrap_or_else(|| Path::new("."));
         let folder = beside.join(format!("ringworld-bench-state-{}", std::process::id()));
-        let possible = ports_possible(self.calls + SPARE_PORTS).saturating_sub(SPARE_PORTS).max(1);
+        let spare = self.spare_ports();
+        let possible = ports_possible(self.calls + spare).saturating_sub(spare).max(1);
         let calls = self.calls.min(possible);
         let measured = Self { calls, audio: self.audio.min(calls), ..self }.measure(cores, &folder);
         // What was not begun is not there.
@@ -145,6 +146,11 @@ impl StateBench {
         Ok(figures)
     }
 
+    /// What calls in for a second and a half at once when a switch is back, and some.
+    fn spare_ports(self) -> usize {
+        SPARE_PORTS + self.rate_per_s as usize * 3 / 2
+    }
+
     /// The same load on a switch without a state folder.
     fn without(self, cores: Cores) -> Result<Watched, BenchError> {
         let mut server = Server::switch_there(cores.server, &self.config(PathBuf::new())?, false)?;
@@ -157,7 +163,7 @@ impl StateBench {
     }
 
     fn config(self, folder: PathBuf) -> Result<Config, BenchError> {
-        let mut config = with_ports(self.calls + SPARE_PORTS);
+        let mut config = with_ports(self.calls + self.spare_ports());
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let address = free.map_err(BenchError::while_doing("looking for a free port"))?;
         config.network.sip = vec![SipListen { transport: Transport::Udp, address }];
