@@ -7,6 +7,7 @@
 pub mod calls;
 mod drops;
 mod figures;
+mod flight;
 pub mod idle;
 mod machine;
 mod observe;

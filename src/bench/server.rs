@@ -16,12 +16,14 @@ use ringworld_components::edge::Transport;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 const ASK: &str = "status";
 const STOP: &str = "stop";
+const WRITE_FLIGHT: &str = "flight";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How often it is looked whether somebody wants to take over.
@@ -104,6 +106,12 @@ impl Server {
         self.ask(ASK)
     }
 
+    /// Has the flight recording written out, and says where it is, or why there is none.
+    pub fn write_flight(&mut self) -> Result<Result<PathBuf, String>, BenchError> {
+        let told = self.ask(WRITE_FLIGHT)?;
+        serde_json::from_value(told).map_err(BenchError::while_doing("reading where the flight recording is"))
+    }
+
     /// `kill -9`.
     pub fn kill(self) {
         drop(self);
@@ -156,6 +164,9 @@ pub fn serve_switch(core: usize, takes_over: bool) -> Result<(), BenchError> {
     let questions = questions();
     loop {
         match questions.recv_timeout(LOOK) {
+            Ok(question) if question == WRITE_FLIGHT => {
+                say(&serde_json::to_value(switch.write_flight().into_iter().next()).unwrap_or_default());
+            }
             Ok(question) if question != STOP => {
                 say(&serde_json::to_value(switch.status().into_iter().next()).unwrap_or_default());
             }

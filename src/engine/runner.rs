@@ -297,6 +297,7 @@ impl Runner {
         self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
+        self.summary.flight = self.watch.flight(&self.engine);
         self.summary.state = self.keeper.as_ref().map(|keeper| keeper.summary(&self.engine));
         *lock(&self.shared.status) = self.summary.clone();
     }

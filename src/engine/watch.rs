@@ -1,7 +1,7 @@
 //! Watches over a world from outside: keeps its flight recorder, and has it written out when something is wrong.
 
 use super::Engine;
-use crate::replay::{FlightDump, FlightRecorder};
+use crate::replay::{FlightDump, FlightRecorder, FlightSummary};
 use crossbeam::channel::{Receiver, Sender};
 use ringworld_components::edge::Input;
 use std::time::{Duration, Instant};
@@ -128,6 +128,11 @@ impl Watch {
         }
         self.collect();
         self.alarms.last().cloned().unwrap_or_default()
+    }
+
+    /// How the flight recorder fares.
+    pub fn flight(&self, engine: &Engine) -> Option<FlightSummary> {
+        self.flight.as_ref().map(|flight| flight.summary(engine))
     }
 
     /// What was found wrong.

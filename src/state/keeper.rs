@@ -31,7 +31,7 @@ pub struct StateSummary {
     pub snapshots: u64,
     /// The tick of the last one.
     pub snapshot_tick: u64,
-    /// How long the longest took to encode, in microseconds.
+    /// The most processor time that one took to encode, in microseconds.
     pub encode_us_max: u64,
     /// The longest time between two of them, in milliseconds.
     pub apart_ms_max: u64,

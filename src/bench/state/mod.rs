@@ -233,7 +233,7 @@ fn add_running(figures: &mut Figures, plain: &Watched, kept: &Watched) {
     let apart = count(&kept.to.0, "/state/apart_ms_max") / 1e3;
     figures.aim("longest time between two snapshots", apart, "s", Bound::AtMost(5.0));
     let encode = count(&kept.to.0, "/state/encode_us_max") / 1e3;
-    figures.aim("longest time to encode the world", encode, "ms", Bound::AtMost(50.0));
+    figures.aim("most processor time to encode the world", encode, "ms", Bound::AtMost(50.0));
     figures.tell("journal", kept.grown("/state/journal_bytes") / kept.seconds / 1e6, "MB/s");
     figures.tell("longest lag of the follower", kept.lag_ticks_max * 5.0, "ms");
 }

@@ -1,9 +1,9 @@
 //! The thread that keeps the ring.
 
-use super::FlightSettings;
 use super::dump::{FlightDump, Folder};
 use super::follower::{Job, Moved, fitting, pack};
 use super::ring::{Base, Packed, Ring};
+use super::{FlightSettings, FlightSummary};
 use crate::engine::Extend;
 use crate::replay::file::HEADER;
 use crate::replay::header::{Ending, Header, Start};
@@ -13,7 +13,7 @@ use crossbeam::channel::{Receiver, RecvError, Sender, TrySendError, bounded, nev
 use ringworld_components::kernel::TICK;
 use ringworld_components::record::{Decoder, Record};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Chunks that may wait for the keeper.
@@ -40,6 +40,10 @@ struct Signs {
     /// A snapshot would be of use.
     is_wanting: AtomicBool,
     bytes: AtomicUsize,
+    /// The tick at which a recording would begin; `u64::MAX` if none could.
+    begins: AtomicU64,
+    moved: AtomicU64,
+    lost: AtomicU64,
     finding: Mutex<Option<String>>,
 }
 
@@ -91,6 +95,18 @@ impl Line {
 
     pub fn bytes(&self) -> usize {
         self.signs.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How it fares, as of the last chunk.
+    pub fn summary(&self, now: u64) -> FlightSummary {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let begins = load(&self.signs.begins);
+        FlightSummary {
+            bytes: self.bytes() as u64,
+            ticks: (begins != u64::MAX && !self.is_lost()).then(|| now.saturating_sub(begins)),
+            moved: load(&self.signs.moved),
+            lost: load(&self.signs.lost),
+        }
     }
 
     pub fn take_finding(&self) -> Option<String> {
@@ -173,6 +189,10 @@ impl Keeper {
                 recv(moved) -> moved => self.advance(moved),
             }
             self.signs.bytes.store(self.ring.bytes(), Ordering::Relaxed);
+            let begins = if self.ring.base.is_whole() { self.ring.base.mark.tick } else { u64::MAX };
+            if self.signs.begins.swap(begins, Ordering::Relaxed) < begins && begins != u64::MAX {
+                self.signs.moved.fetch_add(1, Ordering::Relaxed);
+            }
             let is_wanting = self.is_fed && self.ring.wants_snapshot(self.window_ticks, self.bytes_max);
             self.signs.is_wanting.store(is_wanting, Ordering::Release);
         }
@@ -255,6 +275,7 @@ impl Keeper {
         self.ring = Ring::beginning_at(Base { mark, ..Base::default() });
         self.following = None;
         self.signs.is_lost.store(!self.is_fed, Ordering::Release);
+        self.signs.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     fn dump(&mut self, reason: &str, ending: Ending, tick: u64) -> FlightDump {

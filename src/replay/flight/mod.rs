@@ -31,6 +31,7 @@ use dump::Folder;
 use keeper::{Keeper, Line};
 use ringworld_components::edge::Input;
 use ringworld_components::kernel::StableIds;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +61,29 @@ impl FlightSettings {
             media: settings.flight_media,
             folder: settings.flight_folder(),
         })
+    }
+}
+
+/// How a flight recorder fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightSummary {
+    /// What its ring and its snapshots take.
+    pub bytes: u64,
+    /// How many ticks a recording would reach back; none if none could be written at the moment.
+    pub ticks: Option<u64>,
+    /// How often its beginning has moved on.
+    pub moved: u64,
+    /// How often it lost what it had: for want of memory, mostly.
+    pub lost: u64,
+}
+
+impl FlightSummary {
+    /// Adds that of another world: the one that reaches back less counts.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.ticks = self.ticks.min(other.ticks);
+        self.moved += other.moved;
+        self.lost += other.lost;
     }
 }
 
@@ -156,6 +180,12 @@ impl FlightRecorder {
     /// How many bytes the ring and the snapshot take.
     pub fn bytes(&self) -> usize {
         self.scribe.sink().bytes()
+    }
+
+    /// How it fares.
+    pub fn summary(&self, engine: &Engine) -> FlightSummary {
+        let summary = self.scribe.sink().summary(engine.now().0);
+        FlightSummary { ticks: summary.ticks.filter(|_| !self.is_blind()), ..summary }
     }
 
     /// Has everything written out, between two ticks. The answer comes when that is done; nobody has to wait for it.
