@@ -28,7 +28,7 @@ mod recover;
 pub use error::StateError;
 pub use folder::StateFolder;
 pub(crate) use handover::Legacy;
-pub use handover::{Door, Successor};
+pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
 pub use recover::{Recovered, Recovery, recover};
