@@ -188,6 +188,25 @@ fn a_peer_that_does_not_read_is_closed() {
 }
 
 #[test]
+fn much_at_once_does_not_make_a_peer_slow() {
+    let mut config = config(LISTEN);
+    config.tcp.queue_bytes_max = 10_000;
+    let mut fixture = Fixture::start(config);
+    let mut peer = connect(fixture.sip(0));
+    let flow = fixture.wait(0, opened);
+    let output = |n: u64| {
+        let bytes = format!("SIP/2.0 200 {n:09}{}\r\n\r\n", "x".repeat(475)).into();
+        Output::Sip { target: flow.back(), bytes, transaction: StableId(0) }
+    };
+    // Less than the kernel takes, and much more than may wait.
+    fixture.edges[0].send((0..600).map(output), []);
+    for n in 0..600 {
+        assert!(read(&mut peer, 500).starts_with(format!("SIP/2.0 200 {n:09}").as_bytes()), "message {n}");
+    }
+    assert_eq!(fixture.counted().tcp_slow_closed, 0);
+}
+
+#[test]
 fn an_idle_connection_is_closed() {
     let mut config = config(LISTEN);
     config.tcp.idle = Duration::from_millis(30);

@@ -41,11 +41,11 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub fn order(&mut self, order: TcpOrder) {
+    pub async fn order(&mut self, order: TcpOrder) {
         match order {
             TcpOrder::Close(conn) => self.close(conn),
             TcpOrder::Send { target, bytes, transaction, or_udp } => {
-                self.send(target, Outgoing { bytes, transaction, or_udp });
+                self.send(target, Outgoing { bytes, transaction, or_udp }).await;
             }
         }
     }
@@ -58,7 +58,7 @@ impl Hub {
         }
     }
 
-    pub fn send(&mut self, target: Target, mut outgoing: Outgoing) {
+    pub async fn send(&mut self, target: Target, mut outgoing: Outgoing) {
         let counters = self.inlet.counters.clone();
         if outgoing.or_udp {
             // A peer without TCP is not asked again for each retransmission.
@@ -73,7 +73,7 @@ impl Hub {
         match self.table.get_mut(conn).map(|connection| &mut connection.stage) {
             Some(Stage::Open(queue, _)) => {
                 let transaction = outgoing.transaction;
-                if queue.push(outgoing, bytes_max) {
+                if queue.push_patiently(outgoing, bytes_max).await {
                     return counters.sip_tcp_out.one();
                 }
                 counters.tcp_slow_closed.one();

@@ -22,6 +22,9 @@ pub struct Outgoing {
     pub or_udp: bool,
 }
 
+/// How many turns a writer is given: each is one of some dozen connections.
+const TURNS_MAX: usize = 32;
+
 /// Messages that wait for the writer, and how many bytes they are. The bytes are bounded by whoever pushes.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
@@ -38,6 +41,19 @@ impl Queue {
         }
         self.bytes.fetch_add(len, Ordering::Relaxed);
         self.messages.send(outgoing).is_ok()
+    }
+
+    /// As [`Queue::push`]; before it is false the writer has had its turns. A world may say much at once, and a peer is slow
+    /// only if the system takes nothing more for it.
+    pub async fn push_patiently(&self, outgoing: Outgoing, bytes_max: usize) -> bool {
+        let fits = || self.bytes.load(Ordering::Relaxed) + outgoing.bytes.len() <= bytes_max;
+        for _ in 0..TURNS_MAX {
+            if fits() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.push(outgoing, bytes_max)
     }
 }
 
