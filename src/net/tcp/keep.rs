@@ -14,7 +14,7 @@ impl Hub {
     pub async fn keep(&mut self) -> TcpRest {
         self.freeze.send_replace(true);
         let mut rest = TcpRest::default();
-        for (conn, Connection { remote, stage }) in self.table.take() {
+        for (conn, Connection { remote, stage, .. }) in self.table.take() {
             self.inlet.counters.tcp_connections.subtract(1);
             match stage {
                 Stage::Opening(waiting, _, task) => {
