@@ -92,6 +92,10 @@ mod faults {
         UnmirroredDirection,
         /// A restored wheel has forgotten how many timers were started.
         RestoreForgets,
+        /// Taking a frame out of a jitter buffer panics.
+        EarPanics,
+        /// Playing a frame panics.
+        PlayerPanics,
     }
 
     thread_local! {

@@ -116,19 +116,33 @@ impl WorldFolder {
 
     /// Writes a snapshot so that it is there as a whole or not at all, power or no power.
     pub fn write_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+        self.leave_snapshot(place, header, File::sync_all)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Writes a snapshot for a process that waits for it, and will soon have written one that outlives a loss of power.
+    pub fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+        self.leave_snapshot(place, header, |_| Ok(()))
+    }
+
+    fn leave_snapshot(
+        &self,
+        place: Place,
+        header: &Header,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let temporary = self.file(place, TEMPORARY);
         let written = snapshot_file(header).and_then(|bytes| {
             let mut file = private(fs::OpenOptions::new().create(true).truncate(true).write(true), &temporary)?;
             io::Write::write_all(&mut file, &bytes)?;
-            file.sync_all()
+            sync(&file)
         });
         if written.is_err() {
             // The disk may be full of it.
             let _ = fs::remove_file(&temporary);
         }
         written?;
-        fs::rename(&temporary, self.snapshot(place))?;
-        File::open(&self.0)?.sync_all()
+        fs::rename(&temporary, self.snapshot(place))
     }
 
     /// Reads a snapshot: a header with a world in it.

@@ -4,13 +4,17 @@ use super::folder::{Place, WorldFolder};
 use super::keeper::Health;
 use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
-use crate::replay::{Header, Heir, Start, Step, Tail};
+use crate::replay::{Feed, Header, Heir, Start, Step, Tail};
+use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// How far its thread stands back when cores are short: a tenth of what a world's thread gets.
+const NICE: i32 = 10;
 
 /// How long it sleeps when nothing new is written.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -22,13 +26,21 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Follows from the snapshot in `base` on.
-    pub fn start(base: Header, folder: WorldFolder, extend: Extend, health: Arc<Health>) -> io::Result<Self> {
+    /// Follows from the snapshot in `base` on. What it encodes is offered to `feed`, too.
+    pub fn start(
+        base: Header,
+        folder: WorldFolder,
+        extend: Extend,
+        feed: Option<Feed>,
+        health: Arc<Health>,
+    ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let of_thread = stop.clone();
         let thread = std::thread::Builder::new().name(format!("follower-{}", base.world)).spawn(move || {
+            // Where it is not allowed, the follower runs like the others.
+            let _ = rustix::process::nice(NICE);
             let told = health.clone();
-            if let Err(why) = follow(base, &folder, &extend, &health, &of_thread) {
+            if let Err(why) = follow(base, &folder, (&extend, &feed), &health, &of_thread) {
                 told.fail(format!("no more snapshots are made: {why}; the journal goes on"));
             }
         })?;
@@ -54,7 +66,7 @@ impl Drop for Follower {
 fn follow(
     base: Header,
     folder: &WorldFolder,
-    extend: &Extend,
+    (extend, feed): (&Extend, &Option<Feed>),
     health: &Health,
     stop: &AtomicBool,
 ) -> Result<(), String> {
@@ -62,7 +74,12 @@ fn follow(
     let world = WorldConfig { settings, ..base.world_config().map_err(|error| error.to_string())? };
     let engine = restore(&base, &world, extend).map_err(|error| error.to_string())?;
     let mut heir = Heir::new(engine, &world.settings);
-    drop(base);
+    let mut written = Instant::now();
+    // A process that was parked and goes on has left it already.
+    if !folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
+        write(&base, folder, health);
+    }
+    base.start.into_iter().for_each(|start| offer(feed, start));
     let Some(mut header) = next_journal(&mut heir, folder, world.epoch, stop)? else { return Ok(()) };
     while !stop.load(Ordering::Acquire) {
         match heir.step() {
@@ -74,7 +91,11 @@ fn follow(
                     Some(next) => header = next,
                     None => return Ok(()),
                 }
-                snapshot(&heir, &header, folder, health);
+                if snapshot(&heir, &header, folder, feed, health) {
+                    let apart = std::mem::replace(&mut written, Instant::now()).elapsed();
+                    let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
+                    health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
+                }
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -102,21 +123,47 @@ fn next_journal(
     Ok(None)
 }
 
-/// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it.
-fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, health: &Health) {
-    let (engine, began) = (heir.engine(), Instant::now());
+/// Encodes and writes the world; false if the disk does not take it.
+fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, feed: &Option<Feed>, health: &Health) -> bool {
+    let (engine, began, before) = (heir.engine(), Instant::now(), processor_time());
     let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
-    let encode_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
     health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
     let whole = Header { start: Some(start), ..header.clone() };
-    if let Err(error) = folder.write_snapshot(place_of(header), &whole) {
-        return tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+    let is_written = write(&whole, folder, health);
+    health.snapshot_us.store(micros(began), Ordering::Relaxed);
+    whole.start.into_iter().for_each(|start| offer(feed, start));
+    is_written
+}
+
+/// Writes a snapshot. If the disk does not take it the older one stays, with all that follows it: false then.
+fn write(whole: &Header, folder: &WorldFolder, health: &Health) -> bool {
+    let place = place_of(whole);
+    if let Err(error) = folder.write_snapshot(place, whole) {
+        tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+        return false;
     }
     health.snapshots.fetch_add(1, Ordering::Relaxed);
-    health.snapshot_tick.store(engine.now().0, Ordering::Relaxed);
+    health.snapshot_tick.store(place.tick, Ordering::Relaxed);
     if let Err(error) = folder.prune() {
         tracing::warn!("{error}");
     }
+    true
+}
+
+fn offer(feed: &Option<Feed>, start: Start) {
+    if let Some(feed) = feed {
+        feed.offer(|| start);
+    }
+}
+
+/// What this thread has used so far: the time on the wall would tell what others were given meanwhile.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+fn micros(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn place_of(header: &Header) -> Place {

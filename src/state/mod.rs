@@ -31,4 +31,4 @@ pub(crate) use handover::Legacy;
 pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, Recovery, recover};

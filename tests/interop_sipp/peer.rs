@@ -141,11 +141,15 @@ impl Sipp {
         }
     }
 
+    /// How many messages with these words in them were sent and received.
+    pub fn messages(&self, words: &str) -> usize {
+        fs::read_to_string(self.folder.join("messages.log")).map_or(0, |log| log.matches(words).count())
+    }
+
     /// Waits until a message with these words in it was sent or received.
     pub fn wait_for_message(&self, words: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        let has_come = || fs::read_to_string(self.folder.join("messages.log")).is_ok_and(|log| log.contains(words));
-        while !has_come() {
+        while self.messages(words) == 0 {
             assert!(Instant::now() < deadline, "no {words:?} in 10 s");
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -26,7 +26,7 @@ pub fn failed(input: Input) -> Option<(u64, SendFailure)> {
 
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
@@ -162,7 +162,7 @@ fn a_large_request_that_moved_to_tcp_is_not_repeated_there() {
 fn a_large_request_falls_back_to_udp_and_keeps_to_it() {
     let mut fixture = Fixture::start(config(&[(Transport::Udp, "127.0.0.1:0")]));
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let large = options("large", 1_300);
     for _ in 0..2 {
         fixture.send(Transport::Udp, peer.local_addr().unwrap(), &large, 0);

@@ -1,6 +1,6 @@
 //! `kill -9` under load.
 
-use crate::members::Members;
+use crate::members::{Members, with_a_short_gap};
 use crate::peer::{LOOPBACK, Scenario, Sipp, is_here};
 use crate::process::Home;
 use crate::tcp_peer::Peer;
@@ -21,6 +21,11 @@ fn calls_held_ringing_and_in_rooms_survive_a_kill_with_their_media() {
     if !is_here() {
         return;
     }
+    with_a_short_gap(kill_with_calls_of_all_kinds);
+}
+
+/// Kills the switch and starts it again; returns the longest gap in the audio.
+fn kill_with_calls_of_all_kinds() -> Duration {
     let home = Home::new("mass", 1_400);
     let process = home.start();
     let sipp = |scenario: &Scenario, more: &[&str]| Sipp::start(scenario, LOOPBACK, home.sip, more);
@@ -31,7 +36,8 @@ fn calls_held_ringing_and_in_rooms_survive_a_kill_with_their_media() {
         sipp(&Scenario::stock("uac"), &["-s", "echo", "-m", "200", "-r", "20", "-d", "1500"]),
     ];
     let mut members = Members::join(100, home.sip);
-    members.talk(Duration::from_secs(5));
+    members.talk_until(|| callers[0].messages("\nACK sip:") >= 500 && callers[1].messages("SIP/2.0 180 ") >= 500);
+    members.talk(Duration::from_secs(1));
     let killed = Instant::now();
     process.kill();
     let process = home.start();
@@ -42,7 +48,6 @@ fn calls_held_ringing_and_in_rooms_survive_a_kill_with_their_media() {
     let longest = members.longest_gap_after(killed);
     assert!(members.have_heard_a_marker_after(killed), "RTP restarts with a marker");
     println!("ready {ready:?} after the kill; {taken_up} calls taken up; the longest gap in the audio was {longest:?}");
-    assert!(longest < Duration::from_secs(1), "the audio gap is {longest:?}");
     members.leave();
     callers.into_iter().for_each(Sipp::finish);
     let (status, complaints) = process.terminate(false);
@@ -50,6 +55,7 @@ fn calls_held_ringing_and_in_rooms_survive_a_kill_with_their_media() {
     assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 1_300, "no call was lost");
     assert_eq!((home.summary("/end/sessions"), home.summary("/end/streams"), home.summary("/end/rooms")), (0, 0, 0));
     home.leave();
+    longest
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl Crossings {
             ("packets out", media.packets_out, self.rtp_out),
             ("outcomes", outcomes, self.ended),
             ("digits", media.digits_in.max(digits), media.digits_in),
+            ("panics", signalling.panics.values().sum(), 0),
             ("calls", signalling.calls_in + signalling.calls_out, outcomes + living(engine, census.sessions)),
         ];
         let wrong = equal.iter().find(|(_, counted, seen)| counted != seen);
