@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::callee::place;
+use common::callee::{answer_to, place, sdp};
 use common::party::Party;
-use common::{Bench, Caller, header, status};
+use common::{Bench, Caller, header, status, tag};
 use ringworld::components::call::{CallErrorCause, LimitSettings};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::engine::{Engine, WorldConfig};
@@ -185,4 +185,71 @@ fn a_call_that_we_place_needs_a_transaction_too() {
     let refused = reply.expect("an answer").result.expect_err("a refusal");
     assert_eq!(refused.cause, CallErrorCause::Limit("transactions".into()));
     assert_eq!((hits(&bench, "transactions"), bench.engine.census()), (1, before));
+}
+
+/// The methods and To tags of what was sent.
+fn sent_to(sent: &[String]) -> Vec<(String, String)> {
+    let method = |text: &String| text.split(' ').next().unwrap_or_default().to_owned();
+    let to = |text: &String| header(text, "To").and_then(tag).unwrap_or_default().to_owned();
+    sent.iter().map(|text| (method(text), to(text))).collect()
+}
+
+fn ack_and_bye(tag: &str) -> Vec<(String, String)> {
+    ["ACK", "BYE"].map(|method| (method.to_owned(), tag.to_owned())).to_vec()
+}
+
+#[test]
+fn a_fork_beyond_the_limit_that_answers_is_acknowledged_and_ended_and_nothing_is_left_of_it() {
+    let mut bench = limited(|limits| limits.forks = 1);
+    let invite = place(&mut bench);
+    bench.exchange(&answer_to(&invite, "200 OK", "t1", &sdp()));
+    let before = bench.engine.census();
+    let late = answer_to(&invite, "200 OK", "t2", &sdp());
+    let sent = bench.exchange(&late);
+    assert_eq!(sent_to(&sent), ack_and_bye("t2"));
+    assert_eq!((header(&sent[0], "CSeq"), header(&sent[1], "CSeq")), (Some("1 ACK"), Some("2 BYE")));
+    let census = bench.engine.census();
+    assert_eq!((census.sessions, census.dialogs), (1, 1), "the first fork goes on alone");
+    let again = bench.exchange(&late);
+    assert_eq!(again, sent[..1], "the ACK once more, and no second BYE");
+    assert_eq!(hits(&bench, "forks or dialogs"), 2);
+    // The BYE is repeated like any request until it is answered.
+    bench.take_sent();
+    bench.run_ms(600);
+    assert_eq!(bench.take_sent(), sent[1..]);
+    bench.exchange(&answer_to(&sent[1], "200 OK", "t2", ""));
+    bench.run_ms(6_000);
+    assert_eq!(bench.engine.census().transactions, before.transactions);
+    assert_eq!(sent_to(&bench.exchange(&late)), ack_and_bye("t2"), "should it not have heard of it");
+    let bye = bench.command(|session| Operation::HangUp { session });
+    assert_eq!(sent_to(&bye), [("BYE".to_owned(), "t1".to_owned())]);
+    bench.exchange(&answer_to(&bye[0], "200 OK", "t1", ""));
+    bench.run_ms(70_000);
+    bench.assert_baseline();
+}
+
+#[test]
+fn a_call_that_only_a_fork_beyond_the_limit_answers_has_come_to_nothing() {
+    let mut bench = limited(|limits| limits.forks = 1);
+    let invite = place(&mut bench);
+    bench.exchange(&answer_to(&invite, "180 Ringing", "t1", ""));
+    let sent = bench.exchange(&answer_to(&invite, "200 OK", "t2", &sdp()));
+    assert_eq!(sent_to(&sent), ack_and_bye("t2"));
+    bench.run_ms(10);
+    assert_eq!(bench.engine.census().sessions, 0);
+    bench.exchange(&answer_to(&sent[1], "200 OK", "t2", ""));
+    bench.run_ms(70_000);
+    bench.assert_baseline();
+}
+
+#[test]
+fn where_there_is_no_room_for_its_transaction_the_bye_of_a_fork_leaves_all_the_same() {
+    let mut bench = limited(|limits| (limits.forks, limits.transactions) = (1, 1));
+    let invite = place(&mut bench);
+    bench.exchange(&answer_to(&invite, "200 OK", "t1", &sdp()));
+    for fork in ["t2", "t3", "t4"] {
+        let sent = bench.exchange(&answer_to(&invite, "200 OK", fork, &sdp()));
+        assert_eq!(sent_to(&sent), ack_and_bye(fork));
+    }
+    assert_eq!(bench.engine.census().transactions, 1);
 }

@@ -115,6 +115,10 @@ fn a_large_invite_moves_to_tcp_and_its_call_goes_on() {
         invite.len() > 1_300 && header(&invite, "Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP ")),
         "{invite}"
     );
+    // Longer than Timer A would wait: what has gone over TCP is not repeated.
+    stream.set_read_timeout(Some(Duration::from_millis(1_200))).unwrap();
+    assert!(stream.read(&mut [0; 10]).is_err(), "the INVITE came again");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(answer(&invite, remote, SDP).as_bytes()).unwrap();
     until(&events, SessionState::Connected);
     // The callee's Contact says UDP: what is small enough goes there, wherever the INVITE went.

@@ -133,6 +133,32 @@ fn a_large_request_goes_over_tcp_and_says_so_in_its_via() {
 }
 
 #[test]
+fn a_large_request_that_moved_to_tcp_is_not_repeated_there() {
+    let mut fixture = Fixture::start(config(&[(Transport::Udp, "127.0.0.1:0")]));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap();
+    let (large, other) = (options("large", 1_300), options("other", 1_300));
+    // While the connection is being opened, perhaps, and certainly when it is open.
+    fixture.send(Transport::Udp, remote, &large, 7);
+    fixture.send(Transport::Udp, remote, &large, 7);
+    let (mut peer, _) = listener.accept().unwrap();
+    fixture.wait(0, opened);
+    fixture.send(Transport::Udp, remote, &large, 7);
+    fixture.send(Transport::Udp, remote, &other, 8);
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let received = String::from_utf8(read(&mut peer, large.len() + other.len())).unwrap();
+    assert_eq!((received.matches("Call-ID: large").count(), received.matches("Call-ID: other").count()), (1, 1));
+    let counted = fixture.counted();
+    assert_eq!((counted.sip_large_over_tcp, counted.sip_large_repeats_withheld), (2, 2));
+    // A connection that is gone has taken what it carried with it, perhaps unread: then it is sent again.
+    drop(peer);
+    fixture.wait(0, closed);
+    fixture.send(Transport::Udp, remote, &large, 7);
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_eq!(read(&mut peer, large.len()).len(), large.len());
+}
+
+#[test]
 fn a_large_request_falls_back_to_udp_and_keeps_to_it() {
     let mut fixture = Fixture::start(config(&[(Transport::Udp, "127.0.0.1:0")]));
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -185,6 +211,25 @@ fn a_peer_that_does_not_read_is_closed() {
     }
     assert_eq!(fixture.wait(0, closed), flow.conn);
     assert_eq!(fixture.counted().tcp_slow_closed, 1);
+}
+
+#[test]
+fn much_at_once_does_not_make_a_peer_slow() {
+    let mut config = config(LISTEN);
+    config.tcp.queue_bytes_max = 10_000;
+    let mut fixture = Fixture::start(config);
+    let mut peer = connect(fixture.sip(0));
+    let flow = fixture.wait(0, opened);
+    let output = |n: u64| {
+        let bytes = format!("SIP/2.0 200 {n:09}{}\r\n\r\n", "x".repeat(475)).into();
+        Output::Sip { target: flow.back(), bytes, transaction: StableId(0) }
+    };
+    // Less than the kernel takes, and much more than may wait.
+    fixture.edges[0].send((0..600).map(output), []);
+    for n in 0..600 {
+        assert!(read(&mut peer, 500).starts_with(format!("SIP/2.0 200 {n:09}").as_bytes()), "message {n}");
+    }
+    assert_eq!(fixture.counted().tcp_slow_closed, 0);
 }
 
 #[test]

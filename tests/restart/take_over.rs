@@ -86,6 +86,34 @@ fn refuse_and_kill() -> Duration {
 }
 
 #[test]
+fn when_the_disk_is_full_nobody_takes_over_and_the_media_go_on() {
+    with_a_short_gap(ask_on_a_full_disk);
+}
+
+fn ask_on_a_full_disk() -> Duration {
+    let mut home = Home::new("full-take-over", 60);
+    // No file may become larger than 16 KiB: a write beyond fails as on a full disk.
+    home.before = "trap '' XFSZ; ulimit -f 32;";
+    let first = home.start();
+    let mut members = Members::join(20, home.sip);
+    members.talk(Duration::from_secs(1));
+    let began = Instant::now();
+    (home.before, home.more) = ("", vec!["--take-over".into()]);
+    let mut second = home.spawn();
+    while second.child.try_wait().expect("a child").is_none() {
+        members.talk(Duration::from_millis(20));
+    }
+    assert_eq!(second.wait().code(), Some(1));
+    assert!(second.complained().contains("File too large"), "{}", second.complained());
+    members.talk(Duration::from_secs(4));
+    let longest = members.longest_gap_after(began);
+    members.leave();
+    first.kill();
+    home.leave();
+    longest
+}
+
+#[test]
 fn where_nobody_runs_nothing_is_taken_over() {
     let mut home = Home::new("nobody", 10);
     home.more = vec!["--take-over".into()];

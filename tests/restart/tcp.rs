@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Takes over from `first`, which must end in order.
@@ -187,29 +187,37 @@ fn a_successor_that_dies_on_the_way_leaves_every_connection_as_it_was() {
     home.leave();
 }
 
+/// Requests of one peer that are not answered yet: the rings of the switch have room for those of all.
+const UNANSWERED_MAX: u32 = 300;
+
 /// Asks without a pause until told to stop, and returns how often each request was answered.
 fn ask_on(mut peer: Peer, number: u32, stop: &AtomicBool) -> (u32, BTreeMap<String, u32>) {
     let mut hearing = Peer { stream: peer.stream.try_clone().expect("a stream"), read: Vec::new() };
+    let (first, last) = (number * 1_000_000, number * 1_000_000 + 999_999);
+    let answered = AtomicU32::new(0);
     std::thread::scope(|scope| {
+        let answered = &answered;
         let sent = scope.spawn(move || {
             let mut sent = 0;
             while !stop.load(Ordering::Acquire) {
-                peer.send(&peer.caller(number * 100_000 + sent, "echo").request("OPTIONS", ""));
-                sent += 1;
-                if sent % 4 == 0 {
-                    std::thread::sleep(Duration::from_millis(2));
+                if sent < answered.load(Ordering::Acquire) + UNANSWERED_MAX {
+                    peer.send(&peer.caller(first + sent, "echo").request("OPTIONS", ""));
+                    sent += 1;
+                } else {
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             }
             // TCP repeats nothing: a last one, and when its answer is here all others must be.
-            peer.send(&peer.caller(number * 100_000 + 99_999, "echo").request("OPTIONS", ""));
+            peer.send(&peer.caller(last, "echo").request("OPTIONS", ""));
             sent + 1
         });
         let mut answers = BTreeMap::new();
-        let last = format!("call-{}", number * 100_000 + 99_999);
+        let last = format!("call-{last}");
         while !answers.contains_key(&last) {
             let answer = hearing.next();
             assert_eq!(status(&answer), 200, "{answer}");
             *answers.entry(header(&answer, "Call-ID").expect("a field").to_owned()).or_insert(0) += 1;
+            answered.fetch_add(1, Ordering::Release);
         }
         (sent.join().expect("all is sent"), answers)
     })

@@ -3,7 +3,7 @@
 use super::connection::{Parts, deliver_patiently, run};
 use super::distrust::Distrust;
 use super::outlet::TcpOrder;
-use super::table::{Connection, Outgoing, Queue, Stage, Table};
+use super::table::{Connection, Outgoing, Queue, Stage, Table, moved};
 use crate::net::TcpLimits;
 use crate::net::address::canonical;
 use crate::net::clock::monotonic_ns;
@@ -41,11 +41,11 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub fn order(&mut self, order: TcpOrder) {
+    pub async fn order(&mut self, order: TcpOrder) {
         match order {
             TcpOrder::Close(conn) => self.close(conn),
             TcpOrder::Send { target, bytes, transaction, or_udp } => {
-                self.send(target, Outgoing { bytes, transaction, or_udp });
+                self.send(target, Outgoing { bytes, transaction, or_udp }).await;
             }
         }
     }
@@ -58,12 +58,17 @@ impl Hub {
         }
     }
 
-    pub fn send(&mut self, target: Target, mut outgoing: Outgoing) {
+    pub async fn send(&mut self, target: Target, mut outgoing: Outgoing) {
         let counters = self.inlet.counters.clone();
         if outgoing.or_udp {
             // A peer without TCP is not asked again for each retransmission.
             if self.distrust.holds(target.remote, monotonic_ns()) {
                 return self.fail(target.remote, outgoing);
+            }
+            let found = self.table.find(target.conn, target.remote);
+            let connection = found.and_then(|conn| self.table.get_mut(conn));
+            if connection.is_some_and(|connection| !connection.moves(outgoing.transaction)) {
+                return counters.sip_large_repeats_withheld.one();
             }
             counters.sip_large_over_tcp.one();
             outgoing.bytes = with_transport(&outgoing.bytes, b"UDP", b"TCP");
@@ -73,7 +78,7 @@ impl Hub {
         match self.table.get_mut(conn).map(|connection| &mut connection.stage) {
             Some(Stage::Open(queue, _)) => {
                 let transaction = outgoing.transaction;
-                if queue.push(outgoing, bytes_max) {
+                if queue.push_patiently(outgoing, bytes_max).await {
                     return counters.sip_tcp_out.one();
                 }
                 counters.tcp_slow_closed.one();
@@ -123,14 +128,16 @@ impl Hub {
             let _ = events.send(HubEvent::Opened(conn, stream));
         });
         let bytes = outgoing.bytes.len();
-        let stage = Stage::Opening(vec![outgoing], bytes, task.abort_handle());
-        self.table.insert(conn, Connection { remote, stage });
+        let waiting = vec![outgoing];
+        let moved = moved(&waiting);
+        let stage = Stage::Opening(waiting, bytes, task.abort_handle());
+        self.table.insert(conn, Connection { remote, stage, moved });
         self.inlet.counters.tcp_connections.one();
     }
 
     fn opened(&mut self, conn: ConnId, stream: Option<TcpStream>) {
         // Closed by the world in the meantime?
-        let Some(Connection { remote, stage: Stage::Opening(waiting, ..) }) = self.table.remove(conn) else {
+        let Some(Connection { remote, stage: Stage::Opening(waiting, ..), .. }) = self.table.remove(conn) else {
             return;
         };
         self.inlet.counters.tcp_connections.subtract(1);
@@ -173,6 +180,7 @@ impl Hub {
     pub fn start(&mut self, flow: Flow, stream: TcpStream, mut held: Held) {
         let (messages, outgoing) = mpsc::unbounded_channel();
         let queue = Queue { messages, bytes: Default::default() };
+        let moved = moved(&held.unsent);
         for message in std::mem::take(&mut held.unsent) {
             if queue.push(message, usize::MAX) {
                 self.inlet.counters.sip_tcp_out.one();
@@ -188,7 +196,7 @@ impl Hub {
             queue_bytes_max: self.limits.queue_bytes_max,
         };
         let task = tokio::spawn(run(parts, stream, outgoing, queue.clone(), held));
-        self.table.insert(flow.conn, Connection { remote: flow.remote, stage: Stage::Open(queue, task) });
+        self.table.insert(flow.conn, Connection { remote: flow.remote, stage: Stage::Open(queue, task), moved });
         self.inlet.counters.tcp_connections.one();
     }
 

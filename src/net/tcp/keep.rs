@@ -14,7 +14,7 @@ impl Hub {
     pub async fn keep(&mut self) -> TcpRest {
         self.freeze.send_replace(true);
         let mut rest = TcpRest::default();
-        for (conn, Connection { remote, stage }) in self.table.take() {
+        for (conn, Connection { remote, stage, .. }) in self.table.take() {
             self.inlet.counters.tcp_connections.subtract(1);
             match stage {
                 Stage::Opening(waiting, _, task) => {
@@ -32,7 +32,7 @@ impl Hub {
     }
 
     /// Goes on with what another hub has kept. Where there is no room for all, those are closed that we can open again.
-    pub fn go_on(&mut self, rest: TcpRest) {
+    pub async fn go_on(&mut self, rest: TcpRest) {
         let TcpRest { mut connections, unsent } = rest;
         connections.sort_by_key(|connection| (connection.held.dialled, connection.flow.conn));
         let room = self.limits.connections_max.min(connections.len());
@@ -41,7 +41,7 @@ impl Hub {
         connections.sort_by_key(|connection| connection.flow.conn);
         connections.into_iter().for_each(|connection| self.take_over(connection));
         for (remote, outgoing) in unsent {
-            self.send(Target { transport: Transport::Tcp, remote, conn: ConnId::NONE }, outgoing);
+            self.send(Target { transport: Transport::Tcp, remote, conn: ConnId::NONE }, outgoing).await;
         }
     }
 

@@ -4,7 +4,7 @@ use crate::net::given::TcpConnection;
 use bytes::Bytes;
 use ringworld_components::edge::ConnId;
 use ringworld_components::kernel::StableId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,12 @@ pub struct Outgoing {
     /// Whether it goes over UDP all the same if the peer can't be reached over TCP.
     pub or_udp: bool,
 }
+
+/// How many turns a writer is given: each is one of some dozen connections.
+const TURNS_MAX: usize = 32;
+
+/// Of how many transactions a connection remembers that they moved to it. Of more the oldest are over by then.
+const MOVED_MAX: usize = 4_096;
 
 /// Messages that wait for the writer, and how many bytes they are. The bytes are bounded by whoever pushes.
 #[derive(Clone, Debug)]
@@ -39,6 +45,19 @@ impl Queue {
         self.bytes.fetch_add(len, Ordering::Relaxed);
         self.messages.send(outgoing).is_ok()
     }
+
+    /// As [`Queue::push`]; before it is false the writer has had its turns. A world may say much at once, and a peer is slow
+    /// only if the system takes nothing more for it.
+    pub async fn push_patiently(&self, outgoing: Outgoing, bytes_max: usize) -> bool {
+        let fits = || self.bytes.load(Ordering::Relaxed) + outgoing.bytes.len() <= bytes_max;
+        for _ in 0..TURNS_MAX {
+            if fits() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.push(outgoing, bytes_max)
+    }
 }
 
 /// How far a connection is.
@@ -54,6 +73,27 @@ pub(super) enum Stage {
 pub(super) struct Connection {
     pub remote: SocketAddr,
     pub stage: Stage,
+    /// Transactions whose large request moved here from UDP.
+    pub moved: BTreeSet<StableId>,
+}
+
+impl Connection {
+    /// Notes that a large request of a transaction moves from UDP to this connection; false if it has before.
+    ///
+    /// The world sees UDP and repeats the request, but nothing is repeated over a reliable transport (RFC 3261 sections
+    /// 17.1.1.2 and 17.1.2.2), and only here is it known what it went over.
+    pub fn moves(&mut self, transaction: StableId) -> bool {
+        if self.moved.len() >= MOVED_MAX {
+            self.moved.pop_first();
+        }
+        transaction.0 == 0 || self.moved.insert(transaction)
+    }
+}
+
+/// The transactions of those messages that moved from UDP.
+pub(super) fn moved(waiting: &[Outgoing]) -> BTreeSet<StableId> {
+    let named = waiting.iter().filter(|outgoing| outgoing.or_udp && outgoing.transaction.0 != 0);
+    named.map(|outgoing| outgoing.transaction).collect()
 }
 
 /// All connections, by number and by peer.
@@ -125,7 +165,7 @@ mod tests {
 
     fn opening(remote: SocketAddr, runtime: &tokio::runtime::Runtime) -> Connection {
         let task = runtime.spawn(std::future::pending::<()>()).abort_handle();
-        Connection { remote, stage: Stage::Opening(Vec::new(), 0, task) }
+        Connection { remote, stage: Stage::Opening(Vec::new(), 0, task), moved: BTreeSet::new() }
     }
 
     #[test]
@@ -144,6 +184,16 @@ mod tests {
         table.remove(second);
         assert_eq!(table.find(first, remote), None);
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn what_a_connection_remembers_is_bounded() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut connection = opening("192.0.2.1:5060".parse().unwrap(), &runtime);
+        assert!((1..10_000).all(|number| connection.moves(StableId(number))));
+        assert_eq!(connection.moved.len(), MOVED_MAX);
+        assert!(!connection.moves(StableId(9_999)));
+        assert!(connection.moves(StableId(0)) && connection.moves(StableId(0)), "nobody's may come again");
     }
 
     #[test]

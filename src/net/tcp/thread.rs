@@ -92,7 +92,7 @@ async fn serve(
     mut orders: mpsc::Receiver<TcpOrder>,
     mut end: oneshot::Receiver<TcpEnd>,
 ) -> TcpRest {
-    hub.go_on(rest);
+    hub.go_on(rest).await;
     let (accepted, mut arrivals) = mpsc::channel(LISTENER_QUEUE);
     let mut acceptors = JoinSet::new();
     for listener in listeners {
@@ -101,12 +101,15 @@ async fn serve(
     let end = loop {
         tokio::select! {
             end = &mut end => break end.unwrap_or(TcpEnd::Close),
-            Some(order) = orders.recv() => hub.order(order),
+            Some(order) = orders.recv() => hub.order(order).await,
             Some(event) = events.recv() => hub.event(event),
             Some(stream) = arrivals.recv() => hub.event(HubEvent::Accepted(stream)),
         }
     };
     acceptors.abort_all();
+    while let Ok(order) = orders.try_recv() {
+        hub.order(order).await;
+    }
     if end == TcpEnd::Keep {
         while let Ok(stream) = arrivals.try_recv() {
             hub.event(HubEvent::Accepted(stream));
@@ -114,11 +117,6 @@ async fn serve(
         while let Ok(event) = events.try_recv() {
             hub.event(event);
         }
-    }
-    while let Ok(order) = orders.try_recv() {
-        hub.order(order);
-    }
-    if end == TcpEnd::Keep {
         return hub.keep().await;
     }
     for _ in 0..FLUSH_ROUNDS {

@@ -17,10 +17,11 @@ use ringworld_components::wire::sip::{
 /// Section 17.1.1.2.
 const TIMER_D_MS_MIN: u64 = 32_000;
 
-/// Sends a request and begins its transaction. `branch` is the one in the request's Via.
+/// Sends a request and begins its transaction. `branch` is the one in the request's Via; without an owner nobody hears how it
+/// ends.
 pub(super) fn begin(
     world: &mut World,
-    owner: Entity,
+    owner: Option<Entity>,
     method: Method,
     branch: &str,
     target: Target,
@@ -38,7 +39,7 @@ pub(super) fn begin(
         interval_ms: t1_ms,
         last: bytes.clone(),
         head: None,
-        owner: Some(owner),
+        owner,
         method,
     };
     let id = mint(world);

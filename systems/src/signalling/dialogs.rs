@@ -4,8 +4,8 @@ use super::send::{cancel_timer, count, mint, public_address, seed, send};
 use super::{in_dialog, out_of_dialog, signals};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogTable, Dialogs, Leg, Queue, SentAck, Settings,
-    TransactionEvent, UnackedAnswer, contain,
+    AckWait, AnswerRetransmit, CallEvent, Dialog, DialogOf, DialogState, DialogTable, Dialogs, Leg, Queue, SentAck,
+    Settings, TransactionEvent, UnackedAnswer, contain,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::StableId;
@@ -99,7 +99,7 @@ fn receive_invite_response(world: &mut World, leg: Entity, flow: &Flow, response
     match response.status {
         100..200 if awaited => {
             if response.head.to.tag.is_some() {
-                find_or_fork(world, leg, flow, &response);
+                let _ = find_or_fork(world, leg, flow, &response);
             }
             let cancel = mark_provisional(world, leg);
             if cancel {
@@ -123,8 +123,11 @@ fn mark_provisional(world: &mut World, leg: Entity) -> bool {
 
 /// A 2xx: makes or confirms a dialog, is acknowledged, and each time it comes again so is the ACK.
 fn accept(world: &mut World, leg: Entity, flow: &Flow, response: Box<Response>) {
-    let Some(dialog) = find_or_fork(world, leg, flow, &response) else { return };
     let cseq = response.head.cseq;
+    let dialog = match find_or_fork(world, leg, flow, &response) {
+        Ok(dialog) => dialog,
+        Err(fork) => return turn_down(world, leg, *fork, cseq),
+    };
     if let Some(ack) = world.get::<SentAck>(dialog).filter(|ack| ack.cseq == cseq) {
         let (target, bytes) = (ack.target, ack.bytes.clone());
         count(world, |counters| counters.retransmissions_received += 1);
@@ -150,19 +153,32 @@ fn accept(world: &mut World, leg: Entity, flow: &Flow, response: Box<Response>) 
     }
 }
 
-/// The dialog of a response; a response with a new tag makes one, up to the limit of forks.
-fn find_or_fork(world: &mut World, leg: Entity, flow: &Flow, response: &Response) -> Option<Entity> {
+/// A 2xx for whose dialog there is no room. Where no other fork has answered the call has come to nothing.
+fn turn_down(world: &mut World, leg: Entity, fork: Dialog, cseq: u32) {
+    if let Some(&id) = world.get::<StableId>(leg) {
+        signals::turn_down(world, id, fork, cseq);
+    }
+    let is_confirmed = |dialog| world.get::<Dialog>(dialog).is_some_and(|it| it.state == DialogState::Confirmed);
+    let has_answered = world.get::<Dialogs>(leg).is_some_and(|dialogs| dialogs.iter().any(is_confirmed));
+    let outgoing = world.get::<Leg>(leg).and_then(|leg| leg.outgoing.as_ref());
+    if !has_answered && outgoing.is_some_and(|outgoing| outgoing.cseq == cseq) {
+        tell(world, CallEvent::Refused { leg, status: 503, by_transport: false });
+    }
+}
+
+/// The dialog of a response; a response with a new tag makes one, up to the limit of forks. The error is one beyond it.
+fn find_or_fork(world: &mut World, leg: Entity, flow: &Flow, response: &Response) -> Result<Entity, Box<Dialog>> {
     let address = public_address(world, flow);
     let dialog = Dialog::as_uac(response, flow, address, seed(world));
     if let Some(found) = world.resource::<DialogTable>().find(dialog.key) {
-        return Some(found);
+        return Ok(found);
     }
     let limits = &world.resource::<Settings>().limits;
     let forks = world.get::<Dialogs>(leg).map_or(0, |dialogs| dialogs.len());
     if forks >= limits.forks as usize || world.resource::<DialogTable>().len() >= limits.dialogs as usize {
         count(world, |counters| counters.hit_limit("forks or dialogs"));
-        return None;
+        return Err(Box::new(dialog));
     }
     let id = mint(world);
-    Some(world.spawn((id, dialog, DialogOf(leg))).id())
+    Ok(world.spawn((id, dialog, DialogOf(leg))).id())
 }

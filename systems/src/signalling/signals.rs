@@ -2,17 +2,17 @@
 
 use super::client::{begin, parse_own, tagged};
 use super::respond::{ALLOW, Extras, refuse, respond};
-use super::send::{contact, mint, send, start_timer};
+use super::send::{contact, mint, seed, send, start_timer};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
     AckWait, AnswerRetransmit, Dialog, DialogOf, DialogState, Leg, LegOf, Lifetime, Queue, SentAck, Session, Settings,
-    Signal, Transaction, TransactionState, UnackedAnswer, contain, mint_branch,
+    Signal, Transaction, TransactionState, TransactionTable, UnackedAnswer, contain, mint_branch,
 };
 use ringworld_components::edge::{Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, TimerWheel};
 use ringworld_components::planted;
-use ringworld_components::wire::sip::{Method, RequestLine, ResponseHead};
+use ringworld_components::wire::sip::{Method, RequestLine, ResponseHead, client_key};
 
 /// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
 #[derive(Debug)]
@@ -111,26 +111,50 @@ fn write_in_dialog(
     let mut state = world.get_mut::<Dialog>(dialog)?;
     let cseq = cseq.unwrap_or_else(|| state.next_cseq());
     let state = world.get::<Dialog>(dialog)?;
-    let own_contact = contact(state.local_address, state.target.transport);
-    let (uri, route) = state.request_line();
-    let bytes = RequestLine {
+    Some((request_in(state, method, &branch, cseq, body.as_ref()), branch, state.target, cseq))
+}
+
+fn request_in(dialog: &Dialog, method: &Method, branch: &str, cseq: u32, body: Option<&Bytes>) -> Bytes {
+    let own_contact = contact(dialog.local_address, dialog.target.transport);
+    let (uri, route) = dialog.request_line();
+    RequestLine {
         method,
         uri: &uri,
-        via_transport: state.target.transport.as_str(),
-        via_sent_by: &state.local_address.to_string(),
-        branch: &branch,
-        from: &tagged(&state.local, &state.local_tag),
-        to: &tagged(&state.remote, &state.remote_tag),
-        call_id: &state.call_id,
+        via_transport: dialog.target.transport.as_str(),
+        via_sent_by: &dialog.local_address.to_string(),
+        branch,
+        from: &tagged(&dialog.local, &dialog.local_tag),
+        to: &tagged(&dialog.remote, &dialog.remote_tag),
+        call_id: &dialog.call_id,
         cseq,
         max_forwards: 70,
         route: &route,
         contact: (*method == Method::Invite).then_some(own_contact.as_str()),
         extra: &[],
-        body: body.as_ref().map(|body| ("application/sdp", body.as_ref())),
+        body: body.map(|body| ("application/sdp", body.as_ref())),
     }
-    .write();
-    Some((bytes, branch, state.target, cseq))
+    .write()
+}
+
+/// Acknowledges and ends a fork of `leg` that is not kept (section 13.2.2.4). The branches are made of its key, so that a 2xx
+/// that comes again is acknowledged again and begins no second transaction.
+pub(super) fn turn_down(world: &mut World, leg: StableId, mut fork: Dialog, cseq: u32) {
+    let secret = world.resource::<Secret>();
+    let [ack, bye] = [fork.key as u64, (fork.key >> 64) as u64].map(|salt| mint_branch(secret, leg, Now(salt)));
+    let target = fork.target;
+    send(world, target, request_in(&fork, &Method::Ack, &ack, cseq, None), StableId(0));
+    let transactions = world.resource::<TransactionTable>();
+    if transactions.find(client_key(bye.as_bytes(), &Method::Bye, seed(world))).is_some() {
+        return;
+    }
+    let is_full = transactions.len() >= world.resource::<Settings>().limits.transactions as usize;
+    let cseq = fork.next_cseq();
+    let bytes = request_in(&fork, &Method::Bye, &bye, cseq, None);
+    if is_full {
+        send(world, target, bytes, StableId(0));
+    } else {
+        begin(world, None, Method::Bye, &bye, target, bytes);
+    }
 }
 
 /// The ACK for a 2xx: a request of its own, outside any transaction (section 13.2.2.4).
@@ -149,7 +173,7 @@ pub(super) fn send_bye(world: &mut World, dialog: Entity) {
         return;
     }
     if let Some((bytes, branch, target, _)) = write_in_dialog(world, dialog, &Method::Bye, None, None) {
-        begin(world, dialog, Method::Bye, &branch, target, bytes);
+        begin(world, Some(dialog), Method::Bye, &branch, target, bytes);
     }
 }
 
@@ -159,7 +183,7 @@ fn send_invite(world: &mut World, leg: Entity, body: Option<Bytes>) {
         None => write_first_invite(world, leg, body),
     };
     let Some((bytes, branch, target, cseq)) = written else { return };
-    let transaction = begin(world, leg, Method::Invite, &branch, target, bytes);
+    let transaction = begin(world, Some(leg), Method::Invite, &branch, target, bytes);
     if let Some(mut leg) = world.get_mut::<Leg>(leg) {
         leg.invite = Some(transaction);
         if let Some(outgoing) = leg.outgoing.as_mut() {
@@ -231,7 +255,7 @@ pub(super) fn send_cancel(world: &mut World, leg: Entity) {
         body: None,
     }
     .write();
-    begin(world, leg, Method::Cancel, &branch, target, bytes);
+    begin(world, Some(leg), Method::Cancel, &branch, target, bytes);
     give_up_later(world, invite_transaction);
 }
 
