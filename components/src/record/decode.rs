@@ -49,6 +49,7 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// Where values are read from.
+#[derive(Clone, Copy)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     entity_of: Option<&'a dyn Fn(u64) -> Option<u64>>,
