@@ -12,9 +12,6 @@ use std::fmt;
 
 const STABLE_IDS: &str = "kernel.stable_ids";
 
-/// Entities that are given their components together.
-const AT_ONCE: usize = 1_024;
-
 /// Why a snapshot can't be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreError {
@@ -100,11 +97,12 @@ pub fn restore_world(
         bits.insert(id.0, entity.to_bits());
     }
     let entity_of = |id: u64| bits.get(&id).copied();
-    let columns = (0..from.length()?).map(|_| Column::read(&mut from)).collect::<Result<Vec<_>, _>>()?;
+    for _ in 0..from.length()? {
+        restore_column(world, &plan, &mut from, &entities, &entity_of)?;
+    }
     if from.remaining() > 0 {
         return Err(DecodeError::Trailing { bytes: from.remaining() }.into());
     }
-    fill(world, &plan, columns, &entities, &entity_of)?;
     for (name, bytes) in resources.iter().filter(|(name, _)| name != STABLE_IDS) {
         let (Some(decode), Some(bytes)) = (plan.resources.get(name.as_str()), plan.value(name, bytes)?) else {
             continue;
@@ -185,79 +183,30 @@ fn spawn(
     Ok(entities)
 }
 
-/// One component of all entities that have it, of which some have been given theirs.
-struct Column<'a> {
-    name: String,
-    left: usize,
-    /// The entity that is next, by its place in the list, if any is left.
-    next: usize,
-    steps: Decoder<'a>,
-    lengths: Decoder<'a>,
-    values: Decoder<'a>,
-}
-
-impl<'a> Column<'a> {
-    fn read(from: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        let name = String::decode(from)?;
-        let count = from.length()?;
-        let mut numbers = || {
-            let here = *from;
-            (0..count).try_for_each(|_| from.number().map(|_| ())).map(|()| here)
-        };
-        let (steps, lengths) = (numbers()?, numbers()?);
-        let mut column = Self { name, left: count, next: 0, steps, lengths, values: Decoder::new(from.bytes()?) };
-        column.step()?;
-        Ok(column)
-    }
-
-    fn step(&mut self) -> Result<(), DecodeError> {
-        if self.left > 0 {
-            self.next = usize::decode(&mut self.steps)?.checked_add(self.next).ok_or(DecodeError::Range)?;
-        }
-        Ok(())
-    }
-
-    /// The next value, if its owner stands before `end`, with the owner's place.
-    fn take_before(&mut self, end: usize) -> Result<Option<(usize, &'a [u8])>, DecodeError> {
-        if self.left == 0 || self.next >= end {
-            return Ok(None);
-        }
-        let length = usize::decode(&mut self.lengths)?;
-        let taken = (self.next, self.values.raw(length)?);
-        self.left -= 1;
-        self.next += 1;
-        self.step()?;
-        Ok(Some(taken))
-    }
-}
-
-/// Gives the entities what they had, some after the other: with each component an entity moves to another table, and if all
-/// moved together, every table on their way would be as large as the last one.
-fn fill(
+fn restore_column(
     world: &mut World,
     plan: &Plan,
-    mut columns: Vec<Column<'_>>,
+    from: &mut Decoder<'_>,
     entities: &[(StableId, Entity)],
     entity_of: &dyn Fn(u64) -> Option<u64>,
 ) -> Result<(), RestoreError> {
-    for (number, some) in entities.chunks(AT_ONCE).enumerate() {
-        let first = number * AT_ONCE;
-        for column in &mut columns {
-            let mut values: Vec<(Entity, Cow<'_, [u8]>)> = Vec::new();
-            while let Some((at, value)) = column.take_before(first + some.len())? {
-                let owner = some.get(at - first).map(|(_, entity)| *entity).ok_or(DecodeError::Range)?;
-                if let Some(value) = plan.value(&column.name, value)? {
-                    values.push((owner, value));
-                }
-            }
-            let decode = plan.columns.get(column.name.as_str()).filter(|_| !values.is_empty());
-            let Some(decode) = decode else { continue };
-            let values: Vec<(Entity, &[u8])> = values.iter().map(|(owner, value)| (*owner, &value[..])).collect();
-            decode(&values, entity_of, world).map_err(|error| damaged(&column.name, error))?;
+    let name = String::decode(from)?;
+    let count = from.length()?;
+    let (mut at, mut owners) = (0usize, Vec::with_capacity(count));
+    for _ in 0..count {
+        at = usize::decode(from)?.checked_add(at).ok_or(DecodeError::Range)?;
+        owners.push(entities.get(at).map(|(_, entity)| *entity).ok_or(DecodeError::Range)?);
+        at += 1;
+    }
+    let lengths = (0..count).map(|_| usize::decode(from)).collect::<Result<Vec<_>, _>>()?;
+    let mut values = Decoder::new(from.bytes()?);
+    let mut column = Vec::with_capacity(count);
+    for (owner, length) in owners.into_iter().zip(lengths) {
+        if let Some(value) = plan.value(&name, values.raw(length)?)? {
+            column.push((owner, value));
         }
     }
-    match columns.iter().all(|column| column.left == 0) {
-        true => Ok(()),
-        false => Err(DecodeError::Range.into()),
-    }
+    let Some(decode) = plan.columns.get(name.as_str()).filter(|_| !column.is_empty()) else { return Ok(()) };
+    let column: Vec<(Entity, &[u8])> = column.iter().map(|(owner, value)| (*owner, &value[..])).collect();
+    decode(&column, entity_of, world).map_err(|error| damaged(&name, error))
 }

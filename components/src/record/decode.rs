@@ -49,7 +49,6 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// Where values are read from.
-#[derive(Clone, Copy)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     entity_of: Option<&'a dyn Fn(u64) -> Option<u64>>,
