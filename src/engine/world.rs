@@ -181,6 +181,11 @@ impl Engine {
         kernel::encode_world(self.world())
     }
 
+    /// As [`Engine::snapshot`], into memory that is there already.
+    pub fn snapshot_with(&self, buffers: &mut kernel::EncodeBuffers) -> Vec<u8> {
+        kernel::encode_world_with(self.world(), buffers)
+    }
+
     /// Restores a snapshot into this world, which must be fresh. `order` permutes the order of spawning, for tests.
     pub fn restore(
         &mut self,

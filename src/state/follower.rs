@@ -6,6 +6,7 @@ use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
 use crate::replay::{Feed, Header, Heir, Start, Step, Tail};
 use nix::time::{ClockId, clock_gettime};
+use ringworld_components::kernel::EncodeBuffers;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -74,12 +75,14 @@ fn follow(
     let world = WorldConfig { settings, ..base.world_config().map_err(|error| error.to_string())? };
     let engine = restore(&base, &world, extend).map_err(|error| error.to_string())?;
     let mut heir = Heir::new(engine, &world.settings);
+    let mut buffers = EncodeBuffers::default();
     let mut written = Instant::now();
     // A process that was parked and goes on has left it already.
     if !folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
         write(&base, folder, health);
     }
-    base.start.into_iter().for_each(|start| offer(feed, start));
+    base.start.iter().for_each(|start| offer(feed, start));
+    drop(base);
     let Some(mut header) = next_journal(&mut heir, folder, world.epoch, stop)? else { return Ok(()) };
     while !stop.load(Ordering::Acquire) {
         match heir.step() {
@@ -91,7 +94,7 @@ fn follow(
                     Some(next) => header = next,
                     None => return Ok(()),
                 }
-                if snapshot(&heir, &header, folder, feed, health) {
+                if snapshot(&heir, &header, folder, feed, health, &mut buffers) {
                     let apart = std::mem::replace(&mut written, Instant::now()).elapsed();
                     let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
                     health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
@@ -124,15 +127,25 @@ fn next_journal(
 }
 
 /// Encodes and writes the world; false if the disk does not take it.
-fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, feed: &Option<Feed>, health: &Health) -> bool {
+fn snapshot(
+    heir: &Heir,
+    header: &Header,
+    folder: &WorldFolder,
+    feed: &Option<Feed>,
+    health: &Health,
+    buffers: &mut EncodeBuffers,
+) -> bool {
     let (engine, began, before) = (heir.engine(), Instant::now(), processor_time());
-    let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
+    let start = Start { tick: engine.now().0, snapshot: engine.snapshot_with(buffers), chain: engine.chain() };
     let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
     health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
     let whole = Header { start: Some(start), ..header.clone() };
     let is_written = write(&whole, folder, health);
     health.snapshot_us.store(micros(began), Ordering::Relaxed);
-    whole.start.into_iter().for_each(|start| offer(feed, start));
+    if let Some(start) = whole.start {
+        offer(feed, &start);
+        buffers.take_back(start.snapshot);
+    }
     is_written
 }
 
@@ -151,9 +164,9 @@ fn write(whole: &Header, folder: &WorldFolder, health: &Health) -> bool {
     true
 }
 
-fn offer(feed: &Option<Feed>, start: Start) {
+fn offer(feed: &Option<Feed>, start: &Start) {
     if let Some(feed) = feed {
-        feed.offer(|| start);
+        feed.offer(start);
     }
 }
 

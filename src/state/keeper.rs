@@ -33,7 +33,7 @@ pub struct StateSummary {
     pub snapshot_tick: u64,
     /// The most processor time that one took to encode, in microseconds.
     pub encode_us_max: u64,
-    /// The longest time between two of them, in milliseconds.
+    /// The longest time between two of them, in milliseconds. A world in which nothing happens needs none.
     pub apart_ms_max: u64,
     /// How many ticks the follower is behind.
     pub lag_ticks: u64,

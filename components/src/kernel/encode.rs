@@ -24,19 +24,46 @@ struct Column {
 }
 
 impl Column {
+    fn clear(&mut self) {
+        [&mut self.steps, &mut self.lengths, &mut self.values].into_iter().for_each(Vec::clear);
+        (self.count, self.next) = (0, 0);
+    }
+
     fn bytes(&self) -> usize {
         self.steps.len() + self.lengths.len() + self.values.len()
     }
 }
 
+/// Memory that one snapshot leaves for the next: to take it anew each time costs more than to encode into it.
+#[derive(Default)]
+pub struct EncodeBuffers {
+    columns: Vec<Column>,
+    out: Vec<u8>,
+}
+
+impl EncodeBuffers {
+    /// Takes a snapshot that is of no more use.
+    pub fn take_back(&mut self, snapshot: Vec<u8>) {
+        self.out = snapshot;
+    }
+}
+
 /// Encodes the whole world, between two ticks. Two worlds that hold the same give the same bytes.
 pub fn encode_world(world: &World) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
+    encode_world_with(world, &mut EncodeBuffers::default())
+}
+
+/// As [`encode_world`], into memory that is there already.
+pub fn encode_world_with(world: &World, buffers: &mut EncodeBuffers) -> Vec<u8> {
+    let mut out = std::mem::take(&mut buffers.out);
+    out.clear();
+    out.extend_from_slice(MAGIC);
     let Some(registry) = world.get_resource::<Registry>() else { return out };
     let mut entities: Vec<(StableId, EntityRef)> =
         world.iter_entities().filter_map(|entity| Some((*entity.get::<StableId>()?, entity))).collect();
     entities.sort_unstable_by_key(|(id, _)| *id);
-    let columns = columns(world, registry, &entities);
+    let columns = &mut buffers.columns;
+    fill(columns, world, registry, &entities);
     // Grown step by step, it would be copied again and again, each time into memory that is not there yet.
     out.reserve(columns.iter().map(Column::bytes).sum::<usize>() + entities.len() * 2);
 
@@ -53,7 +80,7 @@ pub fn encode_world(world: &World) -> Vec<u8> {
         before = id.0;
     }
     to.number(columns.len() as u64);
-    for (entry, column) in registry.components.iter().zip(&columns) {
+    for (entry, column) in registry.components.iter().zip(columns.iter()) {
         entry.name.to_owned().encode(&mut to);
         to.number(column.count);
         to.raw(&column.steps);
@@ -76,9 +103,10 @@ fn encode_resources(world: &World, registry: &Registry, to: &mut Encoder<'_>) {
 }
 
 /// Fills the columns in one pass over the entities: what an entity has is looked up once for each archetype.
-fn columns(world: &World, registry: &Registry, entities: &[(StableId, EntityRef)]) -> Vec<Column> {
+fn fill(columns: &mut Vec<Column>, world: &World, registry: &Registry, entities: &[(StableId, EntityRef)]) {
     let name_of = |bits| stable_id_bits(world, bits);
-    let mut columns: Vec<Column> = registry.components.iter().map(|_| Column::default()).collect();
+    columns.iter_mut().for_each(Column::clear);
+    columns.resize_with(registry.components.len(), Column::default);
     let mut had: Vec<Option<Vec<usize>>> = world.archetypes().iter().map(|_| None).collect();
     for (position, (_, entity)) in entities.iter().enumerate() {
         let archetype = entity.archetype();
@@ -98,5 +126,4 @@ fn columns(world: &World, registry: &Registry, entities: &[(StableId, EntityRef)
             column.count += 1;
         }
     }
-    columns
 }

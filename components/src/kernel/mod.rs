@@ -16,7 +16,7 @@ mod time;
 mod timers;
 mod wheel;
 
-pub use encode::encode_world;
+pub use encode::{EncodeBuffers, encode_world, encode_world_with};
 pub use id::{StableId, StableIds};
 pub use migrate::{Convert, MigrateApp};
 pub use phase::{Phase, Step, Tick};

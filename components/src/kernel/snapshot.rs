@@ -129,7 +129,8 @@ pub(super) fn stable_id_bits(world: &World, bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::encode::MAGIC;
-    use super::super::{KernelPlugin, RecordApp, RestoreError, StableIds, encode_world, restore_world};
+    use super::super::{EncodeBuffers, KernelPlugin, RecordApp, RestoreError, StableIds};
+    use super::super::{encode_world, encode_world_with, restore_world};
     use super::*;
     use bevy_app::App;
 
@@ -180,6 +181,17 @@ mod tests {
             assert_eq!(encode_world(app.world()), snapshot);
             let pulled = app.world().get::<Trailer>(entity(&app, 1)).expect("a trailer").0;
             assert_eq!(pulled, entity(&app, 2), "references are found again");
+        }
+    }
+
+    #[test]
+    fn what_an_encoding_left_behind_does_not_show_in_the_next() {
+        let (carts, empty) = (with_carts(), yard());
+        let mut buffers = EncodeBuffers::default();
+        for app in [&carts, &empty, &carts] {
+            let snapshot = encode_world_with(app.world(), &mut buffers);
+            assert_eq!(snapshot, encode_world(app.world()));
+            buffers.take_back(snapshot);
         }
     }
 

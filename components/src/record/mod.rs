@@ -31,6 +31,15 @@ pub trait Record: Sized {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
     /// Describes the encoding; two builds whose shapes agree read each other's bytes.
     fn shape(to: &mut Shape);
+
+    /// Appends one value after the other. Bytes go at once: a snapshot is millions of them.
+    fn encode_all(values: &[Self], to: &mut Encoder<'_>) {
+        values.iter().for_each(|value| value.encode(to));
+    }
+    /// Reads that many values back.
+    fn decode_all(count: usize, from: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
+        (0..count).map(|_| Self::decode(from)).collect()
+    }
 }
 
 /// The value's encoding as bytes, for values that hold no entities.

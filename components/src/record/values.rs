@@ -47,6 +47,12 @@ impl Record for u8 {
     fn shape(to: &mut Shape) {
         to.leaf("u8");
     }
+    fn encode_all(values: &[Self], to: &mut Encoder<'_>) {
+        to.raw(values);
+    }
+    fn decode_all(count: usize, from: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
+        from.raw(count).map(<[u8]>::to_vec)
+    }
 }
 
 impl Record for u128 {
@@ -266,6 +272,22 @@ impl<T: Record> Record for Box<T> {
     }
 }
 
+impl<T: Record> Record for Vec<T> {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.number(self.len() as u64);
+        T::encode_all(self, to);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let count = from.length()?;
+        T::decode_all(count, from)
+    }
+    fn shape(to: &mut Shape) {
+        to.open("list");
+        T::shape(to);
+        to.close();
+    }
+}
+
 macro_rules! sequences {
     ($($ty:ident: $($bound:path),*;)*) => {$(
         impl<T: Record $(+ $bound)*> Record for $ty<T> {
@@ -281,7 +303,7 @@ macro_rules! sequences {
         }
     )*};
 }
-sequences!(Vec: ; VecDeque: ; BTreeSet: Ord;);
+sequences!(VecDeque: ; BTreeSet: Ord;);
 
 impl<K: Record + Ord, V: Record> Record for BTreeMap<K, V> {
     fn encode(&self, to: &mut Encoder<'_>) {

@@ -167,6 +167,9 @@ impl StateBench {
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let address = free.map_err(BenchError::while_doing("looking for a free port"))?;
         config.network.sip = vec![SipListen { transport: Transport::Udp, address }];
+        // All of them are to be answered at once.
+        let stock = u32::try_from(self.spare_ports()).unwrap_or(u32::MAX);
+        config.network.rtp_port_stock = config.network.rtp_port_stock.max(stock);
         config.state.folder = folder;
         Ok(config)
     }

@@ -74,10 +74,10 @@ pub struct Feed {
 
 impl Feed {
     /// Leaves a snapshot of a tick after which [`super::FlightRecorder::cut`] was called, if one is wanted.
-    pub(crate) fn offer(&self, start: impl FnOnce() -> Start) {
+    pub(crate) fn offer(&self, start: &Start) {
         if self.signs.is_wanting.load(Ordering::Acquire) {
             // A keeper that is too far behind for it gets the next one.
-            let _ = self.messages.try_send(Message::Offer(start()));
+            let _ = self.messages.try_send(Message::Offer(start.clone()));
         }
     }
 }
