@@ -34,14 +34,16 @@ mod faults {
     use std::hash::{BuildHasher, RandomState};
 
     macro_rules! faults {
-        ($($(#[$doc:meta])* $name:ident,)*) => {
+        ($($(#[$doc:meta])* $name:ident,)* @bugs $($(#[$of_bug:meta])* $bug:ident,)*) => {
             /// The faults that can be planted.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-            pub enum Planted { $($(#[$doc])* $name,)* }
+            pub enum Planted { $($(#[$doc])* $name,)* $($(#[$of_bug])* $bug,)* }
 
             impl Planted {
-                /// All of them, in order.
+                /// Those that were made up, in order.
                 pub const ALL: &[Planted] = &[$(Self::$name),*];
+                /// Bugs that were real, that the simulator has found, and that are brought back to show that it still would.
+                pub const BUGS: &[Planted] = &[$(Self::$bug),*];
             }
         };
     }
@@ -92,6 +94,17 @@ mod faults {
         UnmirroredDirection,
         /// A restored wheel has forgotten how many timers were started.
         RestoreForgets,
+        // What is to survive a kill.
+        /// What a tick puts out leaves before the tick is written down.
+        EgressFirst,
+        /// The life after a kill has the epoch of the life before.
+        EpochStays,
+        /// The time in which nobody ran the world does not count.
+        DowntimeLost,
+        /// The follower encodes its world a tick later than the journal that it is for begins.
+        SnapshotLate,
+
+        @bugs
     }
 
     thread_local! {

@@ -4,9 +4,10 @@ use super::folder::{Place, WorldFolder};
 use super::keeper::Health;
 use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
-use crate::replay::{Header, Heir, Start, Step, Tail};
-use std::fs::File;
+use crate::replay::{Header, Heir, Start, Step};
+use ringworld_components::planted;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 /// How long it sleeps when nothing new is written.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The thread of a follower.
+/// A follower that can be stopped.
 pub(super) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -25,14 +26,8 @@ impl Follower {
     /// Follows from the snapshot in `base` on.
     pub fn start(base: Header, folder: WorldFolder, extend: Extend, health: Arc<Health>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let of_thread = stop.clone();
-        let thread = std::thread::Builder::new().name(format!("follower-{}", base.world)).spawn(move || {
-            let told = health.clone();
-            if let Err(why) = follow(base, &folder, &extend, &health, &of_thread) {
-                told.fail(format!("no more snapshots are made: {why}; the journal goes on"));
-            }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
+        let thread = folder.clone().ground().follow(Pursuit { base, folder, extend, health, stop: stop.clone() })?;
+        Ok(Self { stop, thread })
     }
 
     /// Stops, and waits until it has.
@@ -51,81 +46,120 @@ impl Drop for Follower {
     }
 }
 
-fn follow(
+/// All that a follower needs, to be taken to where it runs: restoring the world takes its time.
+pub(crate) struct Pursuit {
     base: Header,
-    folder: &WorldFolder,
-    extend: &Extend,
-    health: &Health,
-    stop: &AtomicBool,
-) -> Result<(), String> {
-    let settings = base.settings().map_err(|error| error.to_string())?;
-    let world = WorldConfig { settings, ..base.world_config().map_err(|error| error.to_string())? };
-    let engine = restore(&base, &world, extend).map_err(|error| error.to_string())?;
-    let mut heir = Heir::new(engine, &world.settings);
-    drop(base);
-    let Some(mut header) = next_journal(&mut heir, folder, world.epoch, stop)? else { return Ok(()) };
-    while !stop.load(Ordering::Acquire) {
-        match heir.step() {
-            Ok(Step::Lived) => health.followed.store(heir.engine().now().0, Ordering::Relaxed),
-            Ok(Step::Nothing) => std::thread::sleep(PAUSE),
-            Ok(Step::End) => {
-                sync(&folder.journal(place_of(&header)));
-                match next_journal(&mut heir, folder, world.epoch, stop)? {
-                    Some(next) => header = next,
-                    None => return Ok(()),
+    folder: WorldFolder,
+    extend: Extend,
+    health: Arc<Health>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Pursuit {
+    /// What its thread is called.
+    pub fn name(&self) -> String {
+        format!("follower-{}", self.base.world)
+    }
+
+    /// Follows until it is told to stop.
+    pub fn run(self) {
+        let (health, stop) = (self.health.clone(), self.stop.clone());
+        let followed = self.begin().and_then(|mut follows| {
+            while !stop.load(Ordering::Acquire) {
+                if !follows.step()? {
+                    std::thread::sleep(PAUSE);
                 }
-                snapshot(&heir, &header, folder, health);
             }
-            Err(error) => return Err(error.to_string()),
+            Ok(())
+        });
+        if let Err(why) = followed {
+            health.fail(format!("no more snapshots are made: {why}; the journal goes on"));
         }
     }
-    Ok(())
+
+    /// Restores the world that follows.
+    pub fn begin(self) -> Result<Follows, String> {
+        let settings = self.base.settings().map_err(|error| error.to_string())?;
+        let world = WorldConfig { settings, ..self.base.world_config().map_err(|error| error.to_string())? };
+        let engine = restore(&self.base, &world, &self.extend).map_err(|error| error.to_string())?;
+        let heir = Heir::new(engine, &world.settings);
+        let Self { folder, health, .. } = self;
+        Ok(Follows { heir, epoch: world.epoch, journal: None, has_ended: false, folder, health })
+    }
 }
 
-/// Waits for the journal that goes on where the world stands; `None` if told to stop.
-fn next_journal(
-    heir: &mut Heir,
-    folder: &WorldFolder,
+/// A follower at work.
+pub(crate) struct Follows {
+    heir: Heir,
     epoch: u16,
-    stop: &AtomicBool,
-) -> Result<Option<Header>, String> {
-    let path = folder.journal(Place { epoch, tick: heir.engine().now().0 });
-    while !stop.load(Ordering::Acquire) {
-        if let Some((tail, header)) = Tail::open(&path).map_err(|error| error.to_string())? {
-            if !heir.follow(tail, &header) {
-                return Err(format!("{} does not go on where the one before it ends", path.display()));
-            }
-            return Ok(Some(header));
-        }
-        std::thread::sleep(PAUSE);
-    }
-    Ok(None)
+    /// What the journal at hand begins with; none while the next one is awaited.
+    journal: Option<Header>,
+    /// Whether a journal has ended before the one that is awaited: it is worth a snapshot.
+    has_ended: bool,
+    folder: WorldFolder,
+    health: Arc<Health>,
 }
 
-/// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it.
-fn snapshot(heir: &Heir, header: &Header, folder: &WorldFolder, health: &Health) {
-    let (engine, began) = (heir.engine(), Instant::now());
-    let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
-    let encode_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
-    let whole = Header { start: Some(start), ..header.clone() };
-    if let Err(error) = folder.write_snapshot(place_of(header), &whole) {
-        return tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+impl Follows {
+    /// Goes one step further, a tick at most. False if nothing more is written so far.
+    pub fn step(&mut self) -> Result<bool, String> {
+        let Some(header) = &self.journal else { return self.next_journal() };
+        match self.heir.step().map_err(|error| error.to_string())? {
+            Step::Lived => self.health.followed.store(self.heir.engine().now().0, Ordering::Relaxed),
+            Step::Nothing => return Ok(false),
+            Step::End => {
+                self.sync(&self.folder.journal(place_of(header)));
+                (self.journal, self.has_ended) = (None, true);
+            }
+        }
+        Ok(true)
     }
-    health.snapshots.fetch_add(1, Ordering::Relaxed);
-    health.snapshot_tick.store(engine.now().0, Ordering::Relaxed);
-    if let Err(error) = folder.prune() {
-        tracing::warn!("{error}");
+
+    /// Begins the journal that goes on where the world stands, if it is there.
+    fn next_journal(&mut self) -> Result<bool, String> {
+        let place = Place { epoch: self.epoch, tick: self.heir.engine().now().0 };
+        let Some((tail, header)) = self.folder.read_journal(place).map_err(|error| error.to_string())? else {
+            return Ok(false);
+        };
+        if !self.heir.follow(tail, &header) {
+            let path = self.folder.journal(place);
+            return Err(format!("{} does not go on where the one before it ends", path.display()));
+        }
+        if self.has_ended {
+            if planted!(SnapshotLate) {
+                let _ = self.heir.step();
+            }
+            self.snapshot(&header);
+        }
+        self.journal = Some(header);
+        Ok(true)
+    }
+
+    /// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it.
+    fn snapshot(&self, header: &Header) {
+        let (engine, began) = (self.heir.engine(), Instant::now());
+        let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
+        let encode_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
+        let whole = Header { start: Some(start), ..header.clone() };
+        if let Err(error) = self.folder.write_snapshot(place_of(header), &whole) {
+            return tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+        }
+        self.health.snapshots.fetch_add(1, Ordering::Relaxed);
+        self.health.snapshot_tick.store(engine.now().0, Ordering::Relaxed);
+        if let Err(error) = self.folder.prune() {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Power may fail from now on. Only what is whole is synced: the thread that appends never waits for it.
+    fn sync(&self, path: &Path) {
+        if let Err(error) = self.folder.ground().sync(path) {
+            tracing::warn!("{} can't be synced: {error}", path.display());
+        }
     }
 }
 
 fn place_of(header: &Header) -> Place {
     Place { epoch: header.epoch, tick: header.start.as_ref().map_or(0, |start| start.tick) }
-}
-
-/// Power may fail from now on. Only what is whole is synced: the thread that appends never waits for it.
-fn sync(path: &std::path::Path) {
-    if let Err(error) = File::open(path).and_then(|file| file.sync_data()) {
-        tracing::warn!("{} can't be synced: {error}", path.display());
-    }
 }

@@ -5,10 +5,11 @@ use super::build::build_id;
 use super::folder::{Place, WorldFolder};
 use super::follower::Follower;
 use crate::config::RecordMedia;
-use crate::engine::{Engine, Extend, WorldConfig, unix_ms};
+use crate::engine::{Engine, Extend, WorldConfig};
 use crate::replay::{Header, Journal, Start};
-use ringworld_components::edge::Input;
+use ringworld_components::edge::{Input, Outputs};
 use ringworld_components::kernel::TICK;
+use ringworld_components::planted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,9 +97,19 @@ impl Keeper {
         last_seen_ms: Option<u64>,
         extend: Extend,
     ) -> Result<Self, StateError> {
-        let folder = WorldFolder(folder.to_owned());
+        Self::start_in(WorldFolder::new(folder), world, engine, last_seen_ms, extend)
+    }
+
+    /// As [`Keeper::start`], in a folder on any ground.
+    pub(crate) fn start_in(
+        folder: WorldFolder,
+        world: &WorldConfig,
+        engine: &Engine,
+        last_seen_ms: Option<u64>,
+        extend: Extend,
+    ) -> Result<Self, StateError> {
         let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
-        let last_seen_ms = last_seen_ms.unwrap_or_else(unix_ms);
+        let last_seen_ms = last_seen_ms.unwrap_or_else(|| folder.ground().unix_ms());
         let mut header = Header::new(world, RecordMedia::Full);
         header.began_unix_ms = last_seen_ms.saturating_sub(lived_ms);
         header.build = build_id().to_owned();
@@ -111,7 +122,7 @@ impl Keeper {
     /// Ends the journal with a snapshot at its end: the world stops, and another process may go on with it.
     pub fn park(&mut self, engine: &Engine) -> Result<(), String> {
         self.follower.stop();
-        self.last_seen_ms = unix_ms();
+        self.last_seen_ms = self.folder.ground().unix_ms();
         let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
         let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
         let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
@@ -135,7 +146,22 @@ impl Keeper {
 
     /// How many ticks have passed since the world last stood still, by the time of day.
     pub fn missed_ticks(&self) -> u64 {
-        unix_ms().saturating_sub(self.last_seen_ms) / TICK.as_millis() as u64
+        if planted!(DowntimeLost) {
+            return 0;
+        }
+        self.folder.ground().unix_ms().saturating_sub(self.last_seen_ms) / TICK.as_millis() as u64
+    }
+
+    /// Lives a tick. What it puts out is had only when all that led to it is with the system: a kill at any moment loses
+    /// nothing that anybody has seen.
+    ///
+    /// # Errors
+    /// As [`Engine::tick_or_break`].
+    pub fn live(&mut self, engine: &mut Engine, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
+        self.inputs(elapsed, &inputs);
+        let outputs = engine.tick_or_break(elapsed, inputs)?;
+        self.end_of_tick(engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
+        Ok(outputs)
     }
 
     /// Takes down what the coming tick is given.
@@ -176,12 +202,12 @@ impl Keeper {
         let now_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let header = Header {
             start: Some(start(engine, Vec::new())),
-            began_unix_ms: unix_ms().saturating_sub(now_ms),
+            began_unix_ms: self.folder.ground().unix_ms().saturating_sub(now_ms),
             ..self.header.clone()
         };
         let place = Place { epoch: header.epoch, tick: engine.now().0 };
         // Without a new one the old one goes on growing, and is tried again in the next tick.
-        let Ok(next) = Journal::create(&self.folder.journal(place), &header) else { return };
+        let Ok(next) = self.folder.begin_journal(place, &header) else { return };
         match journal.end(engine) {
             Ok(()) => (self.journal, self.header) = (Some(next), header),
             Err(error) => self.give_up(&format!("the end of a journal could not be written: {error}")),
@@ -205,6 +231,11 @@ impl Keeper {
             }
         }
         self.summary(engine)
+    }
+
+    /// Whether the disk has not taken all that a restart would need.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.journal.as_ref().is_none_or(Journal::is_waiting)
     }
 
     /// How it fares.
@@ -243,12 +274,11 @@ fn begin(
     let whole = Header { start: Some(start(engine, engine.snapshot())), ..header.clone() };
     folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
     header.start = Some(start(engine, Vec::new()));
-    let path = folder.journal(place);
-    let journal = Journal::create(&path, header).map_err(StateError::io(&path, "creating"))?;
+    let journal = folder.begin_journal(place, header).map_err(StateError::io(folder.journal(place), "creating"))?;
     folder.prune()?;
     health.followed.store(place.tick, Ordering::Relaxed);
     let follower = Follower::start(whole, folder.clone(), extend.clone(), health.clone())
-        .map_err(StateError::io(&folder.0, "starting a thread for"))?;
+        .map_err(StateError::io(folder.path(), "starting a thread for"))?;
     Ok((journal, follower))
 }
 
