@@ -10,6 +10,8 @@ pub(in crate::sim) struct Crossings {
     pub rtp_in: u64,
     pub rtp_out: u64,
     pub ended: u64,
+    /// Whether the switch has lost some ticks, and its counters with them.
+    pub is_void: bool,
 }
 
 impl Crossings {
@@ -21,6 +23,9 @@ impl Crossings {
         requests: &BTreeMap<String, u64>,
         digits: u64,
     ) -> Option<Breach> {
+        if self.is_void {
+            return None;
+        }
         let (signalling, media, census) = (engine.counters(), engine.media_counters(), engine.census());
         let dropped = media.dropped_no_stream
             + media.dropped_malformed

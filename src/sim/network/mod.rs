@@ -161,6 +161,11 @@ impl Network {
         closed.is_some()
     }
 
+    /// The switch is killed: all its connections are reset, and what was on its way over them is lost.
+    pub fn kill(&mut self) {
+        self.streams.close_all();
+    }
+
     /// The switch closes a connection.
     pub fn close_conn(&mut self, conn: ConnId) {
         self.streams.close_conn(conn);

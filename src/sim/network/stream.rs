@@ -64,6 +64,12 @@ impl Streams {
         Some(conn)
     }
 
+    /// Breaks all of them.
+    pub fn close_all(&mut self) {
+        self.by_agent.clear();
+        self.last.clear();
+    }
+
     pub fn close_conn(&mut self, conn: ConnId) {
         self.by_agent.retain(|_, open| *open != conn);
         self.last.remove(&conn);
