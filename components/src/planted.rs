@@ -105,6 +105,10 @@ mod faults {
         SnapshotLate,
 
         @bugs
+        /// Idle ticks at the end of a journal are not written down before the next one begins.
+        IdleUnwritten,
+        /// A journal that could not be begun stays as a stub.
+        StubLeft,
     }
 
     thread_local! {

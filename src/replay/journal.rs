@@ -86,6 +86,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Hands everything to the system that was lived so far, idle ticks included.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.write_idle();
+        self.out.seal();
+        self.out.flush()
+    }
+
     /// Writes the end: what follows is in another file.
     pub fn end(&mut self, engine: &Engine) -> io::Result<()> {
         self.write_idle();
