@@ -1,34 +1,48 @@
 //! A defect in a running switch does not hide: whoever stops it is told, and a debug build stops there.
 
+use ringworld::components::kernel::StableIds;
+use ringworld::components::media::{Room, RoomState};
 use ringworld::config::Config;
 use ringworld::engine::{Extend, Switch};
 use ringworld::prelude::*;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// What stopping such a switch says: in its summary, or, in a debug build, as a panic.
-fn said_at_the_end(first_rtp_port: u16, extend: Extend) -> String {
+/// How long an alarm is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The alarms of such a switch while it runs, and what stopping it says: in its summary, or, in a debug build, as a panic.
+fn said(first_rtp_port: u16, patience: Duration, extend: Extend) -> (String, String) {
     let mut config = Config::default();
     config.network.sip = vec!["udp:127.0.0.1:0".parse().expect("an address")];
     config.network.rtp_ports = format!("{first_rtp_port}-{}", first_rtp_port + 39).parse().expect("a range");
     let switch = Switch::start_with(&config, extend).expect("the switch starts");
-    std::thread::sleep(Duration::from_millis(500));
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| switch.stop())) {
+    let deadline = Instant::now() + patience;
+    let alarms = || switch.status().remove(0).alarms.join("; ");
+    while alarms().is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let alarms = alarms();
+    let at_the_end = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| switch.stop())) {
         Ok(summary) => summary.defects.join("; "),
         Err(panic) => panic.downcast_ref::<String>().expect("a message").clone(),
-    }
+    };
+    (alarms, at_the_end)
 }
 
 #[test]
 fn what_a_plugin_did_not_register_is_named() {
     #[derive(Resource, Default)]
     struct Stowaway;
-    let said = said_at_the_end(
+    let (_, at_the_end) = said(
         23_700,
+        // The alarm for this comes late.
+        Duration::from_millis(300),
         Arc::new(|app| {
             app.init_resource::<Stowaway>();
         }),
     );
-    assert!(said.contains("Stowaway"), "{said}");
+    assert!(at_the_end.contains("Stowaway"), "{at_the_end}");
 }
 
 #[test]
@@ -36,11 +50,33 @@ fn a_world_that_panicked_is_told_of() {
     fn break_down() {
         panic!("a behaviour of a test breaks down, as it should");
     }
-    let said = said_at_the_end(
+    let (_, at_the_end) = said(
         23_740,
+        PATIENCE,
         Arc::new(|app| {
             app.add_systems(Tick, break_down.in_set(Phase::Behaviour));
         }),
     );
-    assert!(said.contains("a world panicked: a behaviour of a test breaks down"), "{said}");
+    assert!(at_the_end.contains("a world panicked: a behaviour of a test breaks down"), "{at_the_end}");
+}
+
+#[test]
+fn an_entity_that_nobody_will_clean_up_is_an_alarm_that_names_it() {
+    fn leave_a_room_behind(now: Res<Now>, mut ids: ResMut<StableIds>, mut commands: Commands) {
+        if now.0 == 1 {
+            let room = Room { name: "lost".into(), state: RoomState::Active, created: *now, phase: 0 };
+            commands.spawn((ids.mint(), room));
+        }
+    }
+    let (alarms, at_the_end) = said(
+        23_780,
+        PATIENCE,
+        Arc::new(|app| {
+            app.allow_ambiguous_resource::<StableIds>();
+            app.add_systems(Tick, leave_a_room_behind.in_set(Phase::Behaviour));
+        }),
+    );
+    let named = "a room without participants";
+    assert!(alarms.contains(&format!("leaked: #1: {named}")), "{alarms}");
+    assert!(at_the_end.contains(named), "{at_the_end}");
 }

@@ -90,6 +90,49 @@ fn a_call_whose_media_panicked_gets_a_bye() {
     bench.assert_baseline();
 }
 
+/// Panics in the media's own work: what the feature plants, as no plugin can.
+#[cfg(feature = "planted-faults")]
+mod media {
+    use super::*;
+    use common::party::Party;
+    use ringworld::components::planted::{Planted, plant};
+
+    /// A room of two, a call that is played a tone, and one in echo; a member of the room and the one in echo speak.
+    fn after(fault: Planted) -> Bench {
+        let mut bench = Bench::new();
+        let joined = [(1, "conf-a"), (2, "conf-a"), (3, "tone"), (4, "echo")];
+        let mut parties = joined.map(|(call, user)| Party::join(&mut bench, call, user, 0));
+        plant(Some(fault));
+        for _ in 0..10 {
+            for speaker in [0, 3] {
+                parties[speaker].send(&mut bench, &[1; 160]);
+            }
+            bench.run_ms(20);
+        }
+        plant(None);
+        bench
+    }
+
+    fn assert_one_ended(mut bench: Bench, system: &str) {
+        let byes = bench.take_sent().iter().filter(|text| text.starts_with("BYE ")).count();
+        assert_eq!(byes, 1, "its peer is told");
+        assert_eq!(bench.engine.counters().panics.get(system), Some(&1), "and it is not run again");
+        bench.run_ms(33_000);
+        assert_eq!(bench.engine.counters().outcomes.get("internal error"), Some(&1));
+        assert_eq!(bench.engine.census().sessions, 3, "the others talk on");
+    }
+
+    #[test]
+    fn a_member_of_a_room_whose_ear_panics_is_told_bye_and_the_room_goes_on() {
+        assert_one_ended(after(Planted::EarPanics), "mix_rooms");
+    }
+
+    #[test]
+    fn a_call_whose_player_panics_is_told_bye() {
+        assert_one_ended(after(Planted::PlayerPanics), "play_streams");
+    }
+}
+
 #[test]
 fn an_invite_that_panics_is_500_and_leaves_nothing() {
     let mut bench = bench();

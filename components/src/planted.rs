@@ -94,6 +94,10 @@ mod faults {
         UnmirroredDirection,
         /// A restored wheel has forgotten how many timers were started.
         RestoreForgets,
+        /// Taking a frame out of a jitter buffer panics.
+        EarPanics,
+        /// Playing a frame panics.
+        PlayerPanics,
         // What is to survive a kill.
         /// What a tick puts out leaves before the tick is written down.
         EgressFirst,

@@ -172,13 +172,16 @@ fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
     let successor = match Successor::greet(stream) {
         Ok(successor) => successor,
         Err(error) => {
-            eprintln!("ringworld: who wanted to take over said nothing sensible: {error}");
+            eprintln!("ringworld: who wanted to take over is turned away: {error}");
             return Ok(switch);
         }
     };
     match switch.hand_over(&successor) {
-        Ok(HandOver::Gone(process, _)) => {
-            print(&format!("handed over to process {process}, build {}\n", successor.build));
+        Ok(HandOver::Gone(heir, _)) => {
+            print(&format!("handed over to process {}, build {}\n", heir.process, successor.build));
+            if heir.left_behind > 0 {
+                eprintln!("ringworld: {} connection(s) of TCP held too much to be handed over", heir.left_behind);
+            }
             Err(ExitCode::SUCCESS)
         }
         Ok(HandOver::Stays(stays, why)) => {

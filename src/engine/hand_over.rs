@@ -1,16 +1,17 @@
 //! One process takes a switch over from another.
 
-use super::network::start_net;
+use super::network::prepare_net;
 use super::prepare::Beginnings;
+use super::runner::Parked;
 use super::summary::Summary;
 use super::switch::{Extend, Running, StartError, Switch};
 use crate::config::Config;
-use crate::state::{Door, Legacy, StateError, Successor};
+use crate::state::{Door, Heir, Legacy, StateError, Successor};
 
 /// What became of a switch that somebody wanted to take over.
 pub enum HandOver {
-    /// The process of that number has it now; this was its summary.
-    Gone(u32, Box<Summary>),
+    /// Another process has it now; this was its summary.
+    Gone(Heir, Box<Summary>),
     /// It goes on by itself, for this reason.
     Stays(Box<Switch>, String),
 }
@@ -39,21 +40,21 @@ impl Switch {
         for running in &self.worlds {
             running.shared.park();
         }
-        let gone = |_| Err("the thread of a world has ended".to_owned());
-        let parked: Vec<_> = self.worlds.iter().map(|running| running.parked.recv().unwrap_or_else(gone)).collect();
+        let parked: Vec<_> = self.worlds.iter().map(|running| running.parked.recv().ok()).collect();
         let Self { config, folder, net, resumed, worlds, numbers, taken_up } = self;
         let counted = net.counters().snapshot();
-        let sockets = net.halt();
-        let mut beginnings = Vec::new();
-        let mut why = None;
+        let mut sockets = net.halt();
+        let (mut beginnings, mut why) = (Vec::new(), None);
         for world in parked {
-            match world {
-                Ok(world) => beginnings.push(world),
-                Err(error) => {
-                    beginnings.push(Beginnings::default());
-                    why = Some(error);
-                }
-            }
+            let Some(Parked { beginnings: world, leftovers, failed }) = world else {
+                why = Some("the thread of a world has ended".to_owned());
+                beginnings.push(Beginnings::default());
+                continue;
+            };
+            // Now that nothing more can come.
+            sockets.untaken.extend(leftovers.take());
+            beginnings.push(world);
+            why = why.or(failed);
         }
         let given = match (folder.as_ref(), why) {
             (Some(folder), None) => to.give(folder, &sockets),
@@ -64,9 +65,9 @@ impl Switch {
             }
         };
         // From here on the other may run: nothing may keep us from ending.
-        let given = given.and_then(|process| to.let_go().map(|()| process).map_err(|error| error.to_string()));
+        let given = given.and_then(|heir| to.let_go().map(|()| heir).map_err(|error| error.to_string()));
         match given {
-            Ok(process) => {
+            Ok(heir) => {
                 let mut total = Summary::default();
                 for Running { edges, thread, .. } in worlds {
                     drop(edges);
@@ -75,11 +76,13 @@ impl Switch {
                     }
                 }
                 total.network = counted;
-                Ok(HandOver::Gone(process, Box::new(total)))
+                total.network.tcp_left_behind += heir.left_behind as u64;
+                Ok(HandOver::Gone(heir, Box::new(total)))
             }
             Err(why) => {
                 let resumed = resumed + 1;
-                let (net, edges) = start_net(&config, &beginnings, resumed, sockets)?;
+                let (mut net, edges) = prepare_net(&config, &beginnings, resumed, sockets)?;
+                net.open();
                 let worlds = worlds.into_iter().zip(edges).map(|(running, edge)| {
                     let commands = edge.commands();
                     let _ = running.edges.send(edge);

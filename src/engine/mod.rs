@@ -5,6 +5,7 @@
 
 mod chain;
 mod hand_over;
+mod leaks;
 mod network;
 mod prepare;
 mod route;
@@ -16,6 +17,8 @@ mod world;
 
 pub use chain::{Chain, ChainDigest};
 pub use hand_over::HandOver;
+pub(crate) use leaks::ENDING_MAX;
+pub use leaks::Leak;
 pub use route::world_of_message;
 pub use summary::{Levels, Summary, TickPercentiles};
 pub(crate) use switch::unix_ms;

@@ -13,8 +13,8 @@ fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
     Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
 }
 
-/// Starts the network for worlds that are ready. `turn` tells the TCP connections of one life apart.
-pub(super) fn start_net(
+/// Prepares the network for worlds that are ready; it begins with [`Net::open`]. `turn` tells the TCP connections of one life apart.
+pub(super) fn prepare_net(
     config: &Config,
     beginnings: &[Beginnings],
     turn: u64,
@@ -24,7 +24,7 @@ pub(super) fn start_net(
     let router = Arc::new(move |message: &_| world_of_message(message, count));
     let network = net_config(config, beginnings);
     let conn_base = network.conn_base | (turn << 32);
-    Net::start_with(NetConfig { conn_base, ..network }, epoch_of(beginnings), router, sockets)
+    Net::prepare(NetConfig { conn_base, ..network }, epoch_of(beginnings), router, sockets)
 }
 
 fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {

@@ -5,7 +5,7 @@ use super::prepare::{Beginnings, Prepared};
 use super::summary::{Summary, TickTimes};
 use super::switch::unix_ms;
 use super::watch::{Watch, Wish};
-use crate::net::{Pacer, WorldEdge};
+use crate::net::{Leftovers, Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crate::state::Keeper;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
@@ -105,7 +105,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How the thread of a world is told of the network, and tells that it has stopped for others to take its sockets.
 pub(super) struct Berth {
     pub edges: Receiver<WorldEdge>,
-    pub parked: Sender<Result<Beginnings, String>>,
+    pub parked: Sender<Parked>,
+}
+
+/// A world that has stopped for another process to take over, or to go on if none does.
+pub(super) struct Parked {
+    pub beginnings: Beginnings,
+    /// What it has not taken in.
+    pub leftovers: Leftovers,
+    /// Why nobody can take over, if so.
+    pub failed: Option<String>,
 }
 
 /// A world and everything its thread needs.
@@ -149,6 +158,7 @@ impl Runner {
             }
         }
         self.summary.defects = self.engine.unregistered().iter().map(|what| format!("{what:?}")).collect();
+        self.summary.defects.extend(self.engine.leaks().iter().map(|leak| format!("leaked: {leak}")));
         if let Some(keeper) = self.keeper.take() {
             self.summary.state = Some(keeper.finish(&self.engine));
         }
@@ -162,7 +172,8 @@ impl Runner {
             Some(keeper) => keeper.park(&self.engine),
             None => Err("without a state folder nobody can take over".to_owned()),
         };
-        let parked = parked.map(|()| Beginnings::of(&self.engine));
+        let (beginnings, leftovers) = (Beginnings::of(&self.engine), self.edge.leftovers());
+        let parked = Parked { beginnings, leftovers, failed: parked.err() };
         self.shared.parking.store(false, Ordering::Release);
         let _ = self.berth.parked.send(parked);
         let Ok(edge) = self.berth.edges.recv() else { return false };

@@ -1,9 +1,9 @@
 //! Worlds between sockets and a paced clock.
 
-use super::network::start_net;
+use super::network::prepare_net;
 use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
-use super::runner::{Berth, Runner, Shared};
+use super::runner::{Berth, Parked, Runner, Shared};
 use super::summary::Summary;
 use crate::config::Config;
 use crate::net::{Net, NetError, Sockets, WorldEdge};
@@ -43,7 +43,7 @@ pub struct Switch {
 struct Waiting {
     shared: Arc<Shared>,
     edge: Sender<WorldEdge>,
-    parked: Receiver<Result<Beginnings, String>>,
+    parked: Receiver<Parked>,
     ready: Receiver<Result<Beginnings, StartError>>,
     thread: JoinHandle<Option<Summary>>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Running {
     pub commands: Sender<Command>,
     pub shared: Arc<Shared>,
     pub edges: Sender<WorldEdge>,
-    pub parked: Receiver<Result<Beginnings, String>>,
+    pub parked: Receiver<Parked>,
     pub thread: JoinHandle<Option<Summary>>,
 }
 
@@ -159,8 +159,9 @@ impl Switch {
             let gone = |_| StartError::System(std::io::Error::other("the thread of a world has ended"));
             beginnings.push(world.ready.recv().map_err(gone)??);
         }
-        let (net, edges) = start_net(config, &beginnings, 0, sockets)?;
+        let (mut net, edges) = prepare_net(config, &beginnings, 0, sockets)?;
         commit()?;
+        net.open();
         let worlds = waiting.into_iter().zip(edges).map(|(world, edge)| world.run(edge)).collect();
         let sessions = beginnings.iter().map(|world| world.sessions).sum();
         let notes = beginnings.iter_mut().flat_map(|world| std::mem::take(&mut world.notes)).collect();

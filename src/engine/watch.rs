@@ -1,6 +1,7 @@
 //! Watches over a world from outside: keeps its flight recorder, and has it written out when something is wrong.
 
 use super::Engine;
+use super::leaks::Patrol;
 use crate::replay::{FlightDump, FlightRecorder};
 use crossbeam::channel::{Receiver, Sender};
 use ringworld_components::edge::Input;
@@ -11,6 +12,9 @@ const WRITTEN_MAX: usize = 8;
 
 /// How long an alarm keeps those after it from being written out: they are about the same thing mostly.
 const WRITTEN_APART: Duration = Duration::from_secs(60);
+
+/// Entities that are looked at for leaks at a time: some microseconds' worth.
+const PATROL_ENTITIES: usize = 250;
 
 /// Ticks between two looks at everything that is in the world.
 const WHOLE_TICKS: u64 = 2_000;
@@ -30,6 +34,7 @@ pub(super) struct Watch {
     /// Contained panics that were seen.
     panics: u64,
     looked_at: u64,
+    patrol: Patrol,
     written: usize,
     last: Option<Instant>,
     /// Recordings on their way, with what to say of each and who wants to know.
@@ -47,6 +52,7 @@ impl Watch {
             lost_ticks: 0,
             panics: 0,
             looked_at: 0,
+            patrol: Patrol::default(),
             written: 0,
             last: None,
             pending: Vec::new(),
@@ -101,6 +107,9 @@ impl Watch {
             if let Some(first) = engine.unregistered().first() {
                 self.alarm(engine, format!("not registered or not empty: {first:?}"));
             }
+        }
+        if let Some(leak) = self.patrol.look(engine, PATROL_ENTITIES) {
+            self.alarm(engine, format!("leaked: {leak}"));
         }
         if let Some(finding) = self.flight.as_ref().and_then(FlightRecorder::take_finding) {
             self.note(finding);

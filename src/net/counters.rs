@@ -105,6 +105,10 @@ counters! {
     tcp_slow_closed,
     /// TCP connections closed because their bytes were no SIP, or too many.
     tcp_framing_closed,
+    /// TCP connections that these threads went on with, from others or from another process.
+    tcp_taken_over,
+    /// TCP connections that could not be handed over or gone on with, and were closed.
+    tcp_left_behind,
     /// SIP messages dropped because their TCP connection broke or could not be opened.
     sip_tcp_out_dropped,
     /// RTP and RTCP packets handed to a world.

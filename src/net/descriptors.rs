@@ -5,7 +5,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the soft limit of RLIMIT_NOFILE to `needed` if it is lower, and the hard limit too where the process is
 /// privileged; or says that the hard limit is too low.
-pub(super) fn ensure_descriptors(needed: u64) -> Result<(), NetError> {
+pub(crate) fn ensure_descriptors(needed: u64) -> Result<(), NetError> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("reading RLIMIT_NOFILE"))?;
     if soft >= needed {
         return Ok(());

@@ -1,6 +1,7 @@
 //! The end of the network that a world's tick thread owns.
 
 use super::counters::{Count, NetCounters};
+use super::given::Leftovers;
 use super::rtp::RtpEdge;
 use super::tcp::{TcpOrder, TcpOutlet};
 use super::udp::{Datagram, UdpOutlet};
@@ -115,6 +116,11 @@ impl WorldEdge {
         let spare = pool.free() + self.rtp.iter().map(RtpEdge::under_way).sum::<usize>();
         move_gauge(&self.counters.rtp_buffers_spare, &mut self.told_spare, spare as u64);
         move_gauge(&self.counters.rtp_buffers, &mut self.told_made, pool.misses.wrapping_sub(pool.freed));
+    }
+
+    /// What will not have been drained when the world stops.
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers { world: self.world, control: self.control.clone() }
     }
 
     /// Packet buffers of the process that hold a packet.

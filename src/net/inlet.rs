@@ -1,6 +1,7 @@
 //! The way of signalling from the network threads into the worlds.
 
 use super::counters::{Count, NetCounters};
+use super::given::Untaken;
 use bytes::Bytes;
 use crossbeam::channel::{Sender, TrySendError};
 use ringworld_components::edge::{Flow, Input, SendFailure};
@@ -62,6 +63,26 @@ impl Inlet {
         if let Delivery::Full(_) = self.offer(world, input) {
             self.counters.sip_in_ring_full.one();
         }
+    }
+
+    /// Delivers what no world had taken when others had the sockets. The rings are as large as theirs were, and empty.
+    pub fn deliver_again(&self, untaken: Untaken) {
+        match untaken {
+            Untaken::Sip(flow, bytes) => {
+                if let Some((world, input)) = self.parse(flow, bytes) {
+                    self.deliver(world, input);
+                }
+            }
+            Untaken::Opened(world, flow) => self.deliver(world, Input::ConnOpened(flow)),
+            Untaken::Closed(world, conn) => self.deliver(world, Input::ConnClosed(conn)),
+            Untaken::Failed(transaction, failure) => self.send_failed(transaction, failure),
+        }
+    }
+
+    /// Counts a message that its TCP connection did not take, and tells its transaction.
+    pub fn not_sent(&self, transaction: StableId) {
+        self.counters.sip_tcp_out_dropped.one();
+        self.send_failed(transaction, SendFailure::Connection);
     }
 
     /// Tells the world whose transaction it is that a message could not be sent.

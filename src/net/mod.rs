@@ -7,10 +7,13 @@
 //! Nothing here blocks a world and nothing grows without bounds: what does not fit is dropped, and [`NetCounters`] says
 //! how much and why.
 //!
+//! Threads that end leave all of it open for others to go on with ([`Net::halt`], [`Net::prepare`]).
+//!
 //! [`Input`]: ringworld_components::edge::Input
 //! [`Output`]: ringworld_components::edge::Output
 
 mod address;
+mod bound;
 mod clock;
 mod config;
 mod counters;
@@ -30,9 +33,11 @@ mod wake;
 pub use clock::{Epoch, monotonic_ns};
 pub use config::{NetConfig, RingSizes, TcpLimits};
 pub use counters::{NetCounters, NetSnapshot};
+pub(crate) use descriptors::ensure_descriptors;
 pub use edge::WorldEdge;
 pub use error::NetError;
-pub use given::{RtpPair, SipSocket, Sockets};
+pub use given::{Held, Leftovers, RtpPair, SipSocket, Sockets, TcpConnection, Untaken};
 pub use inlet::Router;
 pub use pace::{CATCH_UP_TICKS_MAX, Due, Pacer};
 pub use start::Net;
+pub use tcp::Outgoing;

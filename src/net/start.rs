@@ -1,6 +1,7 @@
 //! Starting and stopping.
 
 use super::address::local_towards;
+use super::bound::Bound;
 use super::clock::Epoch;
 use super::config::NetConfig;
 use super::counters::NetCounters;
@@ -10,19 +11,17 @@ use super::error::{NetError, system};
 use super::given::{RtpPair, SipSocket, Sockets};
 use super::inlet::{Inlet, Router};
 use super::rtp::{Ports, RtpEdge, RtpShared, RtpThread, link};
-use super::sockets;
-use super::tcp::{TcpOutlet, TcpStart, spawn_tcp};
-use super::udp::{UdpOutlet, UdpSocketSet, UdpThread};
+use super::tcp::{TcpEnd, TcpOutlet, TcpRest, TcpStart, spawn_tcp};
+use super::udp::{UdpOutlet, UdpThread};
 use super::wake::{Deadlines, Waker};
 use crossbeam::channel;
 use ringworld_components::edge::{Input, Transport};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, oneshot};
 
 /// The running network threads. Dropping it stops them.
 pub struct Net {
@@ -32,52 +31,13 @@ pub struct Net {
     threads: Vec<JoinHandle<()>>,
     wakers: Vec<Waker>,
     stop: Arc<AtomicBool>,
-    stop_tcp: Arc<Notify>,
-    /// Copies of the SIP sockets, and where the RTP threads put theirs when they end.
+    end_tcp: Option<oneshot::Sender<TcpEnd>>,
+    /// Every thread waits here for its word to begin.
+    gate: Option<channel::Sender<()>>,
+    /// Copies of the SIP sockets, and where the other threads put theirs when they end.
     sip: Vec<SipSocket>,
     rtp: channel::Receiver<Vec<RtpPair>>,
-}
-
-/// The bound SIP sockets.
-#[derive(Default)]
-struct Bound {
-    udp: UdpSocketSet,
-    tcp: Vec<TcpListener>,
-    addresses: Vec<(Transport, SocketAddr)>,
-    copies: Vec<SipSocket>,
-}
-
-impl Bound {
-    fn of(config: &NetConfig, given: &mut Sockets) -> Result<Self, NetError> {
-        let mut bound = Self::default();
-        for &(transport, address) in &config.sip {
-            // "udp:[::]:5060" and "udp:0.0.0.0:5060" together are one address of each family.
-            let v4_twin = (transport, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
-            let apart = address.port() != 0 && config.sip.contains(&v4_twin);
-            let family = if apart { sockets::Family::Own } else { sockets::Family::Both };
-            let failed = |source| NetError::Bind { transport, address, source };
-            let given = given.take_sip(transport, address);
-            let (actual, copy) = match transport {
-                Transport::Udp => {
-                    let socket = given.map_or_else(|| sockets::sip_udp(address, family), |fd| Ok(fd.into()));
-                    let socket = socket.map_err(failed)?;
-                    let actual = (socket.local_addr(), socket.as_fd().try_clone_to_owned());
-                    bound.udp.push(socket);
-                    actual
-                }
-                Transport::Tcp => {
-                    let listener = given.map_or_else(|| sockets::sip_tcp(address, family), |fd| Ok(fd.into()));
-                    let listener = listener.map_err(failed)?;
-                    let actual = (listener.local_addr(), listener.as_fd().try_clone_to_owned());
-                    bound.tcp.push(listener);
-                    actual
-                }
-            };
-            bound.copies.push(SipSocket { transport, address, socket: copy.map_err(failed)? });
-            bound.addresses.push((transport, sockets::bound(actual, address)));
-        }
-        Ok(bound)
-    }
+    tcp: channel::Receiver<TcpRest>,
 }
 
 impl Net {
@@ -85,11 +45,14 @@ impl Net {
     ///
     /// Returns an end for each world, in their order. An error leaves nothing open.
     pub fn start(config: NetConfig, epoch: Epoch, router: Router) -> Result<(Net, Vec<WorldEdge>), NetError> {
-        Self::start_with(config, epoch, router, Sockets::default())
+        let (mut net, edges) = Self::prepare(config, epoch, router, Sockets::default())?;
+        net.open();
+        Ok((net, edges))
     }
 
-    /// As [`Net::start`], with sockets that are open already in the place of those that would be opened.
-    pub fn start_with(
+    /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened. Until
+    /// [`Net::open`] nothing is read, taken or written, so whoever has the same sockets can still go on with them.
+    pub fn prepare(
         config: NetConfig,
         epoch: Epoch,
         router: Router,
@@ -109,6 +72,7 @@ impl Net {
         let udp_waker = Waker::new().map_err(system("making an event descriptor"))?;
         let (to_udp, udp_orders) = channel::bounded(rings.control_out);
         let udp = UdpOutlet::new(to_udp, udp_waker.clone(), counters.clone());
+        std::mem::take(&mut given.untaken).into_iter().for_each(|untaken| inlet.deliver_again(untaken));
         let (to_tcp, tcp_orders) = mpsc::channel(rings.control_out);
         let tcp = TcpOutlet { ring: to_tcp, inlet: inlet.clone() };
 
@@ -135,22 +99,27 @@ impl Net {
 
         // From here on threads run; an error drops `net`, which stops them.
         let (give_back, returned) = channel::unbounded();
+        let (kept, kept_tcp) = channel::bounded(1);
+        let (end_tcp, end_of_tcp) = oneshot::channel();
+        let (open, gate) = channel::unbounded();
         let mut net = Net {
             sip: bound.copies,
             rtp: returned,
+            tcp: kept_tcp,
             sip_addresses: bound.addresses,
             counters,
             threads: Vec::new(),
             wakers: rtp_wakers,
             stop,
-            stop_tcp: Arc::new(Notify::new()),
+            end_tcp: Some(end_tcp),
+            gate: Some(open),
             config,
         };
         net.wakers.push(udp_waker);
-        net.spawn("ringworld-udp", || udp_thread.run())?;
+        net.spawn("ringworld-udp", &gate, || udp_thread.run())?;
         for thread in rtp_threads {
             let give_back = give_back.clone();
-            net.spawn("ringworld-rtp", move || {
+            net.spawn("ringworld-rtp", &gate, move || {
                 // Nobody may want them.
                 let _ = give_back.send(thread.run());
             })?;
@@ -162,16 +131,39 @@ impl Net {
             inlet,
             udp,
             conn_base: net.config.conn_base,
-            stop: net.stop_tcp.clone(),
+            rest: TcpRest { connections: given.tcp, unsent: given.unsent },
+            gate,
+            end: end_of_tcp,
+            kept,
         };
         net.threads.push(spawn_tcp(tcp).map_err(system("starting the TCP thread"))?);
         Ok((net, edges))
     }
 
-    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), NetError> {
-        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    fn spawn(
+        &mut self,
+        name: &str,
+        gate: &channel::Receiver<()>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), NetError> {
+        let gate = gate.clone();
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+            if gate.recv().is_ok() {
+                run();
+            }
+        });
         self.threads.push(thread.map_err(system("starting a thread"))?);
         Ok(())
+    }
+
+    /// Lets the threads of [`Net::prepare`] begin.
+    pub fn open(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            for _ in &self.threads {
+                // Whoever is gone has said why.
+                let _ = gate.send(());
+            }
+        }
     }
 
     /// Where SIP is spoken in fact, in the order of the settings: with the ports that the system chose.
@@ -210,17 +202,29 @@ impl Net {
 }
 
 impl Net {
-    /// Sends what the worlds have handed over, and waits for the threads to end. The sockets stay open, connections of TCP
-    /// apart.
+    /// Sends what the worlds have handed over, as far as it can be sent at once, and waits for the threads to end. Everything
+    /// stays open. What the worlds have not taken is theirs to give ([`WorldEdge::leftovers`]).
     pub fn halt(mut self) -> Sockets {
-        self.end();
-        Sockets { sip: std::mem::take(&mut self.sip), rtp: self.rtp.try_iter().flatten().collect() }
+        self.end(TcpEnd::Keep);
+        let TcpRest { connections, unsent } = self.tcp.try_recv().unwrap_or_default();
+        Sockets {
+            sip: std::mem::take(&mut self.sip),
+            rtp: self.rtp.try_iter().flatten().collect(),
+            tcp: connections,
+            unsent,
+            untaken: Vec::new(),
+        }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, tcp: TcpEnd) {
+        // Those that did not begin never will.
+        self.gate = None;
         self.stop.store(true, Ordering::Release);
         self.wakers.iter().for_each(Waker::wake);
-        self.stop_tcp.notify_one();
+        if let Some(end) = self.end_tcp.take() {
+            // It may have ended already.
+            let _ = end.send(tcp);
+        }
         for thread in self.threads.drain(..) {
             // A thread that panicked has ended too, and has said why on its way.
             let _ = thread.join();
@@ -230,7 +234,7 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        self.end();
+        self.end(TcpEnd::Close);
     }
 }
 

@@ -2,51 +2,35 @@
 //!
 //! The running process listens on a socket in its state folder. Who wants to take over connects and names its build; the
 //! running one stops its worlds at a tick, leaves their snapshots in the folder, and sends the lock and all sockets
-//! (`SCM_RIGHTS`). When the other is ready, the running one says `go` and ends; when it refuses, goes away or takes too long,
-//! the running one takes its own sockets up again and goes on.
+//! (`SCM_RIGHTS`), open connections of TCP among them, with what was read and not yet taken in, and not yet written. When the
+//! other is ready, the running one says `go` and ends, and not before does the other read or write anything; when it refuses,
+//! goes away or takes too long, the running one takes its own sockets up again and goes on.
+
+mod descriptors;
+mod parcel;
+mod words;
 
 use super::build::build_id;
 use super::{StateError, StateFolder};
-use crate::net::{RtpPair, SipSocket, Sockets};
+use crate::net::{RtpPair, SipSocket, Sockets, ensure_descriptors};
+use descriptors::{give, take};
+use parcel::{pack, unpack};
 use ringworld_components::edge::Transport;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
-};
-use serde::{Deserialize, Serialize};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use words::{VERSION, Word, damaged, hear, say, unexpected};
 
 const DOOR: &str = "take-over";
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Descriptors in one message; the system takes 253.
-const AT_ONCE: usize = 240;
-
-/// The longest message, in bytes: the list of all ports and some.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
-
-/// What is said by both sides.
-#[derive(Serialize, Deserialize, Debug)]
-enum Word {
-    /// Who wants to take over.
-    Hello { build: String },
-    /// What descriptors follow, behind that of the lock.
-    Here { sip: Vec<(String, SocketAddr)>, rtp: Vec<u16> },
-    /// It can't be.
-    Refused { why: String },
-    /// The worlds and the network are ready.
-    Ready { process: u32 },
-    /// They are the other's from now on.
-    Go,
-}
+/// Descriptors that a process has open anyway.
+const ELSEWHERE: usize = 128;
 
 /// The way in for who wants to take over.
 #[derive(Debug)]
@@ -94,7 +78,12 @@ impl Successor {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         match hear(&stream)? {
-            Word::Hello { build } => Ok(Self { stream, build }),
+            Word::Hello { build, version: VERSION } => Ok(Self { stream, build }),
+            Word::Hello { build, version } => {
+                let why = other_version(&build, version);
+                Self { stream, build }.turn_away(&why);
+                Err(damaged(&why))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -105,19 +94,31 @@ impl Successor {
         let _ = say(&self.stream, &Word::Refused { why: why.to_owned() });
     }
 
-    /// Gives everything, and returns the number of the process that is ready to go on with it, or why there is none.
-    pub(crate) fn give(&self, folder: &StateFolder, sockets: &Sockets) -> Result<u32, String> {
-        let sip = sockets.sip.iter().map(|it| (it.transport.as_str().to_owned(), it.address)).collect();
-        let rtp = sockets.rtp.iter().map(|pair| pair.port).collect();
+    /// Gives everything, and returns who is ready to go on with it, or why nobody is.
+    pub(crate) fn give(&self, folder: &StateFolder, sockets: &Sockets) -> Result<Heir, String> {
+        let packed = pack(sockets).map_err(|error| error.to_string())?;
+        let here = Word::Here {
+            version: VERSION,
+            sip: sockets.sip.iter().map(|it| (it.transport.as_str().to_owned(), it.address)).collect(),
+            rtp: sockets.rtp.iter().map(|pair| pair.port).collect(),
+            connections: packed.connections.len(),
+            parcels: packed.parcels.len(),
+        };
+        let going = packed.connections.iter().filter_map(|&place| sockets.tcp.get(place));
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(folder.lock())
             .chain(sockets.sip.iter().map(|it| it.socket.as_fd()))
             .chain(sockets.rtp.iter().flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()]))
+            .chain(going.map(|connection| connection.socket.as_fd()))
             .collect();
-        let heard = say(&self.stream, &Word::Here { sip, rtp })
-            .and_then(|()| descriptors.chunks(AT_ONCE).try_for_each(|some| give(&self.stream, some)))
-            .and_then(|()| hear(&self.stream));
+        let heard = say(&self.stream, &here)
+            .and_then(|()| give(&self.stream, &descriptors))
+            .and_then(|()| packed.parcels.iter().try_for_each(|parcel| (&self.stream).write_all(parcel)))
+            // Who can't take it all has said why.
+            .map_or_else(|error| hear(&self.stream).map_err(|_| error), |()| hear(&self.stream));
         match heard {
-            Ok(Word::Ready { process }) => Ok(process),
+            Ok(Word::Ready { process }) => {
+                Ok(Heir { process, left_behind: sockets.tcp.len() - packed.connections.len() })
+            }
             Ok(Word::Refused { why }) => Err(why),
             Ok(other) => Err(unexpected(&other).to_string()),
             Err(error) => Err(format!("it went away or took too long: {error}")),
@@ -128,6 +129,15 @@ impl Successor {
     pub(crate) fn let_go(&self) -> io::Result<()> {
         say(&self.stream, &Word::Go)
     }
+}
+
+/// Who is ready to go on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Heir {
+    /// The number of its process.
+    pub process: u32,
+    /// How many connections of TCP hold too much to go along.
+    pub left_behind: usize,
 }
 
 /// What a running process has handed over.
@@ -144,26 +154,15 @@ impl Legacy {
         let path = folder.join(DOOR);
         let stream =
             UnixStream::connect(&path).map_err(|error| StateError::NobodyThere { path: path.clone(), error })?;
-        let failed = || StateError::io(&path, "taking over by");
-        let asked = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| {
-            stream.set_write_timeout(Some(PATIENCE))?;
-            say(&stream, &Word::Hello { build: build_id().to_owned() })?;
-            hear(&stream)
-        });
-        let (sip, rtp) = match asked.map_err(failed())? {
-            Word::Here { sip, rtp } => (sip, rtp),
-            Word::Refused { why } => return Err(StateError::TurnedAway { why }),
-            other => return Err(failed()(unexpected(&other))),
-        };
-        let count = 1 + sip.len() + 2 * rtp.len();
-        let mut descriptors = Vec::with_capacity(count);
-        while descriptors.len() < count {
-            take(&stream, &mut descriptors).map_err(failed())?;
+        match receive(&stream) {
+            Ok(Ok((lock, sockets))) => Ok(Self { stream, folder: StateFolder::with_lock(folder, lock), sockets }),
+            Ok(Err(why)) => Err(StateError::TurnedAway { why }),
+            Err(error) => {
+                // Whoever runs goes on, and should know why.
+                let _ = say(&stream, &Word::Refused { why: error.to_string() });
+                Err(StateError::io(&path, "taking over by")(error))
+            }
         }
-        let (lock, sockets) = sort(sip, rtp, descriptors).ok_or_else(|| {
-            failed()(io::Error::new(io::ErrorKind::InvalidData, "what was handed over is incomplete"))
-        })?;
-        Ok(Self { stream, folder: StateFolder::with_lock(folder, lock), sockets })
     }
 
     /// The part that remains when folder and sockets have been put to use.
@@ -195,8 +194,38 @@ impl Verdict {
     }
 }
 
-fn sort(sip: Vec<(String, SocketAddr)>, rtp: Vec<u16>, descriptors: Vec<OwnedFd>) -> Option<(OwnedFd, Sockets)> {
-    let mut descriptors = descriptors.into_iter();
+/// Asks for everything and takes it; the inner error is why the other gives nothing.
+fn receive(stream: &UnixStream) -> io::Result<Result<(OwnedFd, Sockets), String>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    say(stream, &Word::Hello { build: build_id().to_owned(), version: VERSION })?;
+    let (sip, rtp, connections, parcels) = match hear(stream)? {
+        Word::Here { version: VERSION, sip, rtp, connections, parcels } => (sip, rtp, connections, parcels),
+        Word::Here { version, .. } => return Err(damaged(&other_version("the running switch", version))),
+        Word::Refused { why } => return Ok(Err(why)),
+        other => return Err(unexpected(&other)),
+    };
+    let count = (1 + sip.len() + 2 * rtp.len()).saturating_add(connections);
+    let needed = u64::try_from(count.saturating_add(ELSEWHERE)).unwrap_or(u64::MAX);
+    ensure_descriptors(needed).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut descriptors = take(stream, count)?.into_iter();
+    let (lock, mut sockets) = sort(sip, rtp, &mut descriptors).ok_or_else(|| damaged("a socket is missing"))?;
+    unpack(stream, parcels, descriptors, &mut sockets)?;
+    Ok(Ok((lock, sockets)))
+}
+
+fn other_version(who: &str, version: u32) -> String {
+    format!(
+        "{who} hands over by version {version} and this build by version {VERSION}: stop the running switch in order (a \
+         second signal leaves the calls to the next start), and start without --take-over"
+    )
+}
+
+fn sort(
+    sip: Vec<(String, SocketAddr)>,
+    rtp: Vec<u16>,
+    descriptors: &mut impl Iterator<Item = OwnedFd>,
+) -> Option<(OwnedFd, Sockets)> {
     let lock = descriptors.next()?;
     let mut sockets = Sockets::default();
     for (transport, address) in sip {
@@ -207,56 +236,6 @@ fn sort(sip: Vec<(String, SocketAddr)>, rtp: Vec<u16>, descriptors: Vec<OwnedFd>
         sockets.rtp.push(RtpPair { port, rtp: descriptors.next()?, rtcp: descriptors.next()? });
     }
     Some((lock, sockets))
-}
-
-fn say(mut stream: &UnixStream, word: &Word) -> io::Result<()> {
-    let body = serde_json::to_vec(word)?;
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    stream.write_all(&[&length.to_le_bytes()[..], &body].concat())
-}
-
-/// Reads one message and not a byte more: descriptors come with the bytes behind it.
-fn hear(mut stream: &UnixStream) -> io::Result<Word> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MESSAGE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    serde_json::from_slice::<Word>(&body).map_err(io::Error::from)
-}
-
-fn unexpected(word: &impl std::fmt::Debug) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected: {word:?}"))
-}
-
-fn give(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(io::Error::other("too many descriptors for one message"));
-    }
-    sendmsg(stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-fn take(stream: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Result<()> {
-    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let before = into.len();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            into.extend(descriptors);
-        }
-    }
-    if received.bytes == 0 || into.len() == before {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

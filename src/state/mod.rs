@@ -32,7 +32,7 @@ pub(crate) use folder::WorldFolder;
 pub(crate) use follower::{Follows, Pursuit};
 pub(crate) use ground::Ground;
 pub(crate) use handover::Legacy;
-pub use handover::{Door, Successor};
+pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
 pub(crate) use recover::recover_in;

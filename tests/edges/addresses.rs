@@ -91,7 +91,7 @@ fn a_call_over_tcp_lives_on_its_connection_and_line_ends_keep_it_alive() {
     let running = Running::start(&config(&["tcp:127.0.0.1:0", "udp:127.0.0.1:0"]));
     let switch = running.at(Transport::Tcp, "127.0.0.1");
     let mut stream = TcpStream::connect(switch).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let peer = Peer::new("127.0.0.1", switch, "over-tcp");
     let own = stream.local_addr().unwrap().to_string();
     let over_tcp = |text: String| {

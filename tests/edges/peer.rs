@@ -15,7 +15,7 @@ pub struct Peer {
 
 pub fn socket(ip: &str) -> UdpSocket {
     let socket = UdpSocket::bind((ip, 0)).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout");
     socket
 }
 

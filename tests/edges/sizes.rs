@@ -24,7 +24,7 @@ fn a_message_beyond_the_limits_is_513_and_counted_over_udp_and_tcp() {
         let (answer, _) = peer.hear();
         assert_eq!((status(&answer), header(&answer, "Call-ID")), (513, Some("size")), "{answer}");
         let mut stream = TcpStream::connect(running.at(Transport::Tcp, "127.0.0.1")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         stream.write_all(text.replace("SIP/2.0/UDP", "SIP/2.0/TCP").as_bytes()).unwrap();
         let mut bytes = [0; 2_048];
         let len = stream.read(&mut bytes).unwrap();
@@ -109,7 +109,7 @@ fn a_large_invite_moves_to_tcp_and_its_call_goes_on() {
     let remote = udp.local_addr().unwrap();
     place_large(&running, remote);
     let (mut stream, _) = tcp.accept().unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let invite = read_message(&mut stream);
     assert!(
         invite.len() > 1_300 && header(&invite, "Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP ")),
@@ -125,7 +125,7 @@ fn a_large_invite_moves_to_tcp_and_its_call_goes_on() {
     let ack = over_udp.clone().unwrap_or_else(|| read_message(&mut stream));
     assert!(acknowledged(&ack), "{ack}");
     running.switch.begin_drain();
-    udp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     if over_udp.is_some() {
         let bye = loop {
             let (len, from) = udp.recv_from(&mut bytes).expect("the BYE");

@@ -201,7 +201,7 @@ fn settle(running: Running, silent: u64) {
         let status = running.switch.status().remove(0);
         status.end == status.start
     };
-    for _ in 0..400 {
+    for _ in 0..1_500 {
         if is_back(&running) {
             break;
         }
@@ -224,7 +224,7 @@ fn every_message_over_tcp_gets_its_response_or_ends_its_connection() {
     let cases = cases();
     for case in &cases {
         let mut stream = TcpStream::connect(running.at(Transport::Tcp, "127.0.0.1")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let own = stream.local_addr().unwrap().to_string();
         // The switch may close the connection in the middle of this.
         let _ = stream.write_all(&filled(&case.text, &own, "TCP"));

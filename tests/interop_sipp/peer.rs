@@ -82,7 +82,7 @@ impl Sipp {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ringworld-sipp-{}-{run}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for SIPp");
-        let over_tcp = arguments.contains(&"t1");
+        let over_tcp = arguments.iter().any(|argument| ["t1", "tn"].contains(argument));
         let ports = Block::of(PORTS);
         let address = SocketAddr::new(local, ports.first);
         let mut command = Command::new("sipp");
@@ -141,11 +141,15 @@ impl Sipp {
         }
     }
 
+    /// How many messages with these words in them were sent and received.
+    pub fn messages(&self, words: &str) -> usize {
+        fs::read_to_string(self.folder.join("messages.log")).map_or(0, |log| log.matches(words).count())
+    }
+
     /// Waits until a message with these words in it was sent or received.
     pub fn wait_for_message(&self, words: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        let has_come = || fs::read_to_string(self.folder.join("messages.log")).is_ok_and(|log| log.contains(words));
-        while !has_come() {
+        while self.messages(words) == 0 {
             assert!(Instant::now() < deadline, "no {words:?} in 10 s");
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -34,7 +34,7 @@ fn a_range_without_a_free_pair_is_refused() {
 fn what_is_handed_over_before_the_stop_still_leaves() {
     let mut fixture = Fixture::start(config(&[(Transport::Udp, "127.0.0.1:0"), (Transport::Tcp, "127.0.0.1:0")]));
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    udp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let mut tcp = TcpStream::connect(fixture.sip(1)).unwrap();
     tcp.write_all(b"\r\n\r\n").unwrap();
     tcp.read_exact(&mut [0; 2]).unwrap();

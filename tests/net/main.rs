@@ -1,11 +1,12 @@
 //! The network threads over real sockets on loopback.
 
+mod hand_over;
 mod lifecycle;
 mod rtp;
 mod tcp;
 mod udp;
 
-use ringworld::net::{Epoch, Net, NetConfig, NetSnapshot, Router, WorldEdge};
+use ringworld::net::{Epoch, Net, NetConfig, NetSnapshot, Router, Sockets, WorldEdge};
 use ringworld_components::edge::{Input, Output, RtpOut, Target, Transport};
 use ringworld_components::kernel::StableId;
 use std::collections::VecDeque;
@@ -49,9 +50,34 @@ impl Fixture {
     }
 
     fn routed(config: NetConfig, router: Router) -> Self {
-        let (net, edges) = Net::start(config, Epoch::now(), router).unwrap();
+        Self::of(Net::start(config, Epoch::now(), router).unwrap())
+    }
+
+    fn of((net, edges): (Net, Vec<WorldEdge>)) -> Self {
         let drained = edges.iter().map(|_| VecDeque::new()).collect();
         Self { net, edges, drained }
+    }
+
+    /// Goes on with what other threads have left.
+    fn go_on(config: NetConfig, sockets: Sockets) -> Self {
+        let (mut net, edges) = Net::prepare(config, Epoch::now(), to_first(), sockets).unwrap();
+        net.open();
+        Self::of((net, edges))
+    }
+
+    /// Ends, and leaves everything open.
+    fn halt(self) -> (NetConfig, Sockets) {
+        let config = self.net.config().clone();
+        let mut sockets = self.net.halt();
+        sockets.untaken = self.edges.iter().flat_map(|edge| edge.leftovers().take().collect::<Vec<_>>()).collect();
+        (config, sockets)
+    }
+
+    /// Other threads go on. What was drained and not asked for stays.
+    fn hand_over(mut self) -> Self {
+        let drained = std::mem::take(&mut self.drained);
+        let (config, sockets) = self.halt();
+        Self { drained, ..Self::go_on(config, sockets) }
     }
 
     fn sip(&self, index: usize) -> SocketAddr {

@@ -15,7 +15,7 @@ fn offered(input: Input) -> Option<u16> {
 
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     socket
 }
 
@@ -47,7 +47,7 @@ fn ipv6_peers_are_served_on_the_same_pair() {
     let mut fixture = Fixture::start(config(&[]));
     let port = fixture.port();
     let peer = UdpSocket::bind("[::1]:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     peer.send_to(b"six", ("::1", port)).unwrap();
     let packet = fixture.wait(0, rtp);
     assert_eq!(packet.peer, peer.local_addr().unwrap());

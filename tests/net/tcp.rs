@@ -5,43 +5,43 @@ use ringworld_components::edge::{ConnId, Flow, SendFailure};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
-fn sip(input: Input) -> Option<(Flow, Vec<u8>)> {
+pub fn sip(input: Input) -> Option<(Flow, Vec<u8>)> {
     match input {
         Input::Sip { flow, bytes, message } if message.is_ok() => Some((flow, bytes.to_vec())),
         _ => None,
     }
 }
 
-fn opened(input: Input) -> Option<Flow> {
+pub fn opened(input: Input) -> Option<Flow> {
     if let Input::ConnOpened(flow) = input { Some(flow) } else { None }
 }
 
-fn closed(input: Input) -> Option<ConnId> {
+pub fn closed(input: Input) -> Option<ConnId> {
     if let Input::ConnClosed(conn) = input { Some(conn) } else { None }
 }
 
-fn failed(input: Input) -> Option<(u64, SendFailure)> {
+pub fn failed(input: Input) -> Option<(u64, SendFailure)> {
     if let Input::SendFailed { transaction, failure } = input { Some((transaction.0, failure)) } else { None }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
 
-fn read(stream: &mut TcpStream, len: usize) -> Vec<u8> {
+pub fn read(stream: &mut TcpStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
-fn is_closed(stream: &mut TcpStream) -> bool {
+pub fn is_closed(stream: &mut TcpStream) -> bool {
     !matches!(stream.read(&mut [0; 4_096]), Ok(1..))
 }
 
-const LISTEN: &[(Transport, &str)] = &[(Transport::Tcp, "127.0.0.1:0")];
+pub const LISTEN: &[(Transport, &str)] = &[(Transport::Tcp, "127.0.0.1:0")];
 
 #[test]
 fn a_message_comes_in_and_the_answer_goes_back_over_the_same_connection() {
@@ -136,7 +136,7 @@ fn a_large_request_goes_over_tcp_and_says_so_in_its_via() {
 fn a_large_request_falls_back_to_udp_and_keeps_to_it() {
     let mut fixture = Fixture::start(config(&[(Transport::Udp, "127.0.0.1:0")]));
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let large = options("large", 1_300);
     for _ in 0..2 {
         fixture.send(Transport::Udp, peer.local_addr().unwrap(), &large, 0);

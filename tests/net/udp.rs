@@ -13,7 +13,7 @@ fn sip(input: Input) -> Option<(Flow, Vec<u8>)> {
 
 fn peer(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind(address).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     socket
 }
 

@@ -15,4 +15,6 @@ mod peer;
 mod ports;
 mod process;
 mod take_over;
+mod tcp;
+mod tcp_peer;
 mod trouble;

@@ -130,6 +130,27 @@ impl Process {
         kill(id, signal).expect("a signal");
     }
 
+    /// SIGTERM: it ends all calls.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// How many sockets it has open. (Its files come and go.)
+    pub fn sockets(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process");
+        let is_socket = |path: PathBuf| fs::read_link(path).is_ok_and(|it| it.to_string_lossy().starts_with("socket:"));
+        open.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_socket(path.clone())).count()
+    }
+
+    /// Waits until so many sockets are open.
+    pub fn wait_for_sockets(&self, what: &str, is_right: impl Fn(usize) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_right(self.sockets()) {
+            assert!(Instant::now() < deadline, "{what}: {} sockets are open", self.sockets());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("a signal");

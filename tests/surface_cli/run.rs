@@ -126,7 +126,7 @@ struct Caller {
 impl Caller {
     fn new(name: &'static str, switch: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         Self { socket, switch, name }
     }
 

@@ -1,6 +1,6 @@
 //! The hub: takes orders and accepted connections, and owns the table.
 
-use super::connection::{Parts, run, tell_all};
+use super::connection::{Parts, deliver_patiently, run};
 use super::distrust::Distrust;
 use super::outlet::TcpOrder;
 use super::table::{Connection, Outgoing, Queue, Stage, Table};
@@ -8,13 +8,14 @@ use crate::net::TcpLimits;
 use crate::net::address::canonical;
 use crate::net::clock::monotonic_ns;
 use crate::net::counters::Count;
-use crate::net::inlet::Inlet;
+use crate::net::given::Held;
+use crate::net::inlet::{Delivery, Inlet};
 use crate::net::udp::{Datagram, UdpOutlet};
 use bytes::Bytes;
 use ringworld_components::edge::{ConnId, Flow, Input, SendFailure, Target, Transport};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// What the other tasks tell the hub.
@@ -35,6 +36,8 @@ pub(super) struct Hub {
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub events: mpsc::UnboundedSender<HubEvent>,
+    /// True tells all connections to stop where they are.
+    pub freeze: watch::Sender<bool>,
 }
 
 impl Hub {
@@ -55,7 +58,7 @@ impl Hub {
         }
     }
 
-    fn send(&mut self, target: Target, mut outgoing: Outgoing) {
+    pub fn send(&mut self, target: Target, mut outgoing: Outgoing) {
         let counters = self.inlet.counters.clone();
         if outgoing.or_udp {
             // A peer without TCP is not asked again for each retransmission.
@@ -68,7 +71,7 @@ impl Hub {
         let Some(conn) = self.table.find(target.conn, target.remote) else { return self.open(target.remote, outgoing) };
         let bytes_max = self.limits.queue_bytes_max;
         match self.table.get_mut(conn).map(|connection| &mut connection.stage) {
-            Some(Stage::Open(queue)) => {
+            Some(Stage::Open(queue, _)) => {
                 let transaction = outgoing.transaction;
                 if queue.push(outgoing, bytes_max) {
                     return counters.sip_tcp_out.one();
@@ -78,7 +81,7 @@ impl Hub {
                 self.inlet.send_failed(transaction, SendFailure::Full);
                 self.close(conn);
             }
-            Some(Stage::Opening(waiting, bytes)) if *bytes + outgoing.bytes.len() <= bytes_max => {
+            Some(Stage::Opening(waiting, bytes, _)) if *bytes + outgoing.bytes.len() <= bytes_max => {
                 *bytes += outgoing.bytes.len();
                 waiting.push(outgoing);
             }
@@ -90,15 +93,14 @@ impl Hub {
     }
 
     /// The message can't go over TCP: it goes over UDP if it may, else its transaction is told.
-    fn fail(&mut self, remote: SocketAddr, outgoing: Outgoing) {
+    pub fn fail(&mut self, remote: SocketAddr, outgoing: Outgoing) {
         if outgoing.or_udp {
             self.inlet.counters.sip_large_over_udp.one();
             let bytes = with_transport(&outgoing.bytes, b"TCP", b"UDP");
             self.udp.push(Datagram { remote, bytes, transaction: outgoing.transaction });
             self.udp.flush();
         } else {
-            self.inlet.counters.sip_tcp_out_dropped.one();
-            self.inlet.send_failed(outgoing.transaction, SendFailure::Connection);
+            self.inlet.not_sent(outgoing.transaction);
         }
     }
 
@@ -121,21 +123,21 @@ impl Hub {
             let _ = events.send(HubEvent::Opened(conn, stream));
         });
         let bytes = outgoing.bytes.len();
-        let stage = Stage::Opening(vec![outgoing], bytes);
-        self.table.insert(conn, Connection { remote, stage, task: task.abort_handle() });
+        let stage = Stage::Opening(vec![outgoing], bytes, task.abort_handle());
+        self.table.insert(conn, Connection { remote, stage });
         self.inlet.counters.tcp_connections.one();
     }
 
     fn opened(&mut self, conn: ConnId, stream: Option<TcpStream>) {
         // Closed by the world in the meantime?
-        let Some(Connection { remote, stage: Stage::Opening(waiting, _), .. }) = self.table.remove(conn) else {
+        let Some(Connection { remote, stage: Stage::Opening(waiting, ..) }) = self.table.remove(conn) else {
             return;
         };
         self.inlet.counters.tcp_connections.subtract(1);
         match stream {
             Some(stream) => {
                 self.inlet.counters.tcp_connected.one();
-                self.start(conn, stream, waiting);
+                self.opened_with(conn, stream, Held { dialled: true, unsent: waiting, ..Held::default() });
             }
             None => {
                 self.inlet.counters.tcp_connect_failed.one();
@@ -151,22 +153,27 @@ impl Hub {
         if self.has_room() {
             self.inlet.counters.tcp_accepted.one();
             let conn = self.table.mint();
-            self.start(conn, stream, Vec::new());
+            self.opened_with(conn, stream, Held::default());
         }
     }
 
-    fn start(&mut self, conn: ConnId, stream: TcpStream, waiting: Vec<Outgoing>) {
+    /// Begins with a connection that has just been opened.
+    fn opened_with(&mut self, conn: ConnId, stream: TcpStream, held: Held) {
         let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
             // Gone before we looked.
-            return waiting.into_iter().for_each(|outgoing| {
+            return held.unsent.into_iter().for_each(|outgoing| {
                 self.inlet.send_failed(outgoing.transaction, SendFailure::Connection);
             });
         };
         let (remote, local) = (canonical(remote), canonical(local));
-        let flow = Flow { transport: Transport::Tcp, local, remote, conn };
+        self.start(Flow { transport: Transport::Tcp, local, remote, conn }, stream, held);
+    }
+
+    /// Starts the task of a connection, new or not.
+    pub fn start(&mut self, flow: Flow, stream: TcpStream, mut held: Held) {
         let (messages, outgoing) = mpsc::unbounded_channel();
         let queue = Queue { messages, bytes: Default::default() };
-        for message in waiting {
+        for message in std::mem::take(&mut held.unsent) {
             if queue.push(message, usize::MAX) {
                 self.inlet.counters.sip_tcp_out.one();
             }
@@ -175,33 +182,40 @@ impl Hub {
             flow,
             inlet: self.inlet.clone(),
             events: self.events.clone(),
+            freeze: self.freeze.subscribe(),
             idle: self.limits.idle,
             message: self.limits.message,
             queue_bytes_max: self.limits.queue_bytes_max,
         };
-        let own_queue = queue.clone();
-        let task = tokio::spawn(async move {
-            tell_all(&parts.inlet, || Input::ConnOpened(flow)).await;
-            run(parts, stream, outgoing, own_queue).await;
-        });
-        self.table.insert(conn, Connection { remote, stage: Stage::Open(queue), task: task.abort_handle() });
+        let task = tokio::spawn(run(parts, stream, outgoing, queue.clone(), held));
+        self.table.insert(flow.conn, Connection { remote: flow.remote, stage: Stage::Open(queue, task) });
         self.inlet.counters.tcp_connections.one();
     }
 
     /// Ends a connection in whatever stage it is, and tells the worlds once.
     fn close(&mut self, conn: ConnId) {
-        let Some(Connection { stage, task, .. }) = self.table.remove(conn) else { return };
+        let Some(Connection { stage, .. }) = self.table.remove(conn) else { return };
         self.inlet.counters.tcp_connections.subtract(1);
-        task.abort();
         match stage {
-            Stage::Open(_) => {
-                let inlet = self.inlet.clone();
-                tokio::spawn(async move { tell_all(&inlet, || Input::ConnClosed(conn)).await });
+            Stage::Open(_, task) => {
+                task.abort();
+                self.tell_closed(conn);
             }
-            Stage::Opening(waiting, _) => {
+            Stage::Opening(waiting, _, task) => {
+                task.abort();
                 for outgoing in waiting {
                     self.inlet.send_failed(outgoing.transaction, SendFailure::Connection);
                 }
+            }
+        }
+    }
+
+    /// Tells the worlds that an open connection is gone.
+    pub fn tell_closed(&self, conn: ConnId) {
+        for world in 0..self.inlet.worlds.len() {
+            if let Delivery::Full(input) = self.inlet.offer(world, Input::ConnClosed(conn)) {
+                let inlet = self.inlet.clone();
+                tokio::spawn(async move { deliver_patiently(&inlet, world, input).await });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The table of connections.
 
+use crate::net::given::TcpConnection;
 use bytes::Bytes;
 use ringworld_components::edge::ConnId;
 use ringworld_components::kernel::StableId;
@@ -8,13 +9,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
-/// A message on its way out.
-#[derive(Clone, Debug)]
-pub(super) struct Outgoing {
+/// A message on its way out over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// What is to be written.
     pub bytes: Bytes,
+    /// Who wants to know if it fails; 0 for nobody.
     pub transaction: StableId,
+    /// Whether it goes over UDP all the same if the peer can't be reached over TCP.
     pub or_udp: bool,
 }
 
@@ -41,16 +45,15 @@ impl Queue {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// Being opened by us; what waits for it, and how many bytes that is.
-    Opening(Vec<Outgoing>, usize),
-    /// Open.
-    Open(Queue),
+    Opening(Vec<Outgoing>, usize, AbortHandle),
+    /// Open. Its task returns the connection if it was told to leave it open.
+    Open(Queue, JoinHandle<Option<TcpConnection>>),
 }
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub remote: SocketAddr,
     pub stage: Stage,
-    pub task: AbortHandle,
 }
 
 /// All connections, by number and by peer.
@@ -101,10 +104,16 @@ impl Table {
         self.by_remote.get(&remote).copied()
     }
 
+    /// All of them, in order.
+    pub fn take(&mut self) -> BTreeMap<ConnId, Connection> {
+        self.by_remote.clear();
+        std::mem::take(&mut self.connections)
+    }
+
     /// Whether something still waits to be written.
     pub fn is_waiting(&self) -> bool {
         self.connections.values().any(|connection| match &connection.stage {
-            Stage::Open(queue) => queue.bytes.load(Ordering::Relaxed) > 0,
+            Stage::Open(queue, _) => queue.bytes.load(Ordering::Relaxed) > 0,
             Stage::Opening(..) => false,
         })
     }
@@ -116,7 +125,7 @@ mod tests {
 
     fn opening(remote: SocketAddr, runtime: &tokio::runtime::Runtime) -> Connection {
         let task = runtime.spawn(std::future::pending::<()>()).abort_handle();
-        Connection { remote, stage: Stage::Opening(Vec::new(), 0), task }
+        Connection { remote, stage: Stage::Opening(Vec::new(), 0, task) }
     }
 
     #[test]

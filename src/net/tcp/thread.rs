@@ -3,16 +3,18 @@
 use super::distrust::Distrust;
 use super::hub::{Hub, HubEvent};
 use super::outlet::TcpOrder;
-use super::table::Table;
+use super::table::{Outgoing, Table};
 use crate::net::TcpLimits;
+use crate::net::given::TcpConnection;
 use crate::net::inlet::Inlet;
 use crate::net::udp::UdpOutlet;
+use crossbeam::channel::{Receiver, Sender};
 use std::io;
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 /// How long a listener that can't accept (no descriptors) is left alone.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -30,10 +32,33 @@ pub(in crate::net) struct TcpStart {
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub conn_base: u64,
-    pub stop: Arc<Notify>,
+    /// What another hub has left.
+    pub rest: TcpRest,
+    /// The thread begins when something comes, and ends at once when nothing can come.
+    pub gate: Receiver<()>,
+    pub end: oneshot::Receiver<TcpEnd>,
+    /// Where it puts what it keeps.
+    pub kept: Sender<TcpRest>,
 }
 
-/// Starts the thread. It ends after `stop` was notified, with all its connections.
+/// How the thread ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::net) enum TcpEnd {
+    /// What can be written in time is written, and everything is closed.
+    Close,
+    /// Everything stays open, for others.
+    Keep,
+}
+
+/// What of TCP goes from one hub to another.
+#[derive(Debug, Default)]
+pub(in crate::net) struct TcpRest {
+    pub connections: Vec<TcpConnection>,
+    /// What waits for connections that were still being opened.
+    pub unsent: Vec<(SocketAddr, Outgoing)>,
+}
+
+/// Starts the thread. It ends when told to.
 pub(in crate::net) fn spawn_tcp(start: TcpStart) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let listeners = {
@@ -48,34 +73,53 @@ pub(in crate::net) fn spawn_tcp(start: TcpStart) -> io::Result<JoinHandle<()>> {
         inlet: start.inlet,
         udp: start.udp,
         events,
+        freeze: watch::Sender::new(false),
     };
-    let (orders, stop) = (start.orders, start.stop);
-    std::thread::Builder::new()
-        .name("ringworld-tcp".into())
-        .spawn(move || runtime.block_on(serve(hub, listeners, hub_events, orders, stop)))
+    let TcpStart { orders, rest, gate, end, kept, .. } = start;
+    std::thread::Builder::new().name("ringworld-tcp".into()).spawn(move || {
+        if gate.recv().is_ok() {
+            // Nobody may want it.
+            let _ = kept.send(runtime.block_on(serve(hub, rest, listeners, hub_events, orders, end)));
+        }
+    })
 }
 
 async fn serve(
     mut hub: Hub,
+    rest: TcpRest,
     listeners: Vec<tokio::net::TcpListener>,
     mut events: mpsc::UnboundedReceiver<HubEvent>,
     mut orders: mpsc::Receiver<TcpOrder>,
-    stop: Arc<Notify>,
-) {
+    mut end: oneshot::Receiver<TcpEnd>,
+) -> TcpRest {
+    hub.go_on(rest);
     let (accepted, mut arrivals) = mpsc::channel(LISTENER_QUEUE);
+    let mut acceptors = JoinSet::new();
     for listener in listeners {
-        tokio::spawn(accept(listener, accepted.clone()));
+        acceptors.spawn(accept(listener, accepted.clone()));
     }
-    loop {
+    let end = loop {
         tokio::select! {
-            () = stop.notified() => break,
+            end = &mut end => break end.unwrap_or(TcpEnd::Close),
             Some(order) = orders.recv() => hub.order(order),
             Some(event) = events.recv() => hub.event(event),
             Some(stream) = arrivals.recv() => hub.event(HubEvent::Accepted(stream)),
         }
+    };
+    acceptors.abort_all();
+    if end == TcpEnd::Keep {
+        while let Ok(stream) = arrivals.try_recv() {
+            hub.event(HubEvent::Accepted(stream));
+        }
+        while let Ok(event) = events.try_recv() {
+            hub.event(event);
+        }
     }
     while let Ok(order) = orders.try_recv() {
         hub.order(order);
+    }
+    if end == TcpEnd::Keep {
+        return hub.keep().await;
     }
     for _ in 0..FLUSH_ROUNDS {
         if !hub.table.is_waiting() {
@@ -83,17 +127,15 @@ async fn serve(
         }
         tokio::time::sleep(FLUSH_PAUSE).await;
     }
+    TcpRest::default()
 }
 
+/// Takes connections while there is a place for them; one that was taken is never lost on the way to the hub.
 async fn accept(listener: tokio::net::TcpListener, accepted: mpsc::Sender<tokio::net::TcpStream>) {
-    loop {
+    // No place is left for ever when the hub is gone: everything ends.
+    while let Ok(place) = accepted.reserve().await {
         match listener.accept().await {
-            // The hub is gone: everything ends.
-            Ok((stream, _)) => {
-                if accepted.send(stream).await.is_err() {
-                    return;
-                }
-            }
+            Ok((stream, _)) => place.send(stream),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }

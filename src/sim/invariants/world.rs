@@ -1,24 +1,19 @@
 //! A look into the world: who owns what, and which timers run.
 
 use super::{Breach, Invariant};
-use crate::engine::Engine;
+use crate::engine::{ENDING_MAX, Engine};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
 use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CancelDeadline, Dialog, DialogOf, DurationDeadline, LegOf, Retransmit, RingDeadline,
-    Session, SessionState, StreamOf, Transaction, TransactionState, UnackedAnswer,
+    AckWait, AnswerRetransmit, CancelDeadline, Dialog, DurationDeadline, Retransmit, RingDeadline, Session,
+    SessionState, Transaction, TransactionState, UnackedAnswer,
 };
 use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWheel};
-use ringworld_components::media::{Participant, Participants, Room, Stream};
-use std::time::Duration;
-
-/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
-const ENDING_MAX: Duration = Duration::from_secs(100);
 
 /// Looks at every entity.
 pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
     let world = engine.world();
-    ownership(engine, world).or_else(|| timers(world)).or_else(|| {
+    timers(world).or_else(|| ownership(engine)).or_else(|| {
         engine.unregistered().first().map(|what| Breach::new(Invariant::AllRegistered, format!("{what:?}"), []))
     })
 }
@@ -49,39 +44,15 @@ fn each<D: QueryData<ReadOnly = D> + bevy_ecs::query::IterQueryData>(
     query.iter(world).find_map(|(id, item)| visit(*id, item))
 }
 
-fn ownership(engine: &Engine, world: &World) -> Option<Breach> {
-    let orphan =
-        |id: StableId, what: &str| Some(Breach::new(Invariant::NothingOutlives, what, [format!("entity {id}")]));
-    let session_of_leg = |leg: Entity| world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0));
+fn ownership(engine: &Engine) -> Option<Breach> {
     let census = engine.census();
     if census.ports != census.streams {
         let what = format!("{} ports are in use by {} streams", census.ports, census.streams);
         return Some(Breach::new(Invariant::NothingOutlives, what, []));
     }
-    each::<(&Stream, Option<&StreamOf>)>(world, |id, (_, of)| match of.and_then(|of| session_of_leg(of.0)) {
-        None => orphan(id, "a stream without a session"),
-        Some(session) if session.state().is_over() => orphan(id, "a stream of a session that is over"),
-        Some(_) => None,
-    })
-    .or_else(|| {
-        each::<(&Dialog, Option<&DialogOf>)>(world, |id, (_, of)| match of.and_then(|of| session_of_leg(of.0)) {
-            None => orphan(id, "a dialog without a session"),
-            Some(_) => None,
-        })
-    })
-    .or_else(|| {
-        each::<&Participant>(world, |id, participant| {
-            let whole =
-                world.get::<Stream>(participant.stream).is_some() && world.get::<Room>(participant.room).is_some();
-            if whole { None } else { orphan(id, "a participant without a stream or a room") }
-        })
-    })
-    .or_else(|| {
-        each::<(&Room, Option<&Participants>)>(world, |id, (_, inside)| {
-            let is_empty = inside.is_none_or(|inside| inside.iter().next().is_none());
-            if is_empty { orphan(id, "a room without participants") } else { None }
-        })
-    })
+    let leaks = engine.leaks();
+    let who = leaks.iter().take(3).map(|leak| format!("entity {}", leak.id));
+    leaks.first().map(|first| Breach::new(Invariant::NothingOutlives, first.what, who))
 }
 
 fn runs<T: Send + Sync + 'static>(world: &World, owner: Entity) -> bool {

@@ -3,11 +3,12 @@
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::mix::{EMPTY, Speaker, Sum, encode_sum, mix_room};
 use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Law, PopOutcome};
+use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    Ear, Hearing, MediaCounters, MediaFlow, Mixing, PacketSender, Packing, Participant, Participants, Playing,
-    Speaking, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
+    Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, PacketSender, Packing, Participant,
+    Participants, Playing, Speaking, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
 };
 use ringworld_components::planted;
 
@@ -22,11 +23,14 @@ pub(super) struct Desk {
     /// The streams of the speakers, then those of the mere listeners.
     speaking: Vec<Entity>,
     listening: Vec<Entity>,
+    /// Streams whose work panicked, by their ports.
+    broken: Vec<(u16, Entity)>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { sum: EMPTY, speakers: Vec::new(), speaking: Vec::new(), listening: Vec::new() }
+        let (speaking, listening, broken) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sum: EMPTY, speakers: Vec::new(), speaking, listening, broken }
     }
 }
 
@@ -41,6 +45,7 @@ pub(super) fn mix_rooms(
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
+    mut facts: ResMut<FactQueue>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     mut packing: ResMut<Wakeful<Packing>>,
@@ -68,6 +73,10 @@ pub(super) fn mix_rooms(
         });
         counters.packets_out += sent.len() as u64;
     }
+    // So do those that panicked.
+    desk.broken.sort_unstable_by_key(|(port, _)| *port);
+    let facts_of = desk.broken.drain(..);
+    facts.0.extend(facts_of.map(|(_, stream)| MediaFact::Panicked { stream, system: "mix_rooms".into() }));
 }
 
 type StreamQuery<'w, 's> =
@@ -91,8 +100,12 @@ impl Desk {
             let Some(agreed) = &stream.negotiated else { continue };
             let ear = hearing.ear.as_mut().filter(|ear| ear.is_awake);
             let law = law_of(agreed.codec);
-            match ear.map(|ear| listen(ear, &mut speaking, law)) {
-                Some(frame) => {
+            match ear.map(|ear| contain_item(|| listen(ear, &mut speaking, law))) {
+                Some(None) => {
+                    hearing.ear = None;
+                    self.broken.push((stream.port, participant.stream));
+                }
+                Some(Some(frame)) => {
                     is_awake = true;
                     match frame {
                         Some(payload) => {
@@ -119,7 +132,7 @@ impl Desk {
         let is_alone = self.speakers.len() == 1;
         for (speaker, &entity) in self.speakers.iter().zip(&self.speaking).filter(|_| !is_alone) {
             let sum = &self.sum;
-            send(streams, sender, frame, entity, |_| {
+            send(streams, sender, frame, entity, &mut self.broken, |_| {
                 let mut payload = speaker.payload;
                 if planted!(SelfHearing) {
                     encode_sum(sum, speaker.hears, &mut payload);
@@ -129,7 +142,7 @@ impl Desk {
         }
         let mut shared: [Option<EncodedFrame>; 2] = [None, None];
         for &entity in &self.listening {
-            send(streams, sender, frame, entity, |law| {
+            send(streams, sender, frame, entity, &mut self.broken, |law| {
                 *shared[law as usize & 1].get_or_insert_with(|| {
                     let mut payload = [0; FRAME_SAMPLES];
                     encode_sum(&self.sum, law, &mut payload);
@@ -147,19 +160,26 @@ fn send(
     sender: &mut PacketSender<'_>,
     frame: u64,
     entity: Entity,
+    broken: &mut Vec<(u16, Entity)>,
     payload: impl FnOnce(Law) -> EncodedFrame,
 ) {
     let Ok((stream, mut flow, _, playing)) = streams.get_mut(entity) else { return };
     if let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends())
         && playing.is_none_or(Playing::is_done)
     {
-        sender.send_frame(entity, stream, &mut flow, frame, &payload(law_of(agreed.codec)));
+        let payload = payload(law_of(agreed.codec));
+        if contain_item(|| sender.send_frame(entity, stream, &mut flow, frame, &payload)).is_none() {
+            broken.push((stream.port, entity));
+        }
     }
 }
 
 /// What a member says in this frame; `None` if nothing. An ear that has nothing more to give falls asleep.
 fn listen(ear: &mut Ear, speaking: &mut Speaking, law: Law) -> Option<EncodedFrame> {
     let mut payload = [0; FRAME_SAMPLES];
+    if planted!(EarPanics) {
+        panic!("planted");
+    }
     let outcome = ear.jitter.pop(&mut payload, law.silence());
     if ear.jitter.is_idle() {
         ear.is_awake = false;

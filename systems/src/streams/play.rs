@@ -3,11 +3,14 @@
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventPacket;
 use ringworld_components::audio::{FRAME_SAMPLES, ToneGenerator};
+use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    MediaCounters, MediaFlow, PacketSender, Packing, Playing, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
+    FactQueue, MediaCounters, MediaFact, MediaFlow, PacketSender, Packing, Playing, Stream, Wakeful, frame_of,
+    half_a_frame_later, law_of,
 };
+use ringworld_components::planted;
 use ringworld_components::wire::rtp::RtpHeader;
 use ringworld_components::wire::telephone_event::TelephoneEvent;
 
@@ -24,6 +27,7 @@ pub(super) fn play_streams(
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
+    mut facts: ResMut<FactQueue>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     mut packing: ResMut<Wakeful<Packing>>,
@@ -37,8 +41,12 @@ pub(super) fn play_streams(
             let Ok((stream, mut flow, mut playing)) = streams.get_mut(entity) else { return false };
             let frame = frame_of(then);
             let mut player = Player { entity, stream, flow: &mut flow, frame, sender: &mut sender };
-            counters.packets_out += player.play_frame(&mut playing);
-            if playing.is_done() {
+            let sent = contain_item(|| player.play_frame(&mut playing));
+            if sent.is_none() {
+                facts.0.push(MediaFact::Panicked { stream: entity, system: "play_streams".into() });
+            }
+            counters.packets_out += sent.unwrap_or(0);
+            if sent.is_none() || playing.is_done() {
                 commands.entity(entity).remove::<Playing>();
                 return false;
             }
@@ -65,6 +73,9 @@ impl Player<'_, '_> {
                 digits.interrupt();
             }
             return 0;
+        }
+        if planted!(PlayerPanics) {
+            panic!("planted");
         }
         let timestamp = self.flow.timestamp_of(self.frame);
         match playing.digits.as_mut().and_then(|digits| digits.step(timestamp)) {

@@ -60,6 +60,13 @@ impl StreamFramer {
         self.buffer.len()
     }
 
+    /// All that was pushed and has not been answered for: the pings that nobody took, then what waits for the rest of its
+    /// message. Pushed into a fresh framer, it brings that one to where this one stood.
+    pub fn into_rest(self) -> Bytes {
+        let line_ends = 2 * self.pings as usize + usize::from(self.half_ping);
+        [&b"\r\n".repeat(line_ends)[..], &self.buffer].concat().into()
+    }
+
     fn skip_line_ends(&mut self) {
         while self.buffer.starts_with(b"\r\n") {
             self.buffer.advance(2);
@@ -167,6 +174,25 @@ mod tests {
             messages.extend(all(&mut framer));
         }
         assert_eq!((messages.len(), framer.take_pings()), (2, 3));
+    }
+
+    #[test]
+    fn another_framer_goes_on_wherever_one_left_off() {
+        let one = message("Content-Length: 9", "a\r\n\r\nINFO");
+        let stream = format!("\r\n\r\n\r\n{one}\r\n\r\n\r\n{one}\r\n\r");
+        for split in 0..=stream.len() {
+            let mut first = StreamFramer::new(Limits::default());
+            first.push(&stream.as_bytes()[..split]);
+            let mut messages = all(&mut first);
+            let mut second = StreamFramer::new(Limits::default());
+            second.push(&first.into_rest());
+            // Looked at before the rest comes, as a connection does.
+            messages.extend(all(&mut second));
+            second.push(&stream.as_bytes()[split..]);
+            messages.extend(all(&mut second));
+            assert_eq!(messages, [&one, &one], "split at {split}");
+            assert_eq!((second.take_pings(), second.pending()), (2, 1), "split at {split}");
+        }
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! Entities that have outlived what they were for: nothing will ever clean them up.
+
+use super::Engine;
+use bevy_ecs::archetype::ArchetypeId;
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{
+    Dialog, DialogOf, Leg, LegOf, Lifetime, Retransmit, Session, SessionState, StreamOf, Transaction,
+};
+use ringworld_components::kernel::{Now, StableId, TimerWheel};
+use ringworld_components::media::{Participant, Participants, Room, Stream};
+use std::fmt;
+use std::time::Duration;
+
+/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
+pub(crate) const ENDING_MAX: Duration = Duration::from_secs(100);
+
+/// How long a session that is over stays for others to look at it: a tick, and some more where ticks come late.
+const OVER_MAX: Duration = Duration::from_secs(1);
+
+/// An entity that has leaked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// Its name.
+    pub id: StableId,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.what)
+    }
+}
+
+impl Engine {
+    /// All entities that have leaked, in the order of their ids. Looks at every entity: for the end of a world, for tests
+    /// and for a look back.
+    ///
+    /// ```
+    /// use ringworld::engine::{Engine, WorldConfig};
+    ///
+    /// assert!(Engine::new(&WorldConfig::default()).leaks().is_empty());
+    /// ```
+    pub fn leaks(&self) -> Vec<Leak> {
+        let world = self.world();
+        let mut leaks: Vec<Leak> = world.iter_entities().filter_map(|entity| leak(world, entity.id())).collect();
+        leaks.sort_unstable_by_key(|leak| leak.id);
+        leaks
+    }
+}
+
+/// Walks round all entities, a few at a time, so that a living world can afford it.
+#[derive(Debug, Default)]
+pub(super) struct Patrol {
+    archetype: usize,
+    row: usize,
+}
+
+impl Patrol {
+    /// Looks at the next entities, at most so many; the first of them that has leaked ends the look.
+    pub fn look(&mut self, engine: &Engine, most: usize) -> Option<Leak> {
+        let world = engine.world();
+        let mut left = most;
+        // Each archetype once at most: in a small world there are fewer entities than may be looked at.
+        for _ in 0..world.archetypes().len() {
+            let archetype = world.archetypes().get(ArchetypeId::new(self.archetype));
+            let Some(archetype) = archetype else {
+                self.archetype = 0;
+                continue;
+            };
+            for entity in archetype.entities().iter().skip(self.row).take(left) {
+                (self.row, left) = (self.row + 1, left - 1);
+                if let Some(leak) = leak(world, entity.id()) {
+                    return Some(leak);
+                }
+            }
+            if left == 0 {
+                return None;
+            }
+            (self.archetype, self.row) = (self.archetype + 1, 0);
+        }
+        None
+    }
+}
+
+fn leak(world: &World, entity: Entity) -> Option<Leak> {
+    let what = session(world, entity)
+        .or_else(|| owned(world, entity))
+        .or_else(|| conference(world, entity))
+        .or_else(|| transaction(world, entity))?;
+    Some(Leak { id: *world.get(entity)?, what })
+}
+
+fn session(world: &World, entity: Entity) -> Option<&'static str> {
+    let session = world.get::<Session>(entity)?;
+    let waited = world.resource::<Now>().since(session.since());
+    match session.state() {
+        SessionState::Terminated if waited > OVER_MAX => Some("a session that is over, and stays"),
+        SessionState::Terminating if waited > ENDING_MAX => Some("a session that does not come to its end"),
+        _ => None,
+    }
+}
+
+/// What goes with its session.
+fn owned(world: &World, entity: Entity) -> Option<&'static str> {
+    let session = |leg: Entity| world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0));
+    if world.get::<Leg>(entity).is_some() {
+        return session(entity).is_none().then_some("a leg without a session");
+    }
+    if world.get::<Dialog>(entity).is_some() {
+        let of = world.get::<DialogOf>(entity).and_then(|of| session(of.0));
+        return of.is_none().then_some("a dialog without a session");
+    }
+    world.get::<Stream>(entity)?;
+    match world.get::<StreamOf>(entity).and_then(|of| session(of.0)) {
+        None => Some("a stream without a session"),
+        Some(session) => session.state().is_over().then_some("a stream of a session that is over"),
+    }
+}
+
+fn conference(world: &World, entity: Entity) -> Option<&'static str> {
+    if let Some(participant) = world.get::<Participant>(entity) {
+        let is_whole =
+            world.get::<Stream>(participant.stream).is_some() && world.get::<Room>(participant.room).is_some();
+        return (!is_whole).then_some("a participant without a stream or a room");
+    }
+    world.get::<Room>(entity)?;
+    let inside = world.get::<Participants>(entity).is_some_and(|inside| !inside.is_empty());
+    (!inside).then_some("a room without participants")
+}
+
+/// A transaction waits for a timer, or for a decision of whom it serves.
+fn transaction(world: &World, entity: Entity) -> Option<&'static str> {
+    let transaction = world.get::<Transaction>(entity)?;
+    let waits = runs::<Lifetime>(world, entity) || runs::<Retransmit>(world, entity);
+    let serves = transaction.owner.is_some_and(|owner| world.get_entity(owner).is_ok());
+    (!waits && !serves).then_some("a transaction that waits for nothing")
+}
+
+fn runs<T: Send + Sync + 'static>(world: &World, owner: Entity) -> bool {
+    world.get_resource::<TimerWheel<T>>().is_some_and(|wheel| wheel.deadline(owner).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::WorldConfig;
+    use ringworld_components::kernel::StableIds;
+    use ringworld_components::media::RoomState;
+
+    /// A world with rooms that nobody is in.
+    fn with_empty_rooms(count: usize) -> Engine {
+        let mut engine = Engine::new(&WorldConfig::default());
+        let world = engine.app_mut().world_mut();
+        for number in 0..count {
+            let id = world.resource_mut::<StableIds>().mint();
+            let room =
+                Room { name: number.to_string(), state: RoomState::Active, created: Now(0), phase: number as u8 & 3 };
+            world.spawn((id, room));
+        }
+        engine
+    }
+
+    /// What an engine must not hold when it goes.
+    fn clean(engine: &mut Engine) {
+        let world = engine.app_mut().world_mut();
+        let rooms: Vec<Entity> = world.query_filtered::<Entity, With<Room>>().iter(world).collect();
+        for room in rooms {
+            world.despawn(room);
+        }
+    }
+
+    #[test]
+    fn what_has_leaked_is_named() {
+        let mut engine = with_empty_rooms(2);
+        let said: Vec<String> = engine.leaks().iter().map(Leak::to_string).collect();
+        assert_eq!(said, ["#1: a room without participants", "#2: a room without participants"]);
+        clean(&mut engine);
+        assert!(engine.leaks().is_empty());
+    }
+
+    #[test]
+    fn a_patrol_comes_round_to_everything_a_few_at_a_time() {
+        let mut engine = with_empty_rooms(5);
+        let mut patrol = Patrol::default();
+        let mut seen: Vec<StableId> = (0..2_000).filter_map(|_| patrol.look(&engine, 1)).map(|leak| leak.id).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 5);
+        clean(&mut engine);
+        assert!((0..2_000).all(|_| patrol.look(&engine, 1).is_none()));
+        assert_eq!(Patrol::default().look(&Engine::new(&WorldConfig::default()), 1_000), None);
+    }
+}
