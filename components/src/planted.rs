@@ -107,6 +107,8 @@ mod faults {
         DowntimeLost,
         /// The follower encodes its world a tick later than the journal that it is for begins.
         SnapshotLate,
+        /// The end of the headers is not found when it comes in two pieces.
+        SplitUnseen,
 
         @bugs
         /// Idle ticks at the end of a journal are not written down before the next one begins.

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(in crate::sim) struct Holds {
     /// Ports from which nothing may be sent, since when, and the Call-ID.
     silent: BTreeMap<u16, (u64, String)>,
+    /// Whose each port is, by Call-ID: what is said again of a call before says nothing of this one.
+    owners: BTreeMap<u16, String>,
     /// Offers of the switch that were not answered yet, by Call-ID.
     offers: BTreeMap<String, RemoteAudio>,
     /// The directions that agents offered last, by Call-ID and CSeq number: whether they want to hear.
@@ -67,6 +69,9 @@ impl Holds {
     }
 
     fn settle(&mut self, tick: u64, port: u16, call_id: &str, hears: bool) {
+        if self.owners.entry(port).or_insert_with(|| call_id.to_owned()) != call_id {
+            return;
+        }
         if hears {
             self.silent.remove(&port);
         } else {
@@ -77,6 +82,7 @@ impl Holds {
     /// A port was taken for another call.
     pub fn port_taken(&mut self, port: u16) {
         self.silent.remove(&port);
+        self.owners.remove(&port);
     }
 
     /// The switch sends a packet.

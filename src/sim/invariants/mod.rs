@@ -70,13 +70,15 @@ pub enum Invariant {
     TimeIsWhole,
     /// No system panics.
     NoPanics,
+    /// Messages and keep-alives come out of a stream as they were sent into it, however its bytes are cut on the way.
+    StreamsAreCut,
     /// The same seed gives the same digests, whatever the legal order of systems and the number of threads.
     SameAgain,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 21] = [
+    pub const ALL: [Invariant; 22] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -97,6 +99,7 @@ impl Invariant {
         Self::LossIsTold,
         Self::TimeIsWhole,
         Self::NoPanics,
+        Self::StreamsAreCut,
         Self::SameAgain,
     ];
 
@@ -123,6 +126,7 @@ impl Invariant {
             Self::LossIsTold => "what can't be recovered is told of",
             Self::TimeIsWhole => "the world has lived all the time that has passed",
             Self::NoPanics => "no system panics",
+            Self::StreamsAreCut => "messages come out of a stream as they were sent into it",
             Self::SameAgain => "the same seed gives the same digests",
         }
     }

@@ -82,6 +82,7 @@ impl Run {
                     self.under_way.push((agent, bytes, is_whole));
                 }
             }
+            Arrival::Readable(_) => {}
             Arrival::Opened(flow) => drop(self.rings.push(Input::ConnOpened(flow))),
             Arrival::Closed(conn) => drop(self.rings.push(Input::ConnClosed(conn))),
             Arrival::Failed { transaction, failure } => {

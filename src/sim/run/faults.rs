@@ -23,7 +23,7 @@ impl Run {
             let agent = fault.agent.unwrap_or_default();
             match fault.kind {
                 Kind::Rebind => self.network.rebind(agent),
-                Kind::Reset => self.network.reset(now, agent),
+                Kind::Reset => self.network.reset(now, agent, fault.strength.is_multiple_of(2)),
                 Kind::Vanish => {
                     self.network.vanish(now, agent, fault.strength.is_multiple_of(2));
                     self.network.strike(Kind::Vanish);

@@ -308,6 +308,7 @@ impl Run {
             self.watchers.rewind(&self.engine);
             self.desk.agents.iter_mut().filter(|agent| agent.touched > tick).for_each(|agent| agent.is_tainted = true);
         }
+        self.network.revive();
         let undecided = self.engine.undecided();
         self.operator.hear_again(now, &undecided);
         let Down { ground, folder, .. } = down;

@@ -191,6 +191,8 @@ impl Run {
         self.pass(length, whole, watch)?;
         self.heal();
         self.pass(whole, whole, watch)?;
+        let uncut: Vec<_> = self.network.uncut().collect();
+        uncut.into_iter().for_each(|(agent, what)| self.note_garbled(agent, what));
         match agree(&self.engine, &self.desk.agents, &self.watchers) {
             Ok(agreed) => self.exercised.agreed = agreed,
             Err(breach) => self.watchers.breaches.push(breach),
@@ -249,6 +251,13 @@ impl Run {
         self.watchers.breaches.extend(found.into_iter().flatten());
     }
 
+    /// The stream of an agent was cut otherwise than it was sent. One that says wrong lengths has it so.
+    fn note_garbled(&mut self, agent: u32, what: String) {
+        if self.desk.agents.get(agent as usize).is_some_and(|agent| agent.is_honest()) {
+            self.watchers.breaches.push(Breach::new(Invariant::StreamsAreCut, what, [format!("agent {agent}")]));
+        }
+    }
+
     fn judge(&self) -> Result<(), ()> {
         if self.watchers.breaches.is_empty() { Ok(()) } else { Err(()) }
     }
@@ -298,6 +307,8 @@ impl Run {
         while let Some((at, arrival)) = self.network.next_arrival(now) {
             self.arrive(at, arrival);
         }
+        let garbled = std::mem::take(&mut self.network.garbled);
+        garbled.into_iter().for_each(|(agent, what)| self.note_garbled(agent, what));
         while self.resting.front().is_some_and(|(at, _)| *at <= now) {
             self.rings.offer_port(self.resting.pop_front().map_or(0, |(_, port)| port));
         }
