@@ -34,16 +34,14 @@ mod faults {
     use std::hash::{BuildHasher, RandomState};
 
     macro_rules! faults {
-        ($($(#[$doc:meta])* $name:ident,)* @bugs $($(#[$of_bug:meta])* $bug:ident,)*) => {
+        ($($(#[$doc:meta])* $name:ident,)*) => {
             /// The faults that can be planted.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-            pub enum Planted { $($(#[$doc])* $name,)* $($(#[$of_bug])* $bug,)* }
+            pub enum Planted { $($(#[$doc])* $name,)* }
 
             impl Planted {
-                /// Those that were made up, in order.
+                /// All of them, in order.
                 pub const ALL: &[Planted] = &[$(Self::$name),*];
-                /// Bugs that were real, that the simulator has found, and that are brought back to show that it still would.
-                pub const BUGS: &[Planted] = &[$(Self::$bug),*];
             }
         };
     }
@@ -109,12 +107,6 @@ mod faults {
         SnapshotLate,
         /// The end of the headers is not found when it comes in two pieces.
         SplitUnseen,
-
-        @bugs
-        /// Idle ticks at the end of a journal are not written down before the next one begins.
-        IdleUnwritten,
-        /// A journal that could not be begun stays as a stub.
-        StubLeft,
     }
 
     thread_local! {

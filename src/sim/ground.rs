@@ -227,6 +227,8 @@ impl GroundOfState for Ground {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Engine, Extend, WorldConfig};
+    use crate::state::{Keeper, WorldFolder, recover_in};
 
     fn written(ground: &Ground, name: &str) -> Vec<u8> {
         let mut bytes = vec![0; 100];
@@ -260,5 +262,54 @@ mod tests {
         journal.write_all(b"y").unwrap();
         assert!(ground.damage("journal", 3) && !ground.damage("snapshot", 3));
         assert_eq!(written(&ground, "1.journal"), [b'y' ^ 8]);
+    }
+
+    /// A world that is kept on this ground, a second before its next journal is due; some of its ticks are idle.
+    fn kept(ground: &Ground) -> (Engine, Keeper, WorldFolder) {
+        let folder = WorldFolder::on(Arc::new(ground.clone()), Path::new("state"));
+        let mut engine = Engine::new(&WorldConfig::default());
+        let extend: Extend = Arc::new(|_| {});
+        let mut keeper = Keeper::start_in(folder.clone(), &WorldConfig::default(), &engine, Some(0), extend).unwrap();
+        live(&mut engine, &mut keeper, 7);
+        (0..600).for_each(|_| live(&mut engine, &mut keeper, 1));
+        (engine, keeper, folder)
+    }
+
+    fn live(engine: &mut Engine, keeper: &mut Keeper, elapsed: u32) {
+        keeper.live(engine, elapsed, Vec::new()).unwrap();
+        keeper.after_tick(engine);
+    }
+
+    fn tick_of_recovered(folder: &WorldFolder) -> u64 {
+        recover_in(folder, &WorldConfig::default(), &(Arc::new(|_: &mut _| {}) as Extend))
+            .unwrap()
+            .unwrap()
+            .engine
+            .now()
+            .0
+    }
+
+    #[test]
+    fn a_kill_where_one_journal_follows_another_leaves_no_gap_behind_idle_ticks() {
+        let ground = Ground::default();
+        let (mut engine, mut keeper, folder) = kept(&ground);
+        ground.strike(Blow::Beginning(1000));
+        while !ground.is_dead() {
+            live(&mut engine, &mut keeper, 1);
+        }
+        ground.set_dead(false);
+        assert_eq!((engine.now().0, tick_of_recovered(&folder)), (800, 800));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_when_a_journal_is_due_leaves_no_stub_of_one() {
+        let ground = Ground::default();
+        let (mut engine, mut keeper, folder) = kept(&ground);
+        ground.set_full(true);
+        (0..300).for_each(|_| live(&mut engine, &mut keeper, 1));
+        ground.set_full(false);
+        (0..3).for_each(|_| live(&mut engine, &mut keeper, 7));
+        assert_eq!(ground.count("journal"), 2, "the first, and one behind it");
+        assert_eq!(tick_of_recovered(&folder), engine.now().0);
     }
 }
