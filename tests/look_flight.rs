@@ -7,6 +7,7 @@ use ringworld::config::RecordMedia;
 use ringworld::engine::{Engine, Extend};
 use ringworld::prelude::*;
 use ringworld::replay::{Claims, FlightRecorder, FlightSettings, Player, ReplayError, ReplayOptions};
+use ringworld::state::{Keeper, recover};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -121,6 +122,65 @@ fn a_world_in_the_middle_of_its_life_can_be_taken_up() {
     town.live(200);
     let path = write_out(&mut town).expect("a recording");
     assert_eq!(replays_to(&path, &town, Claims::ControlAndMedia), began);
+}
+
+/// Lives on, the follower of the state folder close behind, until a recording begins behind `tick`, and says where: at one
+/// of the follower's snapshots.
+fn live_until_it_begins_after(tick: u64, town: &mut Town, claims: Claims) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut snapshots = vec![town.engine.now().0];
+    loop {
+        town.live(100);
+        let state = |town: &Town| town.keeper.as_ref().expect("a keeper").summary(&town.engine);
+        while state(town).lag_ticks > 150 {
+            assert!(Instant::now() < deadline && state(town).failed.is_none(), "{:?}", state(town));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        snapshots.push(state(town).snapshot_tick);
+        if let Ok(path) = write_out(town) {
+            let began = replays_to(&path, town, claims);
+            std::fs::remove_file(path).expect("the recording");
+            if began > tick {
+                assert!(snapshots.contains(&began), "no other follower made this snapshot: {began} {snapshots:?}");
+                return began;
+            }
+        }
+        assert!(Instant::now() < deadline, "the beginning never moved");
+    }
+}
+
+#[test]
+fn the_follower_of_a_state_folder_moves_the_beginning_in_this_life_and_in_the_next() {
+    for (media, claims) in [(RecordMedia::Full, Claims::ControlAndMedia), (RecordMedia::Off, Claims::Control)] {
+        let folder = Folder::new(&format!("fed-{claims:?}"));
+        let (state, window) = (folder.0.join("world-0"), Duration::from_secs(5));
+        std::fs::create_dir_all(&state).expect("a folder");
+        let settings = FlightSettings { media, ..folder.settings(window) };
+        let first = WorldConfig { epoch: 1, ..config() };
+        let mut town = Town::new(Engine::new(&first), everyday_life());
+        let (flight, feed) =
+            FlightRecorder::start_fed(&town.engine, &first, &settings, nothing()).expect("a flight recorder");
+        let keeper = Keeper::start(&state, &first, &town.engine, None, nothing(), Some(feed)).expect("a keeper");
+        (town.flight, town.keeper) = (Some(flight), Some(keeper));
+        let began = live_until_it_begins_after(0, &mut town, claims);
+        assert!(town.engine.now().0 - began >= 1_000, "{began} is less than a window before {:?}", town.engine.now());
+        (town.flight, town.keeper) = (None, None);
+
+        let back = recover(&state, &first, &nothing()).expect("a folder in order").expect("a world");
+        let (flight, feed) =
+            FlightRecorder::start_fed(&back.engine, &back.world, &settings, nothing()).expect("a flight recorder");
+        let now = back.engine.now().0;
+        town.engine = back.engine;
+        town.flight = Some(flight);
+        let why = write_out(&mut town).expect_err("nobody has brought a snapshot");
+        assert!(why.contains("waits for the next snapshot"), "{why}");
+        let last_seen = Some(back.last_seen_ms);
+        let keeper = Keeper::start(&state, &back.world, &town.engine, last_seen, nothing(), Some(feed));
+        town.keeper = Some(keeper.expect("a keeper"));
+        town.reopen_ports();
+        assert!(live_until_it_begins_after(now - 1, &mut town, claims) >= now);
+        assert!(town.flight.as_ref().expect("a recorder").take_finding().is_none());
+    }
 }
 
 #[test]

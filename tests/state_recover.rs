@@ -32,7 +32,7 @@ fn first_life() -> WorldConfig {
 /// A town that is kept in `folder`.
 fn kept(folder: &Path) -> Town {
     let mut town = Town::new(Engine::new(&first_life()), everyday_life());
-    let keeper = Keeper::start(folder, &first_life(), &town.engine, None, stock());
+    let keeper = Keeper::start(folder, &first_life(), &town.engine, None, stock(), None);
     town.keeper = Some(keeper.expect("a keeper"));
     town
 }
@@ -49,7 +49,7 @@ fn recovered(folder: &Path) -> Recovered {
 /// Goes on in a new life.
 fn revive(town: &mut Town, folder: &Path, recovered: Recovered) {
     let Recovered { engine, world, last_seen_ms, .. } = recovered;
-    let keeper = Keeper::start(folder, &world, &engine, Some(last_seen_ms), stock());
+    let keeper = Keeper::start(folder, &world, &engine, Some(last_seen_ms), stock(), None);
     (town.engine, town.keeper) = (engine, Some(keeper.expect("a keeper")));
     // Idle ticks at the end of the life before are lived again.
     let now = town.engine.now().0;
@@ -264,7 +264,7 @@ fn another_schema_is_refused_by_name_and_taken_up_with_a_migration() {
     });
     let mut engine = Engine::with_plugins(&first_life(), |app| with_foreign(app));
     engine.tick(1, Vec::new());
-    let keeper = Keeper::start(&folder, &first_life(), &engine, None, with_foreign.clone()).expect("a keeper");
+    let keeper = Keeper::start(&folder, &first_life(), &engine, None, with_foreign.clone(), None).expect("a keeper");
     assert_eq!(keeper.finish(&engine).failed, None);
     let Err(error) = recover(&folder, &config(), &stock()) else { panic!("another schema was taken") };
     assert!(matches!(error, StateError::Schema { .. }), "{error}");
@@ -284,7 +284,7 @@ fn a_disk_that_takes_no_journal_is_an_error_at_the_start() {
     let folder = folder("full");
     std::os::unix::fs::symlink("/dev/full", folder.join("00001-000000000000.journal")).expect("a link");
     let engine = Engine::new(&first_life());
-    let Err(error) = Keeper::start(&folder, &first_life(), &engine, None, stock()) else { panic!("a full disk") };
+    let Err(error) = Keeper::start(&folder, &first_life(), &engine, None, stock(), None) else { panic!("a full disk") };
     assert!(error.to_string().contains("No space left"), "{error}");
     fs::remove_dir_all(folder).expect("the folder");
 }

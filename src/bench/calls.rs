@@ -1,6 +1,7 @@
 //! Calls without hold: INVITE, 200, ACK, BYE, 200.
 
 use super::drops::Drops;
+use super::flight;
 use super::machine::CoreClock;
 use super::observe::{Sample, Window, observe};
 use super::server::{Server, count};
@@ -8,6 +9,7 @@ use super::{BenchError, Bound, Conditions, Cores, Figures, sipp};
 use crate::config::{Config, RecordMedia, RecordSettings};
 use crate::load::{Plan, Progress, Service};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// At which rate, for how long, by whom.
@@ -21,9 +23,13 @@ pub struct CallsBench {
     pub sipp: bool,
     /// Whether the same is done again by a switch that records, without media.
     pub record: bool,
-    /// Whether the same is done again by a switch without a flight recorder, and by one whose follower has to work.
+    /// Whether the same is done again by a switch without a flight recorder, and by one whose follower has to work; and
+    /// whether what they then write out replays.
     pub flight: bool,
 }
+
+/// Seconds of the runs that others are compared with, at most.
+const BRIEF_S: u32 = 40;
 
 /// What a run of calls came to.
 struct Called {
@@ -37,12 +43,18 @@ struct Called {
     /// When the last call had ended, before anything timed out.
     status: Value,
     last: Value,
+    /// The flight recording, if one was wanted.
+    written: Option<Result<PathBuf, String>>,
     seconds: f64,
     /// How calls ended that failed.
     outcomes: Vec<String>,
 }
 
 impl Called {
+    fn late(&self) -> f64 {
+        count(&self.last, "/ticks_late") + count(&self.last, "/ticks_skipped")
+    }
+
     fn us_per_call(&self) -> f64 {
         self.window.cpu_s() * 1e6 / self.completed.max(1) as f64
     }
@@ -53,7 +65,12 @@ impl CallsBench {
     pub fn run(&self, cores: Cores) -> Result<Figures, BenchError> {
         let mut conditions = Conditions::now(Some(cores));
         let calls = u64::from(self.rate_per_s) * u64::from(self.seconds);
-        let called = self.call(cores, |_| {})?;
+        let folder = flight::Folder::beside_this_program()?;
+        let called = self.call(cores, |record| {
+            if self.flight {
+                record.flight_dir.clone_from(&folder.path);
+            }
+        })?;
         conditions.seconds = called.seconds;
         conditions.others_percent = Some(called.others_percent);
 
@@ -98,7 +115,7 @@ impl CallsBench {
             self.add_recorded(cores, &called, &mut figures)?;
         }
         if self.flight {
-            self.add_flight(cores, &called, &mut figures)?;
+            self.add_flight(cores, &called, &folder, &mut figures)?;
         }
         Ok(figures)
     }
@@ -120,19 +137,35 @@ impl CallsBench {
     }
 
     /// The flight recorder is always on; its follower works once the calls have lasted for twice its window.
-    fn add_flight(&self, cores: Cores, plain: &Called, figures: &mut Figures) -> Result<(), BenchError> {
-        let without = self.call(cores, |record| record.flight_seconds = 0)?;
+    fn add_flight(
+        &self,
+        cores: Cores,
+        plain: &Called,
+        folder: &flight::Folder,
+        figures: &mut Figures,
+    ) -> Result<(), BenchError> {
+        // The comparison needs no more than the time in which the first transactions end.
+        let brief = Self { seconds: self.seconds.min(BRIEF_S), ..self.clone() };
+        let without = brief.call(cores, |record| record.flight_seconds = 0)?;
         figures.tell("server CPU a call without the flight recorder", without.us_per_call(), "us");
         let more = |called: &Called| (called.us_per_call() / without.us_per_call().max(1e-9) - 1.0) * 100.0;
         figures.aim("more CPU by the flight recorder", more(plain), "%", Bound::AtMost(10.0));
-        let window_s = (self.seconds / 8).max(1);
-        let followed = self.call(cores, |record| record.flight_seconds = window_s)?;
+        let window_s = (brief.seconds / 8).max(1);
+        let followed = brief.call(cores, |record| {
+            record.flight_seconds = window_s;
+            record.flight_dir.clone_from(&folder.path);
+        })?;
         figures.must("calls failed while the follower worked", followed.failed as f64, "", Bound::AtMost(0.0));
         figures.tell(format!("more CPU with a window of {window_s} s").as_str(), more(&followed), "%");
         let memory = |called: &Called| called.window.to.usage.resident_bytes as f64 / f64::from(1 << 20);
         figures.tell("memory at the end without the flight recorder", memory(&without), "MiB");
         figures.tell("memory at the end with it", memory(plain), "MiB");
         figures.tell("memory at the end, the follower working", memory(&followed), "MiB");
+        for (name, called) in [("defaults", plain), ("short window", &followed)] {
+            figures.tell(&format!("ticks late or skipped, {name}"), called.late(), "");
+            flight::add(figures, name, &called.status, called.written.as_ref())?;
+        }
+        figures.tell("ticks late or skipped without the flight recorder", without.late(), "");
         figures.note(format!("without the flight recorder: {}", without.window.threads()));
         figures.note(format!("with the follower working: {}", followed.window.threads()));
         Ok(())
@@ -142,6 +175,7 @@ impl CallsBench {
         let mut config = Config::default();
         config.record.media = RecordMedia::Off;
         adapt(&mut config.record);
+        let writes_flight = !config.record.flight_dir.as_os_str().is_empty();
         let mut server = Server::switch(cores.server, config)?;
         std::thread::sleep(Duration::from_millis(500));
         let clock = CoreClock::read(cores.server);
@@ -173,8 +207,21 @@ impl CallsBench {
         // The status is published five times a second.
         std::thread::sleep(Duration::from_millis(250));
         let status = server.status()?;
+        let written = if writes_flight { Some(server.write_flight()?) } else { None };
         let last = server.stop()?;
-        Ok(Called { completed, failed, resent, drops, window, others_percent, status, last, seconds, outcomes })
+        Ok(Called {
+            written,
+            completed,
+            failed,
+            resent,
+            drops,
+            window,
+            others_percent,
+            status,
+            last,
+            seconds,
+            outcomes,
+        })
     }
 }
 

@@ -132,7 +132,7 @@ struct Held {
 }
 
 /// A configuration with that many pairs of ports.
-fn with_ports(pairs: usize) -> Config {
+pub(super) fn with_ports(pairs: usize) -> Config {
     let mut config = Config::default();
     let pairs = pairs.min(ports_possible(pairs)) as u16;
     config.network.rtp_ports = PortRange { first: 10_000, last: 10_000 + 2 * pairs - 1 };
@@ -141,7 +141,7 @@ fn with_ports(pairs: usize) -> Config {
 }
 
 /// How many of these pairs the system allows a process to open, below the ports that it gives out by itself.
-fn ports_possible(pairs: usize) -> usize {
+pub(super) fn ports_possible(pairs: usize) -> usize {
     let needed = 2 * pairs as u64 + OTHER_FILES;
     let hard = getrlimit(Resource::RLIMIT_NOFILE).map_or(1_024, |(_, hard)| hard);
     // The switch inherits the limit. A process that may not raise it makes do with what it has.

@@ -1,12 +1,13 @@
 //! Whole-process measurements: a switch in a process of its own on one core, the callers on another.
 //!
-//! Each of [`calls`], [`rtp`], [`rooms`] and [`idle`] starts what it measures, measures it, and returns [`Figures`]: values
+//! Each of [`calls`], [`rtp`], [`rooms`], [`idle`], [`state`] and [`sim`] starts what it measures, measures it, and returns [`Figures`]: values
 //! with their units, the targets that they are held against, and the conditions under which they were taken. The
 //! `ringworld bench` command prints them. [`quiet`] fills a world without sockets; `benches/world.rs` uses it too.
 
 pub mod calls;
 mod drops;
 mod figures;
+mod flight;
 pub mod idle;
 mod machine;
 mod observe;
@@ -14,7 +15,9 @@ pub mod quiet;
 pub mod rooms;
 pub mod rtp;
 mod server;
+pub mod sim;
 mod sipp;
+pub mod state;
 mod ticks;
 mod usage;
 

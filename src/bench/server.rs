@@ -1,24 +1,33 @@
 //! The process that is measured: started, asked and stopped by the one that measures.
 //!
 //! It is this program again. Its configuration goes to its standard input as one line of JSON; it answers with the address
-//! that it listens on, then answers `status` with its summary as JSON, and `stop` with the last one. Should the measuring
+//! that it listens on and the number of calls that it has taken up, then answers `status` with its summary as JSON, and `stop` with the last one. Should the measuring
 //! process die, its input ends, and so does it.
 
 use super::BenchError;
 use super::machine::pin;
 use super::usage::Usage;
 use crate::config::{Config, SipListen};
-use crate::engine::Switch;
+use crate::engine::{HandOver, Switch};
 use crate::load::{Answerer, Behaviour};
+use crate::state::Successor;
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use ringworld_components::edge::Transport;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 const ASK: &str = "status";
 const STOP: &str = "stop";
+const WRITE_FLIGHT: &str = "flight";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// How often it is looked whether somebody wants to take over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A child process; killed when dropped.
 pub(super) struct Server {
@@ -27,25 +36,34 @@ pub(super) struct Server {
     output: BufReader<ChildStdout>,
     /// Where it listens for SIP over UDP.
     pub address: SocketAddr,
+    /// Calls that go on from an earlier life.
+    pub taken_up: u64,
 }
 
 impl Server {
     /// Starts a switch on a core. Its addresses are chosen here: loopback, any port.
     pub fn switch(core: usize, mut config: Config) -> Result<Self, BenchError> {
         config.network.sip = vec![SipListen { transport: Transport::Udp, address: LOOPBACK }];
-        let config = serde_json::to_string(&config).map_err(BenchError::while_doing("writing the configuration"))?;
-        Self::start("switch", core, &config)
+        Self::start(&["switch"], core, &json(&config)?)
+    }
+
+    /// Starts a switch whose configuration says where it listens; or has it take over from the one that runs there.
+    pub fn switch_there(core: usize, config: &Config, takes_over: bool) -> Result<Self, BenchError> {
+        let what = if takes_over { &["switch", "--take-over"][..] } else { &["switch"] };
+        Self::start(what, core, &json(config)?)
     }
 
     /// Starts a plain program that answers calls and sends each packet back: what the same traffic costs without a switch.
     pub fn echo(core: usize) -> Result<Self, BenchError> {
-        Self::start("echo", core, "")
+        Self::start(&["echo"], core, "")
     }
 
-    fn start(what: &str, core: usize, config: &str) -> Result<Self, BenchError> {
+    fn start(what: &[&str], core: usize, config: &str) -> Result<Self, BenchError> {
         let program = std::env::current_exe().map_err(BenchError::while_doing("finding this program"))?;
         let mut child = Command::new(program)
-            .args(["bench", what, "--core", &core.to_string()])
+            .arg("bench")
+            .args(what)
+            .args(["--core", &core.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -55,10 +73,12 @@ impl Server {
         };
         // Should it have ended already, the next read says so.
         let _ = writeln!(input, "{config}");
-        let mut server = Self { child, input, output: BufReader::new(output), address: LOOPBACK };
+        let mut server = Self { child, input, output: BufReader::new(output), address: LOOPBACK, taken_up: 0 };
         let first = server.line()?;
-        let unusual = |_| BenchError::new(format!("the process to measure said {first:?} instead of its address"));
-        server.address = first.trim().parse().map_err(unusual)?;
+        let words = first.trim().split_once(' ');
+        let greeting = words.and_then(|(address, calls)| Some((address.parse().ok()?, calls.parse().ok()?)));
+        let unusual = || BenchError::new(format!("the process to measure said {first:?} instead of its address"));
+        (server.address, server.taken_up) = greeting.ok_or_else(unusual)?;
         Ok(server)
     }
 
@@ -86,6 +106,22 @@ impl Server {
         self.ask(ASK)
     }
 
+    /// Has the flight recording written out, and says where it is, or why there is none.
+    pub fn write_flight(&mut self) -> Result<Result<PathBuf, String>, BenchError> {
+        let told = self.ask(WRITE_FLIGHT)?;
+        serde_json::from_value(told).map_err(BenchError::while_doing("reading where the flight recording is"))
+    }
+
+    /// `kill -9`.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Waits until it has ended by itself: another has taken over.
+    pub fn wait_for_end(mut self) {
+        let _ = self.child.wait();
+    }
+
     /// Stops it, calls and all; its last summary.
     pub fn stop(mut self) -> Result<Value, BenchError> {
         let last = self.ask(STOP);
@@ -107,17 +143,56 @@ pub(super) fn count(summary: &Value, path: &str) -> f64 {
     summary.pointer(path).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
+fn json(config: &Config) -> Result<String, BenchError> {
+    serde_json::to_string(config).map_err(BenchError::while_doing("writing the configuration"))
+}
+
 /// The child's side of `Server::switch`.
-pub fn serve_switch(core: usize) -> Result<(), BenchError> {
+pub fn serve_switch(core: usize, takes_over: bool) -> Result<(), BenchError> {
     pin(core)?;
     let mut line = String::new();
     stdin().read_line(&mut line).map_err(BenchError::while_doing("reading the configuration"))?;
     let config: Config = serde_json::from_str(&line).map_err(BenchError::while_doing("reading the configuration"))?;
-    let switch = Switch::start(&config).map_err(BenchError::new)?;
+    let switch = match takes_over {
+        true => Switch::take_over(&config, Arc::new(|_| {})),
+        false => Switch::start(&config),
+    };
+    let mut switch = switch.map_err(BenchError::new)?;
     let address = switch.sip_addresses().first().map_or(LOOPBACK, |(_, address)| *address);
-    answer_questions(address, || serde_json::to_value(switch.status().into_iter().next()));
+    let door = switch.open_door().transpose().map_err(BenchError::new)?;
+    say(&format_args!("{address} {}", switch.taken_up().0));
+    let questions = questions();
+    loop {
+        match questions.recv_timeout(LOOK) {
+            Ok(question) if question == WRITE_FLIGHT => {
+                say(&serde_json::to_value(switch.write_flight().into_iter().next()).unwrap_or_default());
+            }
+            Ok(question) if question != STOP => {
+                say(&serde_json::to_value(switch.status().into_iter().next()).unwrap_or_default());
+            }
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let Some(stream) = door.as_ref().and_then(|door| door.knock()) else { continue };
+                let successor = Successor::greet(stream).map_err(BenchError::new)?;
+                match switch.hand_over(&successor).map_err(BenchError::new)? {
+                    HandOver::Gone(..) => return Ok(()),
+                    HandOver::Stays(stays, why) => {
+                        eprintln!("ringworld: it was not taken over: {why}");
+                        switch = *stays;
+                    }
+                }
+            }
+        }
+    }
     say(&serde_json::to_value(switch.stop()).unwrap_or_default());
     Ok(())
+}
+
+/// The lines that come in; the channel ends with them.
+fn questions() -> Receiver<String> {
+    let (tell, told) = bounded(1);
+    std::thread::spawn(move || stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    told
 }
 
 /// The child's side of `Server::echo`.
@@ -125,20 +200,11 @@ pub fn serve_echo(core: usize) -> Result<(), BenchError> {
     pin(core)?;
     stdin().read_line(&mut String::new()).map_err(BenchError::while_doing("reading the configuration"))?;
     let answerer = Answerer::start(LOOPBACK, Behaviour::Echo, None).map_err(BenchError::while_doing("listening"))?;
-    answer_questions(answerer.address(), || Ok(Value::Null));
+    say(&format_args!("{} 0", answerer.address()));
+    // Until told to stop, or nobody is left to tell.
+    stdin().lock().lines().map_while(Result::ok).take_while(|line| line != STOP).for_each(|_| say(&Value::Null));
     say(&Value::Null);
     Ok(())
-}
-
-/// Until told to stop, or nobody is left to tell.
-fn answer_questions(address: SocketAddr, status: impl Fn() -> serde_json::Result<Value>) {
-    say(&address);
-    for line in stdin().lock().lines().map_while(Result::ok) {
-        if line == STOP {
-            break;
-        }
-        say(&status().unwrap_or_default());
-    }
 }
 
 /// Writes a line. That nobody reads it shows at the next reading.

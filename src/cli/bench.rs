@@ -6,6 +6,8 @@ use crate::bench::calls::CallsBench;
 use crate::bench::idle::IdleBench;
 use crate::bench::rooms::RoomsBench;
 use crate::bench::rtp::RtpBench;
+use crate::bench::sim::SimBench;
+use crate::bench::state::StateBench;
 use crate::bench::{BenchError, Cores, Figures, serve_echo, serve_switch};
 use std::process::ExitCode;
 
@@ -77,11 +79,40 @@ enum What {
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3_600))]
         seconds: Option<u32>,
     },
+    /// A state folder: what it costs, a kill and a new start, a take-over; beside a switch without one.
+    State {
+        /// Calls that last [default: 10000, short: 200].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        calls: Option<u32>,
+        /// How many of them talk, 50 packets a second each way [default: 200, short: 20].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=2_000))]
+        audio: Option<u32>,
+        /// New calls a second besides, without hold [default: 500, short: 50].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+        rate: Option<u32>,
+        /// Seconds that each switch is watched before it is killed [default: 20, short: 5].
+        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=180))]
+        seconds: Option<u32>,
+    },
+    /// The simulator, with light faults, on one thread: time on the wall and CPU time.
+    Sim {
+        /// User agents [default: 1000, short: 100].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+        agents: Option<u32>,
+        /// Simulated minutes [default: 10, short: 1].
+        #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1_440))]
+        minutes: Option<u32>,
+        /// Decides everything.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// The switch that is measured; started by the others.
     #[command(hide = true)]
     Switch {
         #[arg(long)]
         core: usize,
+        #[arg(long)]
+        take_over: bool,
     },
     /// The plain echo program; started by `rtp`.
     #[command(hide = true)]
@@ -94,7 +125,7 @@ enum What {
 /// Measures and prints.
 pub fn run(args: BenchArgs) -> ExitCode {
     let measured = match args.what {
-        What::Switch { core } => return child(serve_switch(core)),
+        What::Switch { core, take_over } => return child(serve_switch(core, take_over)),
         What::Echo { core } => return child(serve_echo(core)),
         what => measure(what, args.short),
     };
@@ -145,6 +176,16 @@ fn measure(what: What, short: bool) -> Result<Vec<Figures>, BenchError> {
             let (calls, rooms) = (size(calls, 5_000, 200), size(rooms, 10_000, 200));
             let ticks = if short { 2_000 } else { 20_000 };
             IdleBench { calls, rooms, seconds: or(seconds, 10, 2), ticks }.run(cores)
+        }
+        What::State { calls, audio, rate, seconds } => {
+            let calls = size(calls, 10_000, 200);
+            let audio = size(audio, 200, 20).min(calls);
+            let (rate_per_s, seconds) = (or(rate, 500, 50), or(seconds, 20, 5));
+            Ok(vec![StateBench { calls, audio, rate_per_s, seconds }.run(cores)?])
+        }
+        What::Sim { agents, minutes, seed } => {
+            let (agents, minutes) = (or(agents, 1_000, 100), or(minutes, 10, 1));
+            Ok(vec![SimBench { seed, agents, minutes }.run(cores)?])
         }
         What::Switch { .. } | What::Echo { .. } => Ok(Vec::new()),
     }

@@ -6,7 +6,7 @@ use super::watch::Watch;
 use super::{Engine, Extend, WorldConfig};
 use crate::config::Config;
 use crate::replay::{FlightRecorder, FlightSettings, Recorder};
-use crate::state::{Keeper, Recovered, StateError, StateFolder, recover};
+use crate::state::{Keeper, Recovered, Recovery, StateError, StateFolder, recover};
 use ringworld_components::kernel::{Now, StableIds};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ pub(super) struct Prepared {
     pub recorder: Option<Recorder>,
     pub keeper: Option<Keeper>,
     pub watch: Watch,
+    /// If it was taken up from a state folder, how long that took.
+    pub recovery: Option<Recovery>,
 }
 
 /// What the network must know before it starts, and whoever starts the switch.
@@ -87,26 +89,32 @@ pub(super) fn prepare(
         Some(folder) => recover(folder, &fresh, extend)?,
         None => None,
     };
-    let (mut engine, world, last_seen_ms, notes) = match recovered {
-        Some(Recovered { engine, world, last_seen_ms, notes }) => (engine, world, Some(last_seen_ms), notes),
-        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new()),
+    let (mut engine, world, last_seen_ms, notes, recovery) = match recovered {
+        Some(Recovered { engine, world, last_seen_ms, notes, took }) => {
+            (engine, world, Some(last_seen_ms), notes, Some(took))
+        }
+        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new(), None),
     };
     shared.announce(engine.undecided());
+    let start = |settings| {
+        let flight = match folder {
+            Some(_) => FlightRecorder::start_fed(&engine, &world, &settings, extend.clone())
+                .map(|(flight, feed)| (flight, Some(feed))),
+            None => FlightRecorder::start(&engine, &world, &settings, extend.clone()).map(|flight| (flight, None)),
+        };
+        flight.inspect_err(|error| tracing::warn!(%error, "there is no flight recorder")).ok()
+    };
+    let (flight, feed) = FlightSettings::of(&config.record).and_then(start).unzip();
     let keeper = match folder {
-        Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone())?),
+        Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone(), feed.flatten())?),
         None => None,
     };
     let recorder = recorder(config, index, &world, &engine).transpose()?;
-    let start = |settings| {
-        FlightRecorder::start(&engine, &world, &settings, extend.clone())
-            .inspect_err(|error| tracing::warn!(%error, "there is no flight recorder"))
-    };
-    let flight = FlightSettings::of(&config.record).and_then(|settings| start(settings).ok());
     let watch = Watch::new(flight, config.record.flight_late_ms);
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
     let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
-    Ok((Prepared { engine, recorder, keeper, watch }, beginnings))
+    Ok((Prepared { engine, recorder, keeper, watch, recovery }, beginnings))
 }
 
 /// With several worlds each records into a file of its own.

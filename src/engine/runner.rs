@@ -134,8 +134,9 @@ pub(super) struct Runner {
 
 impl Runner {
     pub fn new(world: Prepared, edge: WorldEdge, berth: Berth, shared: Arc<Shared>, pool_share: usize) -> Self {
-        let Prepared { engine, recorder, keeper, watch } = world;
-        let (pacer, times, summary) = (Pacer::new(TICK), TickTimes::default(), Summary::default());
+        let Prepared { engine, recorder, keeper, watch, recovery } = world;
+        let summary = Summary { recovery, ..Summary::default() };
+        let (pacer, times) = (Pacer::new(TICK), TickTimes::default());
         Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, pacer, times, summary }
     }
 
@@ -254,8 +255,9 @@ impl Runner {
         }
         self.edge.send(outputs.control.drain(..), outputs.rtp.drain(..));
         self.edge.balance(&mut self.engine.pool(), self.pool_share);
-        if let Some(keeper) = &mut self.keeper {
-            keeper.after_tick(&self.engine);
+        if let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_due(&self.engine)) {
+            self.watch.cut(&self.engine);
+            keeper.begin_next(&self.engine);
         }
         let sessions = self.engine.world().resource::<Living>().sessions;
         self.shared.sessions.store(u64::from(sessions), Ordering::Release);
@@ -303,6 +305,7 @@ impl Runner {
         self.summary.alarms = self.watch.alarms().to_vec();
         let pool = self.engine.pool();
         (self.summary.pool_free, self.summary.pool_misses) = (pool.free() as u64, pool.misses);
+        self.summary.flight = self.watch.flight(&self.engine);
         self.summary.state = self.keeper.as_ref().map(|keeper| keeper.summary(&self.engine));
         *lock(&self.shared.status) = self.summary.clone();
     }

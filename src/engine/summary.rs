@@ -2,8 +2,8 @@
 
 use super::Census;
 use crate::net::NetSnapshot;
-use crate::replay::RecordingSummary;
-use crate::state::StateSummary;
+use crate::replay::{FlightSummary, RecordingSummary};
+use crate::state::{Recovery, StateSummary};
 use hdrhistogram::Histogram;
 use ringworld_components::call::Counters;
 use ringworld_components::media::MediaCounters;
@@ -45,8 +45,12 @@ pub struct Summary {
     pub alarms: Vec<String>,
     /// What each world recorded.
     pub recordings: Vec<RecordingSummary>,
+    /// How the flight recorder fares, if there is one.
+    pub flight: Option<FlightSummary>,
     /// How the state folder fares, if there is one.
     pub state: Option<StateSummary>,
+    /// How long it took to take the world up from there, if it was.
+    pub recovery: Option<Recovery>,
 }
 
 /// Percentiles of the time that a tick took, in microseconds.
@@ -115,11 +119,19 @@ impl Summary {
         mine.p50_us = mine.p50_us.max(theirs.p50_us);
         mine.p99_us = mine.p99_us.max(theirs.p99_us);
         mine.max_us = mine.max_us.max(theirs.max_us);
+        match (&mut self.flight, &other.flight) {
+            (Some(mine), Some(theirs)) => mine.add(theirs),
+            (None, theirs) => self.flight.clone_from(theirs),
+            _ => {}
+        }
         match (&mut self.state, &other.state) {
             (Some(mine), Some(theirs)) => mine.add(theirs),
             (None, theirs) => self.state.clone_from(theirs),
             _ => {}
         }
+        // They were taken up at the same time: the slowest counts.
+        let slower = |recovery: &Recovery| recovery.restore_us + recovery.live_us;
+        self.recovery = self.recovery.into_iter().chain(other.recovery).max_by_key(slower);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::leaks::Patrol;
-use crate::replay::{FlightDump, FlightRecorder};
+use crate::replay::{FlightDump, FlightRecorder, FlightSummary};
 use crossbeam::channel::{Receiver, Sender};
 use ringworld_components::edge::Input;
 use std::time::{Duration, Instant};
@@ -72,6 +72,13 @@ impl Watch {
         }
     }
 
+    /// The world's follower will leave a snapshot of this moment.
+    pub fn cut(&mut self, engine: &Engine) {
+        if let Some(flight) = &mut self.flight {
+            flight.cut(engine);
+        }
+    }
+
     /// Writes out on demand.
     pub fn serve(&mut self, engine: &Engine, wish: Wish) {
         match &mut self.flight {
@@ -130,6 +137,11 @@ impl Watch {
         }
         self.collect();
         self.alarms.last().cloned().unwrap_or_default()
+    }
+
+    /// How the flight recorder fares.
+    pub fn flight(&self, engine: &Engine) -> Option<FlightSummary> {
+        self.flight.as_ref().map(|flight| flight.summary(engine))
     }
 
     /// What was found wrong.

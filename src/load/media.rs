@@ -25,12 +25,43 @@ pub(crate) struct PacketCounts {
     pub late_max: u64,
     pub skipped: u64,
     pub round_trip: Measured,
+    /// Between two packets of one caller, and between two of any.
+    pub pause: Longest,
+    pub silence: Longest,
+    last: Option<u64>,
+}
+
+/// The longest of some times, in nanoseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Longest(u64);
+
+impl Longest {
+    /// Takes the time from one arrival to the next, of which there may be none before.
+    fn add(&mut self, before: Option<u64>, now: u64) {
+        self.0 = self.0.max(before.map_or(0, |before| now.saturating_sub(before)));
+    }
+
+    /// The longest since the last call.
+    pub fn take_longest(&mut self) -> u64 {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl PacketCounts {
     pub fn new() -> PacketCounts {
         let round_trip = Measured::new();
-        PacketCounts { sent: 0, received: 0, foreign: 0, late: 0, late_max: 0, skipped: 0, round_trip }
+        PacketCounts {
+            sent: 0,
+            received: 0,
+            foreign: 0,
+            late: 0,
+            late_max: 0,
+            skipped: 0,
+            round_trip,
+            pause: Longest::default(),
+            silence: Longest::default(),
+            last: None,
+        }
     }
 }
 
@@ -59,6 +90,8 @@ pub(crate) struct Media {
     sent_at: [u64; LOOP_FRAMES],
     pub sent: u64,
     pub arrivals: Arrivals,
+    /// When the last packet came.
+    last: Option<u64>,
     /// `None` once the verdict is being made.
     pub recorder: Option<Recorder>,
     /// Whether echoed packets are looked for, and how many were found.
@@ -80,6 +113,7 @@ impl Media {
             sent_at: [0; LOOP_FRAMES],
             sent: 0,
             arrivals: Arrivals::default(),
+            last: None,
             recorder: None,
             echo,
             matched: 0,
@@ -148,6 +182,8 @@ impl Media {
             return;
         };
         count.received += 1;
+        count.pause.add(self.last.replace(arrived), arrived);
+        count.silence.add(count.last.replace(arrived), arrived);
         if !self.arrivals.count(&packet) {
             return;
         }
@@ -223,8 +259,11 @@ mod tests {
         }
         assert_eq!((media.matched, count.round_trip.quantiles().count), (2, 2));
         assert!(count.round_trip.quantiles().p50_us >= 39_900);
+        assert_eq!(count.pause.take_longest(), 0, "both came at once");
+        media.receive(&buffer, other.local_addr().unwrap(), arrived + 7 * MS, &mut count);
+        assert_eq!((count.pause.take_longest(), count.silence.take_longest()), (7 * MS, 7 * MS));
         media.receive(&buffer, "127.0.0.1:9".parse().unwrap(), arrived, &mut count);
-        assert_eq!((count.sent, count.received, count.foreign), (3, 2, 1));
+        assert_eq!((count.sent, count.received, count.foreign), (3, 3, 1));
         media.stop();
         assert!(!media.send(0, &mut buffer, &mut count));
     }

@@ -19,6 +19,10 @@ pub struct Progress {
     pub failed: u64,
     pub packets_sent: u64,
     pub packets_received: u64,
+    /// The longest time between two packets of one caller that has ended since it was last told, in microseconds.
+    pub pause_us: u64,
+    /// The same between two packets of any callers of a thread: nobody got one.
+    pub silence_us: u64,
 }
 
 /// Quantiles of a duration, in microseconds.

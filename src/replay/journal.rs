@@ -113,6 +113,11 @@ impl Journal {
         self.out.is_waiting()
     }
 
+    /// How many bytes the system has taken.
+    pub fn bytes(&self) -> u64 {
+        self.out.given
+    }
+
     /// Whether more waits than may: the journal is of no use any more.
     pub fn is_lost(&self) -> bool {
         self.out.bytes.len() > WAITING_MAX
@@ -168,6 +173,8 @@ struct Out<W> {
     bytes: Vec<u8>,
     /// How much of `bytes` the disk has taken.
     taken: usize,
+    /// How much it has taken in all.
+    given: u64,
     /// Where the open chunk begins; the end of `bytes` if none is.
     begin: usize,
     is_open: bool,
@@ -177,7 +184,7 @@ struct Out<W> {
 
 impl<W: Write> Out<W> {
     fn new(file: W) -> Self {
-        Self { file, bytes: Vec::new(), taken: 0, begin: 0, is_open: false, index: 0 }
+        Self { file, bytes: Vec::new(), taken: 0, given: 0, begin: 0, is_open: false, index: 0 }
     }
 
     /// Where to append to the open chunk; opens one of that kind if there is none.
@@ -220,7 +227,10 @@ impl<W: Write> Out<W> {
         while self.taken < whole {
             match self.file.write(self.bytes.get(self.taken..whole).unwrap_or_default()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.taken += count,
+                Ok(count) => {
+                    self.taken += count;
+                    self.given += count as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -277,5 +287,6 @@ mod tests {
         tight.file.room = 1 << 20;
         assert!(tight.flush().is_ok() && !tight.is_waiting());
         assert_eq!(tight.file.written, whole.file.written);
+        assert_eq!(tight.given, tight.file.written.len() as u64);
     }
 }

@@ -25,7 +25,7 @@ mod writer;
 
 pub use compare::{Comparison, Parting, compare};
 pub use error::{Damage, Divergence, RecordError, ReplayError, Unlike};
-pub use flight::{FlightDump, FlightRecorder, FlightSettings};
+pub use flight::{Feed, FlightDump, FlightRecorder, FlightSettings, FlightSummary};
 pub use header::{Ending, Footer, Header, Start};
 pub(crate) use journal::{Journal, snapshot_file};
 pub use player::{Claims, Executor, Player, ReplayOptions, TickReport, Witness};

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Where the process dies, next time that it comes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +178,11 @@ impl GroundOfState for Ground {
         lock(&self.0).unix_ms
     }
 
+    /// Nothing takes any time here: how fast the machine is must not decide anything.
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
         let inner = lock(&self.0);
         let inside = inner.files.keys().filter(|path| path.parent() == Some(folder));
@@ -269,7 +275,8 @@ mod tests {
         let folder = WorldFolder::on(Arc::new(ground.clone()), Path::new("state"));
         let mut engine = Engine::new(&WorldConfig::default());
         let extend: Extend = Arc::new(|_| {});
-        let mut keeper = Keeper::start_in(folder.clone(), &WorldConfig::default(), &engine, Some(0), extend).unwrap();
+        let mut keeper =
+            Keeper::start_in(folder.clone(), &WorldConfig::default(), &engine, Some(0), extend, None).unwrap();
         live(&mut engine, &mut keeper, 7);
         (0..600).for_each(|_| live(&mut engine, &mut keeper, 1));
         (engine, keeper, folder)
@@ -277,7 +284,9 @@ mod tests {
 
     fn live(engine: &mut Engine, keeper: &mut Keeper, elapsed: u32) {
         keeper.live(engine, elapsed, Vec::new()).unwrap();
-        keeper.after_tick(engine);
+        if keeper.is_due(engine) {
+            keeper.begin_next(engine);
+        }
     }
 
     fn tick_of_recovered(folder: &WorldFolder) -> u64 {

@@ -146,18 +146,32 @@ impl WorldFolder {
 
     /// Writes a snapshot so that it is there as a whole or not at all, power or no power.
     pub(super) fn write_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+        self.leave_snapshot(place, header, |temporary| self.ground.sync(temporary))?;
+        self.ground.sync(&self.path)
+    }
+
+    /// Writes a snapshot for a process that waits for it, and will soon have written one that outlives a loss of power.
+    pub(super) fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+        self.leave_snapshot(place, header, |_| Ok(()))
+    }
+
+    fn leave_snapshot(
+        &self,
+        place: Place,
+        header: &Header,
+        sync: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let temporary = self.file(place, TEMPORARY);
         let written = snapshot_file(header).and_then(|bytes| {
             self.ground.create(&temporary)?.write_all(&bytes)?;
-            self.ground.sync(&temporary)
+            sync(&temporary)
         });
         if written.is_err() {
             // The disk may be full of it.
             let _ = self.ground.remove(&temporary);
         }
         written?;
-        self.ground.rename(&temporary, &self.snapshot(place))?;
-        self.ground.sync(&self.path)
+        self.ground.rename(&temporary, &self.snapshot(place))
     }
 
     /// Reads a snapshot: a header with a world in it.

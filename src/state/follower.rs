@@ -4,7 +4,8 @@ use super::folder::{Place, WorldFolder};
 use super::keeper::Health;
 use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
-use crate::replay::{Header, Heir, Start, Step};
+use crate::replay::{Feed, Header, Heir, Start, Step};
+use nix::time::{ClockId, clock_gettime};
 use ringworld_components::planted;
 use std::io;
 use std::path::Path;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// How far its thread stands back when cores are short: a tenth of what a world's thread gets.
+const NICE: i32 = 10;
 
 /// How long it sleeps when nothing new is written.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -23,10 +27,17 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Follows from the snapshot in `base` on.
-    pub fn start(base: Header, folder: WorldFolder, extend: Extend, health: Arc<Health>) -> io::Result<Self> {
+    /// Follows from the snapshot in `base` on. What it encodes is offered to `feed`, too.
+    pub fn start(
+        base: Header,
+        folder: WorldFolder,
+        extend: Extend,
+        feed: Option<Feed>,
+        health: Arc<Health>,
+    ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let thread = folder.clone().ground().follow(Pursuit { base, folder, extend, health, stop: stop.clone() })?;
+        let pursuit = Pursuit { base, folder: folder.clone(), extend, feed, health, stop: stop.clone() };
+        let thread = folder.ground().follow(pursuit)?;
         Ok(Self { stop, thread })
     }
 
@@ -51,6 +62,7 @@ pub(crate) struct Pursuit {
     base: Header,
     folder: WorldFolder,
     extend: Extend,
+    feed: Option<Feed>,
     health: Arc<Health>,
     stop: Arc<AtomicBool>,
 }
@@ -63,6 +75,8 @@ impl Pursuit {
 
     /// Follows until it is told to stop.
     pub fn run(self) {
+        // Where it is not allowed, the follower runs like the others.
+        let _ = rustix::process::nice(NICE);
         let (health, stop) = (self.health.clone(), self.stop.clone());
         let followed = self.begin().and_then(|mut follows| {
             while !stop.load(Ordering::Acquire) {
@@ -77,14 +91,21 @@ impl Pursuit {
         }
     }
 
-    /// Restores the world that follows.
+    /// Restores the world that follows, and writes down what it was restored from.
     pub fn begin(self) -> Result<Follows, String> {
         let settings = self.base.settings().map_err(|error| error.to_string())?;
         let world = WorldConfig { settings, ..self.base.world_config().map_err(|error| error.to_string())? };
         let engine = restore(&self.base, &world, &self.extend).map_err(|error| error.to_string())?;
         let heir = Heir::new(engine, &world.settings);
-        let Self { folder, health, .. } = self;
-        Ok(Follows { heir, epoch: world.epoch, journal: None, has_ended: false, folder, health })
+        let Self { base, folder, feed, health, .. } = self;
+        let (epoch, written) = (world.epoch, Instant::now());
+        let follows = Follows { heir, epoch, journal: None, has_ended: false, written, folder, feed, health };
+        // A process that was parked and goes on has left it already.
+        if !follows.folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
+            follows.write(&base);
+        }
+        base.start.into_iter().for_each(|start| follows.offer(start));
+        Ok(follows)
     }
 }
 
@@ -96,7 +117,10 @@ pub(crate) struct Follows {
     journal: Option<Header>,
     /// Whether a journal has ended before the one that is awaited: it is worth a snapshot.
     has_ended: bool,
+    /// When the last snapshot was written.
+    written: Instant,
     folder: WorldFolder,
+    feed: Option<Feed>,
     health: Arc<Health>,
 }
 
@@ -129,26 +153,47 @@ impl Follows {
             if planted!(SnapshotLate) {
                 let _ = self.heir.step();
             }
-            self.snapshot(&header);
+            if self.snapshot(&header) {
+                let apart = std::mem::replace(&mut self.written, Instant::now()).elapsed();
+                let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
+                self.health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
+            }
         }
         self.journal = Some(header);
         Ok(true)
     }
 
-    /// Encodes and writes the world. If the disk does not take it the older one stays, with all that follows it.
-    fn snapshot(&self, header: &Header) {
-        let (engine, began) = (self.heir.engine(), Instant::now());
+    /// Encodes and writes the world; false if the disk does not take it.
+    fn snapshot(&self, header: &Header) -> bool {
+        let (engine, began, before) = (self.heir.engine(), Instant::now(), processor_time());
         let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
-        let encode_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
         self.health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
         let whole = Header { start: Some(start), ..header.clone() };
-        if let Err(error) = self.folder.write_snapshot(place_of(header), &whole) {
-            return tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+        let is_written = self.write(&whole);
+        self.health.snapshot_us.store(micros(began), Ordering::Relaxed);
+        whole.start.into_iter().for_each(|start| self.offer(start));
+        is_written
+    }
+
+    /// Writes a snapshot. If the disk does not take it the older one stays, with all that follows it: false then.
+    fn write(&self, whole: &Header) -> bool {
+        let place = place_of(whole);
+        if let Err(error) = self.folder.write_snapshot(place, whole) {
+            tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+            return false;
         }
         self.health.snapshots.fetch_add(1, Ordering::Relaxed);
-        self.health.snapshot_tick.store(engine.now().0, Ordering::Relaxed);
+        self.health.snapshot_tick.store(place.tick, Ordering::Relaxed);
         if let Err(error) = self.folder.prune() {
             tracing::warn!("{error}");
+        }
+        true
+    }
+
+    fn offer(&self, start: Start) {
+        if let Some(feed) = &self.feed {
+            feed.offer(|| start);
         }
     }
 
@@ -158,6 +203,15 @@ impl Follows {
             tracing::warn!("{} can't be synced: {error}", path.display());
         }
     }
+}
+
+/// What this thread has used so far: the time on the wall would tell what others were given meanwhile.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+fn micros(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn place_of(header: &Header) -> Place {

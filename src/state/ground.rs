@@ -9,12 +9,17 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// The ground under the folder of a world.
 pub(crate) trait Ground: fmt::Debug + Send + Sync {
     /// The time of day, in milliseconds since 1970.
     fn unix_ms(&self) -> u64;
+
+    /// The time since any moment, to measure what takes how long.
+    fn elapsed(&self) -> Duration;
 
     /// The names of all files in a folder.
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
@@ -45,6 +50,11 @@ pub(super) struct Machine;
 impl Ground for Machine {
     fn unix_ms(&self) -> u64 {
         unix_ms()
+    }
+
+    fn elapsed(&self) -> Duration {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        BEGAN.get_or_init(Instant::now).elapsed()
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<String>> {

@@ -6,7 +6,7 @@ use super::folder::{Place, WorldFolder};
 use super::follower::Follower;
 use crate::config::RecordMedia;
 use crate::engine::{Engine, Extend, WorldConfig};
-use crate::replay::{Header, Journal, Start};
+use crate::replay::{Feed, Header, Journal, Start};
 use ringworld_components::edge::{Input, Outputs};
 use ringworld_components::kernel::TICK;
 use ringworld_components::planted;
@@ -14,9 +14,16 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
+
+/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to live them again.
+const LIVING_MAX: Duration = Duration::from_millis(250);
+
+/// But not before they have taken so many times as long as a snapshot does: it must be worth its price.
+const SNAPSHOT_SHARE: u32 = 3;
 
 /// How a state folder fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +32,14 @@ pub struct StateSummary {
     pub snapshots: u64,
     /// The tick of the last one.
     pub snapshot_tick: u64,
-    /// How long the longest took to encode, in microseconds.
+    /// The most processor time that one took to encode, in microseconds.
     pub encode_us_max: u64,
+    /// The longest time between two of them, in milliseconds.
+    pub apart_ms_max: u64,
     /// How many ticks the follower is behind.
     pub lag_ticks: u64,
+    /// Bytes of journals written.
+    pub journal_bytes: u64,
     /// Why a restart would not find everything, if it would not.
     pub failed: Option<String>,
 }
@@ -39,7 +50,9 @@ impl StateSummary {
         self.snapshots += other.snapshots;
         self.snapshot_tick = self.snapshot_tick.min(other.snapshot_tick);
         self.encode_us_max = self.encode_us_max.max(other.encode_us_max);
+        self.apart_ms_max = self.apart_ms_max.max(other.apart_ms_max);
         self.lag_ticks = self.lag_ticks.max(other.lag_ticks);
+        self.journal_bytes += other.journal_bytes;
         if self.failed.is_none() {
             self.failed.clone_from(&other.failed);
         }
@@ -53,6 +66,9 @@ pub(super) struct Health {
     pub snapshots: AtomicU64,
     pub snapshot_tick: AtomicU64,
     pub encode_us_max: AtomicU64,
+    pub apart_ms_max: AtomicU64,
+    /// What the last snapshot took, to encode and to write.
+    pub snapshot_us: AtomicU64,
     failed: Mutex<Option<String>>,
 }
 
@@ -64,6 +80,15 @@ impl Health {
             tracing::error!("{why}");
             *failed = Some(why);
         }
+    }
+
+    /// Whether a journal is long enough that began at a tick and whose ticks took so long.
+    fn is_over(&self, began: u64, now: u64, lived: Duration) -> bool {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let snapshot = Duration::from_micros(load(&self.snapshot_us));
+        // A follower that has not yet written the snapshot with which it began would only fall back further.
+        let is_followed = load(&self.followed) > began;
+        now >= began + JOURNAL_TICKS || (is_followed && lived >= LIVING_MAX.max(SNAPSHOT_SHARE * snapshot))
     }
 
     fn failed(&self) -> Option<String> {
@@ -78,10 +103,17 @@ pub struct Keeper {
     header: Header,
     /// None once it has failed: the calls go on, and would not survive.
     journal: Option<Journal>,
+    /// Bytes of the journals before it.
+    bytes_before: u64,
+    /// When the tick at hand began, and how long those of the journal took.
+    began: Duration,
+    lived: Duration,
     /// Whether the disk takes nothing at the moment.
     is_stuck: bool,
     follower: Follower,
     extend: Extend,
+    /// Who else wants the follower's snapshots.
+    feed: Option<Feed>,
     health: Arc<Health>,
     /// The time of day at which the world stood where it stands before its first tick, in milliseconds since 1970.
     last_seen_ms: u64,
@@ -89,15 +121,17 @@ pub struct Keeper {
 
 impl Keeper {
     /// Begins to keep a world before its first tick of this life, with a snapshot of it. A world that was recovered was
-    /// last seen where it stands at this time of day, in milliseconds since 1970.
+    /// last seen where it stands at this time of day, in milliseconds since 1970. The snapshots of its follower go to `feed`,
+    /// too.
     pub fn start(
         folder: &Path,
         world: &WorldConfig,
         engine: &Engine,
         last_seen_ms: Option<u64>,
         extend: Extend,
+        feed: Option<Feed>,
     ) -> Result<Self, StateError> {
-        Self::start_in(WorldFolder::new(folder), world, engine, last_seen_ms, extend)
+        Self::start_in(WorldFolder::new(folder), world, engine, last_seen_ms, extend, feed)
     }
 
     /// As [`Keeper::start`], in a folder on any ground.
@@ -107,6 +141,7 @@ impl Keeper {
         engine: &Engine,
         last_seen_ms: Option<u64>,
         extend: Extend,
+        feed: Option<Feed>,
     ) -> Result<Self, StateError> {
         let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let last_seen_ms = last_seen_ms.unwrap_or_else(|| folder.ground().unix_ms());
@@ -115,8 +150,21 @@ impl Keeper {
         header.build = build_id().to_owned();
         header.know(engine);
         let health = Arc::new(Health::default());
-        let (journal, follower) = begin(&folder, &mut header, engine, &extend, &health)?;
-        Ok(Self { folder, header, journal: Some(journal), is_stuck: false, follower, extend, health, last_seen_ms })
+        let (journal, follower) = begin(&folder, &mut header, engine, (&extend, &feed), &health)?;
+        Ok(Self {
+            folder,
+            header,
+            journal: Some(journal),
+            bytes_before: 0,
+            began: Duration::ZERO,
+            lived: Duration::ZERO,
+            is_stuck: false,
+            follower,
+            extend,
+            feed,
+            health,
+            last_seen_ms,
+        })
     }
 
     /// Ends the journal with a snapshot at its end: the world stops, and another process may go on with it.
@@ -126,7 +174,7 @@ impl Keeper {
         let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
         let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
         let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
-        let written = journal.end(engine).and_then(|()| self.folder.write_snapshot(place, &whole));
+        let written = journal.end(engine).and_then(|()| self.folder.pass_snapshot(place, &whole));
         written.map_err(|error| format!("the snapshot can't be written: {error}"))
     }
 
@@ -134,7 +182,8 @@ impl Keeper {
     pub fn resume(&mut self, engine: &Engine) {
         let begun = self.folder.remove_after(self.header.epoch).and_then(|()| {
             let mut header = self.header.clone();
-            begin(&self.folder, &mut header, engine, &self.extend, &self.health).map(|begun| (header, begun))
+            begin(&self.folder, &mut header, engine, (&self.extend, &self.feed), &self.health)
+                .map(|begun| (header, begun))
         });
         match begun {
             Ok((header, (journal, follower))) => {
@@ -167,6 +216,7 @@ impl Keeper {
     /// Takes down what the coming tick is given.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         if let Some(journal) = &mut self.journal {
+            self.began = self.folder.ground().elapsed();
             journal.inputs(elapsed, inputs);
         }
     }
@@ -174,6 +224,7 @@ impl Keeper {
     /// Hands the tick to the system, before anything of it leaves; `leaves` says whether anything does.
     pub fn end_of_tick(&mut self, engine: &Engine, leaves: bool) {
         let Some(journal) = &mut self.journal else { return };
+        self.lived += self.folder.ground().elapsed().saturating_sub(self.began);
         match journal.end_of_tick(engine, leaves) {
             Ok(()) if self.is_stuck && !journal.is_waiting() => {
                 self.is_stuck = false;
@@ -191,14 +242,16 @@ impl Keeper {
         }
     }
 
-    /// Begins the next journal if it is time. Called when all of the tick has left.
-    pub fn after_tick(&mut self, engine: &Engine) {
+    /// Whether it is time for the next journal, when all of a tick has left.
+    pub fn is_due(&self, engine: &Engine) -> bool {
         let began = self.header.start.as_ref().map_or(0, |start| start.tick);
-        let is_due = engine.now().0 >= began + JOURNAL_TICKS;
-        let Some(journal) = self.journal.as_mut().filter(|journal| is_due && !journal.is_empty()) else { return };
-        if journal.is_waiting() {
-            return;
-        }
+        let can_end = |journal: &Journal| !journal.is_empty() && !journal.is_waiting();
+        self.health.is_over(began, engine.now().0, self.lived) && self.journal.as_ref().is_some_and(can_end)
+    }
+
+    /// Begins the next journal, and has a snapshot written of the world as it stands.
+    pub fn begin_next(&mut self, engine: &Engine) {
+        let Some(journal) = &mut self.journal else { return };
         let now_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let header = Header {
             start: Some(start(engine, Vec::new())),
@@ -213,7 +266,10 @@ impl Keeper {
         // Without a new one the old one goes on growing, and is tried again in the next tick.
         let Ok(next) = self.folder.begin_journal(place, &header) else { return };
         match journal.end(engine) {
-            Ok(()) => (self.journal, self.header) = (Some(next), header),
+            Ok(()) => {
+                self.bytes_before += journal.bytes();
+                (self.journal, self.header, self.lived) = (Some(next), header, Duration::ZERO);
+            }
             Err(error) => self.give_up(&format!("the end of a journal could not be written: {error}")),
         }
     }
@@ -249,7 +305,9 @@ impl Keeper {
             snapshots: load(&self.health.snapshots),
             snapshot_tick: load(&self.health.snapshot_tick),
             encode_us_max: load(&self.health.encode_us_max),
+            apart_ms_max: load(&self.health.apart_ms_max),
             lag_ticks: engine.now().0.saturating_sub(load(&self.health.followed)),
+            journal_bytes: self.bytes_before + self.journal.as_ref().map_or(0, Journal::bytes),
             failed: self.health.failed(),
         }
     }
@@ -266,26 +324,46 @@ impl Keeper {
     }
 }
 
-/// Writes a snapshot of the world as it stands, and begins a journal and a follower behind it.
+/// Begins a journal of the world as it stands, and a follower behind it. Where an older snapshot leads to the same world the
+/// follower writes the next one: no start waits for it.
 fn begin(
     folder: &WorldFolder,
     header: &mut Header,
     engine: &Engine,
-    extend: &Extend,
+    (extend, feed): (&Extend, &Option<Feed>),
     health: &Arc<Health>,
 ) -> Result<(Journal, Follower), StateError> {
     let place = Place { epoch: header.epoch, tick: engine.now().0 };
     let whole = Header { start: Some(start(engine, engine.snapshot())), ..header.clone() };
-    folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
+    if folder.snapshots()?.is_empty() {
+        folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
+    }
     header.start = Some(start(engine, Vec::new()));
     let journal = folder.begin_journal(place, header).map_err(StateError::io(folder.journal(place), "creating"))?;
-    folder.prune()?;
     health.followed.store(place.tick, Ordering::Relaxed);
-    let follower = Follower::start(whole, folder.clone(), extend.clone(), health.clone())
+    let follower = Follower::start(whole, folder.clone(), extend.clone(), feed.clone(), health.clone())
         .map_err(StateError::io(folder.path(), "starting a thread for"))?;
     Ok((journal, follower))
 }
 
 fn start(engine: &Engine, snapshot: Vec<u8>) -> Start {
     Start { tick: engine.now().0, snapshot, chain: engine.chain() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_ends_after_its_time_or_when_its_ticks_took_long_and_a_snapshot_is_worth_it() {
+        let health = Health::default();
+        let ms = Duration::from_millis;
+        assert!(!health.is_over(1_000, 1_799, ms(200)) && health.is_over(1_000, 1_800, ms(0)));
+        health.followed.store(1_000, Ordering::Relaxed);
+        assert!(!health.is_over(1_000, 1_100, ms(300)), "its first snapshot is still to be written");
+        health.followed.store(1_001, Ordering::Relaxed);
+        assert!(health.is_over(1_000, 1_100, ms(300)));
+        health.snapshot_us.store(200_000, Ordering::Relaxed);
+        assert!(!health.is_over(1_000, 1_100, ms(300)) && health.is_over(1_000, 1_100, ms(600)));
+    }
 }

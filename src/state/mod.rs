@@ -36,4 +36,4 @@ pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
 pub(crate) use recover::recover_in;
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, Recovery, recover};

@@ -7,7 +7,9 @@ use crate::engine::{Engine, Extend, WorldConfig};
 use crate::replay::{Header, Heir, Step, Tail, TailError};
 use ringworld_components::kernel::{RestoreError, TICK};
 use ringworld_components::planted;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A world that goes on.
 pub struct Recovered {
@@ -19,6 +21,19 @@ pub struct Recovered {
     pub last_seen_ms: u64,
     /// What was found damaged, in sentences.
     pub notes: Vec<String>,
+    /// How long it took.
+    pub took: Recovery,
+}
+
+/// How long it took to take a world up again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// To read, unpack and restore the snapshot, in microseconds.
+    pub restore_us: u64,
+    /// Ticks lived again behind it.
+    pub ticks: u64,
+    /// The time that this took, in microseconds.
+    pub live_us: u64,
 }
 
 /// Recovers the world in `folder`, to go on as `world` says; `None` if there is none yet.
@@ -40,6 +55,7 @@ pub(crate) fn recover_in(
     let epoch = planted!(EpochStays ? last, last.wrapping_add(1));
     let mut unusable: Option<String> = None;
     for &place in snapshots.iter().rev() {
+        let began = Instant::now();
         let path = folder.snapshot(place);
         let usable = folder.read_snapshot(place).map_err(|error| error.to_string()).and_then(|header| {
             let settings = header.settings().unwrap_or_else(|_| world.settings.clone());
@@ -54,8 +70,15 @@ pub(crate) fn recover_in(
             Ok(found) => {
                 let (header, then, engine) = found?;
                 let mut heir = Heir::new(engine, &then.settings);
+                let restored = Instant::now();
                 let last = live_on(&mut heir, header, place, folder, &mut notes)?;
-                return Ok(Some(wake(heir, &last, WorldConfig { epoch, ..world.clone() }, notes)));
+                let took = Recovery {
+                    restore_us: micros(restored - began),
+                    ticks: heir.engine().now().0 - place.tick,
+                    live_us: micros(restored.elapsed()),
+                };
+                let world = WorldConfig { epoch, ..world.clone() };
+                return Ok(Some(Recovered { notes, took, ..wake(heir, &last, world) }));
             }
             Err(why) => {
                 let aside = folder.put_aside(&path).map_err(StateError::io(&path, "renaming"))?;
@@ -154,13 +177,17 @@ fn live(
     }
 }
 
-fn wake(heir: Heir, last: &Header, world: WorldConfig, notes: Vec<String>) -> Recovered {
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn wake(heir: Heir, last: &Header, world: WorldConfig) -> Recovered {
     let mut engine = heir.into_engine();
     engine.wake(world.epoch, world.settings.clone());
     let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
     let last_seen_ms = last.began_unix_ms.saturating_add(lived_ms);
     let world = WorldConfig { secret: last.secret.0, began_unix_ms: last.began_unix_ms, ..world };
-    Recovered { engine, world, last_seen_ms, notes }
+    Recovered { engine, world, last_seen_ms, notes: Vec::new(), took: Recovery::default() }
 }
 
 #[cfg(test)]
@@ -223,7 +250,7 @@ mod tests {
     fn a_journal_that_had_failed_is_told_of_at_the_next_start_and_once() {
         let path = scratch("failed");
         let mut engine = Engine::new(&first_life());
-        let mut keeper = Keeper::start(&path, &first_life(), &engine, None, stock()).unwrap();
+        let mut keeper = Keeper::start(&path, &first_life(), &engine, None, stock(), None).unwrap();
         engine.tick(1, Vec::new());
         keeper.give_up("the disk is gone");
         let summary = keeper.finish(&engine);

@@ -151,12 +151,15 @@ impl Town {
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
         }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
-            keeper.after_tick(&self.engine);
-        }
         if let Some(flight) = &mut self.flight {
             flight.end_of_tick(&self.engine);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
+            if keeper.is_due(&self.engine) {
+                self.flight.iter_mut().for_each(|flight| flight.cut(&self.engine));
+                keeper.begin_next(&self.engine);
+            }
         }
         self.digests.push((self.engine.now().0, self.engine.chain()));
         self.take(now, outputs);

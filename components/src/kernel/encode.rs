@@ -23,6 +23,12 @@ struct Column {
     next: u64,
 }
 
+impl Column {
+    fn bytes(&self) -> usize {
+        self.steps.len() + self.lengths.len() + self.values.len()
+    }
+}
+
 /// Encodes the whole world, between two ticks. Two worlds that hold the same give the same bytes.
 pub fn encode_world(world: &World) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
@@ -31,6 +37,8 @@ pub fn encode_world(world: &World) -> Vec<u8> {
         world.iter_entities().filter_map(|entity| Some((*entity.get::<StableId>()?, entity))).collect();
     entities.sort_unstable_by_key(|(id, _)| *id);
     let columns = columns(world, registry, &entities);
+    // Grown step by step, it would be copied again and again, each time into memory that is not there yet.
+    out.reserve(columns.iter().map(Column::bytes).sum::<usize>() + entities.len() * 2);
 
     let mut to = Encoder::new(&mut out);
     registry.schema().encode(&mut to);

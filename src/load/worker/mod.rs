@@ -45,6 +45,9 @@ pub(crate) struct Shared {
     pub failed: AtomicU64,
     pub packets_sent: AtomicU64,
     pub packets_received: AtomicU64,
+    /// Since they were last read.
+    pub pause_us: AtomicU64,
+    pub silence_us: AtomicU64,
 }
 
 impl Shared {
@@ -55,6 +58,8 @@ impl Shared {
         progress.failed += self.failed.load(Ordering::Relaxed);
         progress.packets_sent += self.packets_sent.load(Ordering::Relaxed);
         progress.packets_received += self.packets_received.load(Ordering::Relaxed);
+        progress.pause_us = progress.pause_us.max(self.pause_us.swap(0, Ordering::Relaxed));
+        progress.silence_us = progress.silence_us.max(self.silence_us.swap(0, Ordering::Relaxed));
     }
 }
 
@@ -239,9 +244,12 @@ impl Worker {
         mixed ^ mixed >> 31
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         self.shared.packets_sent.store(self.packets.sent, Ordering::Relaxed);
         self.shared.packets_received.store(self.packets.received, Ordering::Relaxed);
+        let (pause, silence) = (self.packets.pause.take_longest(), self.packets.silence.take_longest());
+        self.shared.pause_us.fetch_max(pause / 1_000, Ordering::Relaxed);
+        self.shared.silence_us.fetch_max(silence / 1_000, Ordering::Relaxed);
     }
 
     fn account(mut self, start: u64) -> Account {

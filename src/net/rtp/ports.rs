@@ -175,7 +175,8 @@ impl Ports {
         open.map(|(pair, port)| RtpPair { port, rtp: pair.rtp.into(), rtcp: pair.rtcp.into() }).collect()
     }
 
-    /// Opens a pair that a call of `world` is using already, and that is therefore in no stock.
+    /// Opens a pair that a call of `world` is using already, and that is therefore in no stock. When all are,
+    /// [`Ports::strike_out`] is due.
     pub(super) fn take_up(
         &mut self,
         world: usize,
@@ -185,9 +186,15 @@ impl Ports {
         if self.holder(port) != Some(Holder::Queue) || world >= self.stock.len() {
             return Err(io::Error::other("it is outside the range, or another call has it"));
         }
-        self.queue.retain(|queued| *queued != port);
         self.hold(port, Holder::Call(world));
         self.ensure_open(port, &mut open)
+    }
+
+    /// Strikes those out of the queue that calls have: of all at once, as each would go through the whole queue.
+    pub(super) fn strike_out(&mut self) {
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.retain(|port| self.holder(*port) == Some(Holder::Queue));
+        self.queue = queue;
     }
 
     /// Puts some of the pairs that somebody else held back into the queue, to be tried again.
@@ -301,6 +308,7 @@ mod tests {
         ports.take_up(1, 12, open).unwrap();
         assert!(ports.take_up(0, 12, open).is_err(), "it has a call");
         assert!(ports.take_up(0, 9_000, open).is_err() && ports.take_up(2, 10, open).is_err());
+        ports.strike_out();
         assert_eq!(ports.pair(12).map(|(_, world)| world), Some(Some(1)));
         assert_eq!(fill(&mut ports), [(0, 10), (1, 14), (0, 16)]);
         ports.released(1, 12);

@@ -94,6 +94,7 @@ impl RtpThread {
                 tracing::error!("RTP port {port}, which a call is using, can't be opened again: {error}");
             }
         }
+        thread.ports.strike_out();
         // One call gives up after some busy pairs; at the start the whole range is searched.
         while let Some(error) = thread.fill_stock() {
             refused = Some(error);

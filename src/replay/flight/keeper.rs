@@ -1,9 +1,9 @@
 //! The thread that keeps the ring.
 
-use super::FlightSettings;
 use super::dump::{FlightDump, Folder};
 use super::follower::{Job, Moved, fitting, pack};
 use super::ring::{Base, Packed, Ring};
+use super::{FlightSettings, FlightSummary};
 use crate::engine::Extend;
 use crate::replay::file::HEADER;
 use crate::replay::header::{Ending, Header, Start};
@@ -13,7 +13,7 @@ use crossbeam::channel::{Receiver, RecvError, Sender, TrySendError, bounded, nev
 use ringworld_components::kernel::TICK;
 use ringworld_components::record::{Decoder, Record};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Chunks that may wait for the keeper.
@@ -21,8 +21,15 @@ const WAITING_MAX: usize = 64;
 
 enum Message {
     Chunk(Chunk),
+    /// Forget everything and begin at this tick, after so many ticks; without a snapshot one will be offered.
     Begin(Start, u64),
-    Dump { reason: String, ending: Ending, tick: u64, tell: Sender<FlightDump> },
+    Offer(Start),
+    Dump {
+        reason: String,
+        ending: Ending,
+        tick: u64,
+        tell: Sender<FlightDump>,
+    },
 }
 
 /// What the keeper lets the thread of the world know.
@@ -30,7 +37,13 @@ enum Message {
 struct Signs {
     /// The ring was given up.
     is_lost: AtomicBool,
+    /// A snapshot would be of use.
+    is_wanting: AtomicBool,
     bytes: AtomicUsize,
+    /// The tick at which a recording would begin; `u64::MAX` if none could.
+    begins: AtomicU64,
+    moved: AtomicU64,
+    lost: AtomicU64,
     finding: Mutex<Option<String>>,
 }
 
@@ -52,7 +65,29 @@ impl Sink for Line {
     }
 }
 
+/// Where a follower that lives for other reasons leaves its snapshots, so that the recorder needs none of its own.
+#[derive(Clone)]
+pub struct Feed {
+    messages: Sender<Message>,
+    signs: Arc<Signs>,
+}
+
+impl Feed {
+    /// Leaves a snapshot of a tick after which [`super::FlightRecorder::cut`] was called, if one is wanted.
+    pub(crate) fn offer(&self, start: impl FnOnce() -> Start) {
+        if self.signs.is_wanting.load(Ordering::Acquire) {
+            // A keeper that is too far behind for it gets the next one.
+            let _ = self.messages.try_send(Message::Offer(start()));
+        }
+    }
+}
+
 impl Line {
+    /// A way for snapshots to the same keeper.
+    pub fn feed(&self) -> Feed {
+        Feed { messages: self.messages.clone(), signs: self.signs.clone() }
+    }
+
     /// Whether the ring was given up.
     pub fn is_lost(&self) -> bool {
         self.signs.is_lost.load(Ordering::Acquire)
@@ -60,6 +95,18 @@ impl Line {
 
     pub fn bytes(&self) -> usize {
         self.signs.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How it fares, as of the last chunk.
+    pub fn summary(&self, now: u64) -> FlightSummary {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let begins = load(&self.signs.begins);
+        FlightSummary {
+            bytes: self.bytes() as u64,
+            ticks: (begins != u64::MAX && !self.is_lost()).then(|| now.saturating_sub(begins)),
+            moved: load(&self.signs.moved),
+            lost: load(&self.signs.lost),
+        }
     }
 
     pub fn take_finding(&self) -> Option<String> {
@@ -92,6 +139,8 @@ pub(super) struct Keeper {
     extend: Extend,
     window_ticks: u64,
     bytes_max: usize,
+    /// Whether snapshots are offered.
+    is_fed: bool,
     packer: zstd::bulk::Compressor<'static>,
     header: Option<Header>,
     ring: Ring,
@@ -100,8 +149,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; it ends when the line is dropped.
-    pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend) -> io::Result<Line> {
+    /// Starts the thread; it ends when the line and its feeds are dropped.
+    pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend, is_fed: bool) -> io::Result<Line> {
         let (to_keeper, messages) = bounded(WAITING_MAX);
         let (give_back, emptied) = bounded(WAITING_MAX);
         let signs = Arc::new(Signs::default());
@@ -114,6 +163,7 @@ impl Keeper {
             extend,
             window_ticks,
             bytes_max: settings.bytes_max,
+            is_fed,
             packer: zstd::bulk::Compressor::new(LEVEL)?,
             header: None,
             ring: Ring::default(),
@@ -130,6 +180,7 @@ impl Keeper {
                 recv(self.messages) -> message => match message {
                     Ok(Message::Chunk(chunk)) => self.take(chunk),
                     Ok(Message::Begin(start, ticks)) => self.begin(&start, ticks),
+                    Ok(Message::Offer(start)) => self.offer(&start),
                     Ok(Message::Dump { reason, ending, tick, tell }) => {
                         let _ = tell.send(self.dump(&reason, ending, tick));
                     }
@@ -138,6 +189,12 @@ impl Keeper {
                 recv(moved) -> moved => self.advance(moved),
             }
             self.signs.bytes.store(self.ring.bytes(), Ordering::Relaxed);
+            let begins = if self.ring.base.is_whole() { self.ring.base.mark.tick } else { u64::MAX };
+            if self.signs.begins.swap(begins, Ordering::Relaxed) < begins && begins != u64::MAX {
+                self.signs.moved.fetch_add(1, Ordering::Relaxed);
+            }
+            let is_wanting = self.is_fed && self.ring.wants_snapshot(self.window_ticks, self.bytes_max);
+            self.signs.is_wanting.store(is_wanting, Ordering::Release);
         }
     }
 
@@ -158,17 +215,30 @@ impl Keeper {
 
     fn begin(&mut self, start: &Start, ticks: u64) {
         let mark = Mark { tick: start.tick, ticks };
-        let snapshot = Some(Arc::new(pack(&start.snapshot)));
+        let snapshot = (!start.snapshot.is_empty()).then(|| Arc::new(pack(&start.snapshot)));
         self.ring = Ring::beginning_at(Base { mark, chain: start.chain, snapshot });
         self.following = None;
+    }
+
+    /// A follower of a job counts chunks from the beginning, which must stay where it is until then.
+    fn offer(&mut self, start: &Start) {
+        if self.following.is_none() {
+            let mark = Mark { tick: start.tick, ticks: 0 };
+            let snapshot = Some(Arc::new(pack(&start.snapshot)));
+            self.ring.offer(Base { mark, chain: start.chain, snapshot }, self.bytes_max);
+            self.make_room();
+        }
     }
 
     fn make_room(&mut self) {
         if self.ring.bytes() > self.bytes_max {
             return self.lose();
         }
+        if self.following.is_some() || self.ring.begin_at_next(self.window_ticks, self.bytes_max) {
+            return;
+        }
         let count = self.ring.surplus(self.window_ticks, self.bytes_max);
-        if count == 0 || self.following.is_some() {
+        if count == 0 || !self.ring.base.is_whole() {
             return;
         }
         let Some(header) = self.header.clone() else { return };
@@ -199,16 +269,20 @@ impl Keeper {
         }
     }
 
-    /// Gives the ring up.
+    /// Gives the ring up: until the next snapshot that is offered, or until the world's thread begins again.
     fn lose(&mut self) {
         let mark = self.ring.end();
         self.ring = Ring::beginning_at(Base { mark, ..Base::default() });
         self.following = None;
-        self.signs.is_lost.store(true, Ordering::Release);
+        self.signs.is_lost.store(!self.is_fed, Ordering::Release);
+        self.signs.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     fn dump(&mut self, reason: &str, ending: Ending, tick: u64) -> FlightDump {
         let header = self.header.as_ref().ok_or("the world has not begun yet")?;
+        if !self.ring.base.is_whole() {
+            return Err("the flight recorder waits for the next snapshot of the state folder's follower".to_owned());
+        }
         self.folder.write(header, &self.ring, reason, ending, tick)
     }
 }

@@ -8,8 +8,11 @@
 //! against its limit. A follower that does not come to the digests that were recorded has found out that the world is not
 //! a function of its inputs: that, too, is an alarm.
 //!
+//! With a state folder another follower lives anyway ([`crate::state`]): it leaves its snapshots here, and the recorder has
+//! none of its own unless they stay away.
+//!
 //! Where the follower can't keep up, or chunks were lost, the recorder is blind; it begins again with a snapshot as soon
-//! as the world is small enough for one to be taken on its own thread.
+//! as the world is small enough for one to be taken on its own thread, or when the other follower has the next one.
 
 mod dump;
 mod follower;
@@ -17,6 +20,7 @@ mod keeper;
 mod ring;
 
 pub use dump::FlightDump;
+pub use keeper::Feed;
 
 use super::header::{Ending, Header, Start};
 use super::scribe::{Scribe, WHOLE_WORLD_ENTITIES_MAX};
@@ -27,6 +31,7 @@ use dump::Folder;
 use keeper::{Keeper, Line};
 use ringworld_components::edge::Input;
 use ringworld_components::kernel::StableIds;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,9 +64,34 @@ impl FlightSettings {
     }
 }
 
+/// How a flight recorder fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightSummary {
+    /// What its ring and its snapshots take.
+    pub bytes: u64,
+    /// How many ticks a recording would reach back; none if none could be written at the moment.
+    pub ticks: Option<u64>,
+    /// How often its beginning has moved on.
+    pub moved: u64,
+    /// How often it lost what it had: for want of memory, mostly.
+    pub lost: u64,
+}
+
+impl FlightSummary {
+    /// Adds that of another world: the one that reaches back less counts.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.ticks = self.ticks.min(other.ticks);
+        self.moved += other.moved;
+        self.lost += other.lost;
+    }
+}
+
 /// Records the last minute of a world, on the thread that runs it.
 pub struct FlightRecorder {
     scribe: Scribe<Line>,
+    /// Whether another follower brings the snapshots.
+    is_fed: bool,
     /// Ticks until a blind recorder looks again.
     rest: u64,
 }
@@ -72,12 +102,38 @@ impl FlightRecorder {
     /// # Errors
     /// No thread could be started.
     pub fn start(engine: &Engine, world: &WorldConfig, settings: &FlightSettings, extend: Extend) -> io::Result<Self> {
+        Self::begin(engine, world, settings, extend, false)
+    }
+
+    /// Starts that of a world that has a follower already, which is to leave its snapshots in the feed. Nothing is encoded
+    /// here.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start_fed(
+        engine: &Engine,
+        world: &WorldConfig,
+        settings: &FlightSettings,
+        extend: Extend,
+    ) -> io::Result<(Self, Feed)> {
+        let recorder = Self::begin(engine, world, settings, extend, true)?;
+        let feed = recorder.scribe.sink().feed();
+        Ok((recorder, feed))
+    }
+
+    fn begin(
+        engine: &Engine,
+        world: &WorldConfig,
+        settings: &FlightSettings,
+        extend: Extend,
+        is_fed: bool,
+    ) -> io::Result<Self> {
         let header = Header::new(world, settings.media);
         let folder = Folder::of(&settings.folder, world.world);
-        let line = Keeper::start(settings, folder, extend)?;
+        let line = Keeper::start(settings, folder, extend, is_fed)?;
         let mut scribe = Scribe::new(header, line, false);
         scribe.write_header(engine);
-        let mut recorder = Self { scribe, rest: 0 };
+        let mut recorder = Self { scribe, is_fed, rest: 0 };
         if engine.now().0 > 0 {
             recorder.begin_again(engine);
         }
@@ -98,9 +154,16 @@ impl FlightRecorder {
         self.rest = self.rest.saturating_sub(1);
         if self.rest == 0 {
             self.rest = BEGIN_AGAIN_TICKS;
-            if engine.world().resource::<StableIds>().living() <= WHOLE_WORLD_ENTITIES_MAX {
+            if self.is_fed || engine.world().resource::<StableIds>().living() <= WHOLE_WORLD_ENTITIES_MAX {
                 self.begin_again(engine);
             }
+        }
+    }
+
+    /// Lets a piece of the recording end here, between two ticks: where a snapshot will be offered.
+    pub fn cut(&mut self, engine: &Engine) {
+        if !self.is_blind() {
+            self.scribe.flush(engine);
         }
     }
 
@@ -117,6 +180,12 @@ impl FlightRecorder {
     /// How many bytes the ring and the snapshot take.
     pub fn bytes(&self) -> usize {
         self.scribe.sink().bytes()
+    }
+
+    /// How it fares.
+    pub fn summary(&self, engine: &Engine) -> FlightSummary {
+        let summary = self.scribe.sink().summary(engine.now().0);
+        FlightSummary { ticks: summary.ticks.filter(|_| !self.is_blind()), ..summary }
     }
 
     /// Has everything written out, between two ticks. The answer comes when that is done; nobody has to wait for it.
@@ -146,7 +215,8 @@ impl FlightRecorder {
     }
 
     fn begin_again(&mut self, engine: &Engine) {
-        let start = Start { tick: engine.now().0, snapshot: engine.snapshot(), chain: engine.chain() };
+        let snapshot = if self.is_fed { Vec::new() } else { engine.snapshot() };
+        let start = Start { tick: engine.now().0, snapshot, chain: engine.chain() };
         if self.scribe.sink().begin(start, self.scribe.ticks()) {
             self.scribe.begin_again(engine);
         }

@@ -21,8 +21,19 @@ pub(super) struct Base {
     /// How many ticks were run until then.
     pub mark: Mark,
     pub chain: ChainDigest,
-    /// The world, packed; `None` if it had not begun.
+    /// The world, packed; `None` if it had not begun, or if somebody will still bring it.
     pub snapshot: Option<Arc<(Vec<u8>, u32)>>,
+}
+
+impl Base {
+    /// Whether a recording can begin here.
+    pub fn is_whole(&self) -> bool {
+        self.snapshot.is_some() || self.mark.tick == 0
+    }
+
+    fn bytes(&self) -> usize {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.0.len())
+    }
 }
 
 /// A stretch of a world's life.
@@ -30,6 +41,8 @@ pub(super) struct Base {
 pub(super) struct Ring {
     pub base: Base,
     pub chunks: VecDeque<Arc<Packed>>,
+    /// Where it can begin when it has to be shorter, and how many chunks lie before that.
+    next: Option<(usize, Base)>,
     bytes: usize,
 }
 
@@ -43,9 +56,9 @@ impl Ring {
         self.chunks.push_back(Arc::new(chunk));
     }
 
-    /// What the chunks and the snapshot take.
+    /// What the chunks and the snapshots take.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.base.snapshot.as_ref().map_or(0, |snapshot| snapshot.0.len())
+        self.bytes + self.base.bytes() + self.next.as_ref().map_or(0, |(_, next)| next.bytes())
     }
 
     /// The last tick.
@@ -73,7 +86,47 @@ impl Ring {
     pub fn advance(&mut self, count: usize, base: Base) {
         let gone = self.chunks.drain(..count.min(self.chunks.len()));
         self.bytes -= gone.map(|chunk| chunk.bytes.len()).sum::<usize>();
-        self.base = base;
+        (self.base, self.next) = (base, None);
+    }
+
+    /// Whether a snapshot of now would be of use: if the ring has no beginning, or will have to be shorter once it has grown
+    /// as much again.
+    pub fn wants_snapshot(&self, window_ticks: u64, bytes_max: usize) -> bool {
+        let is_long = self.end().tick.saturating_sub(self.base.mark.tick) >= window_ticks;
+        let is_large = self.bytes > bytes_max.saturating_sub(self.base.bytes()) / 4;
+        !self.base.is_whole() || (self.next.is_none() && (is_long || is_large))
+    }
+
+    /// Takes a snapshot that somebody has made where a chunk ends. One that there is no room for beside the older one takes
+    /// its place at once.
+    pub fn offer(&mut self, base: Base, bytes_max: usize) {
+        let tick = base.mark.tick;
+        if !self.base.is_whole() && tick == self.base.mark.tick {
+            self.base = Base { mark: self.base.mark, ..base };
+            return;
+        }
+        let Some(at) = self.chunks.iter().position(|chunk| chunk.mark.tick == tick) else { return };
+        let mark = self.chunks.get(at).map_or(base.mark, |chunk| chunk.mark);
+        let base = Base { mark, ..base };
+        if self.base.is_whole() && self.bytes() + base.bytes() <= bytes_max {
+            self.next = Some((at + 1, base));
+        } else {
+            self.advance(at + 1, base);
+        }
+    }
+
+    /// Begins at the snapshot that was offered, if that makes it short enough and leaves the window; or if it has to, for
+    /// want of memory. True if one waits for that.
+    pub fn begin_at_next(&mut self, window_ticks: u64, bytes_max: usize) -> bool {
+        let Some((count, next)) = self.next.take() else { return false };
+        let is_old = self.end().tick.saturating_sub(next.mark.tick) >= window_ticks;
+        let is_large = self.bytes > bytes_max.saturating_sub(self.base.bytes() + next.bytes()) / 2;
+        if is_old || is_large {
+            self.advance(count, next);
+            return false;
+        }
+        self.next = Some((count, next));
+        true
     }
 }
 
@@ -144,5 +197,53 @@ mod tests {
         let mut ring = ring(10, 50);
         ring.base.snapshot = Some(Arc::new((vec![0; 400], 0)));
         assert_eq!((ring.bytes(), ring.surplus(1_000, 1_000)), (900, 7));
+    }
+
+    /// A snapshot of the end of the chunk of that number.
+    fn snapshot(chunk: u64, bytes: usize) -> Base {
+        let mark = Mark { tick: chunk * 10, ticks: 0 };
+        Base { mark, snapshot: Some(Arc::new((vec![0; bytes], 0))), ..Base::default() }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_offered_is_used_when_the_window_lies_behind_it() {
+        let mut young = ring(9, 1);
+        assert!(!young.wants_snapshot(100, 1_000));
+        young.push(Packed { bytes: vec![0; 1], raw: 0, mark: Mark { tick: 100, ticks: 99 } });
+        assert!(young.wants_snapshot(100, 1_000));
+        young.offer(snapshot(10, 7), 1_000);
+        assert!(!young.wants_snapshot(100, 1_000), "one is enough");
+        assert_eq!(young.bytes(), 17);
+        assert!(young.begin_at_next(100, 1_000));
+        young.push(Packed { bytes: vec![0; 1], raw: 0, mark: Mark { tick: 200, ticks: 199 } });
+        assert!(!young.begin_at_next(100, 1_000));
+        assert_eq!((young.base.mark, young.bytes()), (Mark { tick: 100, ticks: 99 }, 8));
+        assert!(young.base.is_whole());
+    }
+
+    #[test]
+    fn without_room_for_two_snapshots_the_older_one_goes() {
+        let mut full = ring(10, 30);
+        assert!(full.wants_snapshot(10_000, 1_000), "a quarter is full");
+        full.offer(snapshot(8, 701), 1_000);
+        assert_eq!((full.base.mark.tick, full.chunks.len(), full.bytes()), (80, 2, 761));
+        full.offer(snapshot(10, 100), 1_000);
+        assert!(full.begin_at_next(10_000, 1_000), "there is still room");
+        assert!(!full.begin_at_next(10_000, 900), "there is not");
+        assert_eq!((full.base.mark.tick, full.chunks.len()), (100, 0));
+    }
+
+    #[test]
+    fn a_ring_without_a_beginning_takes_the_first_that_fits() {
+        let mut waiting = Ring::beginning_at(Base { mark: Mark { tick: 5, ticks: 5 }, ..Base::default() });
+        assert!(!waiting.base.is_whole() && waiting.wants_snapshot(1_000, 1_000));
+        waiting.push(Packed { bytes: vec![0; 9], raw: 0, mark: Mark { tick: 10, ticks: 10 } });
+        waiting.offer(snapshot(7, 1), 1_000);
+        assert!(!waiting.base.is_whole(), "no chunk ends there");
+        waiting.offer(snapshot(1, 1), 1_000);
+        assert_eq!((waiting.base.is_whole(), waiting.base.mark.tick, waiting.chunks.len()), (true, 10, 0));
+        let mut waiting = Ring::beginning_at(Base { mark: Mark { tick: 10, ticks: 5 }, ..Base::default() });
+        waiting.offer(snapshot(1, 1), 1_000);
+        assert!(waiting.base.is_whole() && waiting.base.mark.ticks == 5);
     }
 }

@@ -130,7 +130,7 @@ impl Run {
     }
 
     fn begin(&mut self, ground: Ground, folder: WorldFolder, world: &WorldConfig, last_seen_ms: Option<u64>) {
-        let begun = Keeper::start_in(folder.clone(), world, &self.engine, last_seen_ms, self.extend.clone())
+        let begun = Keeper::start_in(folder.clone(), world, &self.engine, last_seen_ms, self.extend.clone(), None)
             .map_err(|error| error.to_string())
             .and_then(|keeper| Ok((keeper, ground.pursuit().map(|pursuit| pursuit.begin()).transpose()?)));
         let (keeper, follows) = match begun {
@@ -211,7 +211,9 @@ impl Run {
     /// A tick has been lived, and all of it has left.
     pub(super) fn end_kept_tick(&mut self) {
         let Some(kept) = &mut self.kept else { return };
-        kept.keeper.after_tick(&self.engine);
+        if kept.keeper.is_due(&self.engine) {
+            kept.keeper.begin_next(&self.engine);
+        }
         kept.was_behind = kept.keeper.is_behind() && !kept.ground.is_dead();
         // The follower runs when it does.
         let mut failed = None;
