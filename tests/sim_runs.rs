@@ -35,7 +35,7 @@ fn the_number_of_threads_does_not_matter() {
 #[test]
 fn a_few_seeds_leave_nothing_untried() {
     let mut exercised = Exercised::default();
-    (20..40).for_each(|seed| exercised.add(&lived(&heavy(seed))));
+    (20..70).for_each(|seed| exercised.add(&lived(&heavy(seed))));
     for kind in [Kind::Loss, Kind::Partition, Kind::Rebind, Kind::Reset, Kind::Restore, Kind::Corrupt, Kind::Drain] {
         assert!(exercised.faults.get(&kind).is_some_and(|&count| count > 0), "{kind} never struck");
     }

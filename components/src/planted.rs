@@ -96,6 +96,17 @@ mod faults {
         EarPanics,
         /// Playing a frame panics.
         PlayerPanics,
+        // What is to survive a kill.
+        /// What a tick puts out leaves before the tick is written down.
+        EgressFirst,
+        /// The life after a kill has the epoch of the life before.
+        EpochStays,
+        /// The time in which nobody ran the world does not count.
+        DowntimeLost,
+        /// The follower encodes its world a tick later than the journal that it is for begins.
+        SnapshotLate,
+        /// The end of the headers is not found when it comes in two pieces.
+        SplitUnseen,
     }
 
     thread_local! {

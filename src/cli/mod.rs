@@ -64,12 +64,14 @@ enum Command {
 }
 
 /// Reads the command line, does what it says, and tells how that went. `RINGWORLD_LOG` chooses what is logged to
-/// standard error (`debug`, `ringworld=trace` ...; warnings by default).
+/// standard error (`debug`, `ringworld=trace` ...; warnings by default, nothing of a simulation).
 pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let usual = if matches!(command, Command::Sim(_)) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("RINGWORLD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Cli::parse().command {
+    match command {
         Command::Run(args) => run::run(args),
         Command::Call(args) => call::run(args),
         Command::Demo(args) => demo::run(args),

@@ -238,16 +238,13 @@ impl Runner {
         if let Some(recorder) = &mut self.recorder {
             recorder.inputs(elapsed, &inputs);
         }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.inputs(elapsed, &inputs);
-        }
-        let mut outputs = self.engine.tick_or_break(elapsed, inputs)?;
+        let mut outputs = match &mut self.keeper {
+            Some(keeper) => keeper.live(&mut self.engine, elapsed, inputs)?,
+            None => self.engine.tick_or_break(elapsed, inputs)?,
+        };
         self.watch.end_of_tick(&self.engine);
         if let Some(recorder) = &mut self.recorder {
             recorder.end_of_tick(&self.engine);
-        }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.end_of_tick(&self.engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
         }
         for output in &outputs.control {
             match output {

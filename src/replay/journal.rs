@@ -10,10 +10,9 @@ use super::scribe::encode_facts;
 use crate::config::RecordMedia;
 use crate::engine::{Chain, ChainDigest, Engine};
 use ringworld_components::edge::Input;
+use ringworld_components::planted;
 use ringworld_components::record::{Encoder, Record};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
 
 /// How much waits in memory for a disk that takes nothing, in bytes; beyond it the journal has failed.
 const WAITING_MAX: usize = 64 << 20;
@@ -25,9 +24,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 const LEVEL: i32 = 1;
 
 /// The journal of one world, from one tick on.
-#[derive(Debug)]
 pub(crate) struct Journal {
-    out: Out<File>,
+    out: Out<Box<dyn Write + Send>>,
     chain: Chain,
     facts: Vec<u8>,
     /// Idle ticks that are not yet in the chunk.
@@ -38,12 +36,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Creates the file, readable by its owner only, and writes the header, which says where the world stands.
-    pub fn create(path: &Path, header: &Header) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut out = Out::new(options.open(path)?);
+    /// Writes the header, which says where the world stands, into an empty file.
+    pub fn begin(file: Box<dyn Write + Send>, header: &Header) -> io::Result<Self> {
+        let mut out = Out::new(file);
         out.bytes.extend_from_slice(&MAGIC);
         header.encode(&mut Encoder::new(out.open(HEADER)));
         out.seal();
@@ -76,7 +71,7 @@ impl Journal {
             && self.facts.is_empty()
             && !with_media
             && chain.control == self.chain.digest().control;
-        let matters = leaves || self.open_tick.is_some();
+        let matters = (leaves || self.open_tick.is_some()) && !planted!(EgressFirst);
         self.chain = Chain::resume(chain);
         self.ticks += 1;
         if is_idle {
@@ -89,6 +84,13 @@ impl Journal {
             return self.out.flush();
         }
         Ok(())
+    }
+
+    /// Hands everything to the system that was lived so far, idle ticks included.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.write_idle();
+        self.out.seal();
+        self.out.flush()
     }
 
     /// Writes the end: what follows is in another file.

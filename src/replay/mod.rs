@@ -30,4 +30,4 @@ pub use header::{Ending, Footer, Header, Start};
 pub(crate) use journal::{Journal, snapshot_file};
 pub use player::{Claims, Executor, Player, ReplayOptions, TickReport, Witness};
 pub use recorder::{Recorder, RecordingSummary};
-pub(crate) use tail::{Heir, Step, Tail, TailError};
+pub(crate) use tail::{Heir, ReadAt, Step, Tail, TailError};

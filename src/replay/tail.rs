@@ -12,7 +12,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 1 << 18;
@@ -49,10 +48,21 @@ impl fmt::Display for TailError {
     }
 }
 
+/// A file that may still be growing.
+pub(crate) trait ReadAt {
+    /// Reads what there is from this byte on, and says how much that was: nothing at the end.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, into, offset)
+    }
+}
+
 /// A journal's file, chunk by chunk, as far as it is whole.
-#[derive(Debug)]
 pub(crate) struct Tail {
-    file: File,
+    file: Box<dyn ReadAt + Send>,
     /// Where the next chunk begins in the file.
     offset: u64,
     index: u64,
@@ -62,9 +72,9 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Opens the file and reads its header; `None` if that is not yet there as a whole.
-    pub fn open(path: &Path) -> Result<Option<(Self, Header)>, TailError> {
-        let file = match File::open(path) {
+    /// Reads the header of a file that was opened; `None` if that is not yet there as a whole, or if there is no file yet.
+    pub fn open(file: io::Result<Box<dyn ReadAt + Send>>) -> Result<Option<(Self, Header)>, TailError> {
+        let file = match file {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(TailError::Io(error)),

@@ -26,6 +26,12 @@ pub enum Purpose {
     Restore,
     /// In which order systems run; numbered by run.
     Order,
+    /// When the switch is killed.
+    Kills,
+    /// How a kill meets it, or how the disk fares; numbered by fault.
+    Kill,
+    /// How the bytes of a connection are cut; numbered by connection.
+    Stream,
 }
 
 /// A stream of random numbers: the same for the same seed, purpose and number, on every machine and in every build.

@@ -68,6 +68,54 @@ pub enum Kind {
     Drain,
     /// The world is encoded, dropped and restored.
     Restore,
+    /// The process is killed, and started again after a while, from its state folder.
+    Kill(Death),
+    /// The disk takes nothing.
+    FullDisk,
+}
+
+/// Where a kill meets the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Death {
+    /// Before what a tick took in is written down.
+    Unwritten,
+    /// In the middle of writing that down.
+    InEntry,
+    /// When it is written down, and nothing of the tick has left.
+    Unsent,
+    /// When a part of it has left.
+    HalfSent,
+    /// Between two ticks.
+    BetweenTicks,
+    /// Where one journal ends and the next one begins.
+    BetweenJournals,
+    /// While a snapshot is written.
+    InSnapshot,
+    /// When a snapshot gets its name.
+    InNaming,
+    /// While older files are removed.
+    InRemoving,
+    /// Between two ticks; and the end of the journal is damaged.
+    TornTail,
+    /// Between two ticks; and the last snapshot is damaged.
+    BadSnapshot,
+}
+
+impl Death {
+    /// All of them, with how often one is drawn.
+    pub const ALL: [(Death, u64); 11] = [
+        (Self::Unwritten, 3),
+        (Self::InEntry, 3),
+        (Self::Unsent, 3),
+        (Self::HalfSent, 3),
+        (Self::BetweenTicks, 2),
+        (Self::BetweenJournals, 2),
+        (Self::InSnapshot, 2),
+        (Self::InNaming, 1),
+        (Self::InRemoving, 2),
+        (Self::TornTail, 1),
+        (Self::BadSnapshot, 2),
+    ];
 }
 
 /// How an agent breaks the rules.
@@ -128,6 +176,9 @@ impl Misdeed {
         Self::WildRtp,
     ];
 }
+
+/// A kill waits so long for its moment at most.
+pub(super) const DYING_MAX: u64 = 8 * SECOND;
 
 /// The kinds that strike an agent, with how often one is drawn.
 const OF_AGENTS: [(Kind, u64); 13] = [
@@ -193,8 +244,15 @@ impl Fault {
             Kind::Duplicate => 30 * MS,
             Kind::LateTicks => (1 + self.part_of(8)) * TICK,
             Kind::SkippedTicks => (8 + self.part_of(50)) * TICK,
+            // What lies in the buffers when it dies is heard when it lives again.
+            Kind::Kill(_) => self.downtime(),
             _ => 0,
         }
+    }
+
+    /// How long the switch is down after it was killed, in nanoseconds: short enough for retransmissions to outlast it.
+    pub(super) fn downtime(&self) -> u64 {
+        self.part_of(6 * SECOND).max(TICK)
     }
 
     /// A part of `worst`, by its strength.
@@ -226,7 +284,27 @@ pub fn draw(seed: u64, level: Level, agents: u32, length: u64) -> Vec<Fault> {
         let strength = dice.within(worst / 10..=worst);
         faults.push(Fault { number, kind, agent, from: if kind.is_given() { 0 } else { from }, to, strength });
     }
+    faults.extend(draw_kills(seed, level, of_agents + of_switch, length));
     faults
+}
+
+/// The kills of a run, and what befalls its disk. They have dice of their own, so that the other faults are as they were.
+fn draw_kills(seed: u64, level: Level, first: u32, length: u64) -> Vec<Fault> {
+    let dice = &mut Dice::new(seed, Purpose::Kills, 0);
+    let count = match level {
+        Level::None => 0,
+        Level::Light => dice.pick(&[(0, 2), (1, 1)]),
+        Level::Heavy => dice.pick(&[(0, 2), (1, 3), (2, 2), (3, 1)]),
+    };
+    let kill = |number| {
+        let kind = if dice.happens(100) { Kind::FullDisk } else { Kind::Kill(dice.pick(&Death::ALL)) };
+        let from = dice.below(length);
+        let strength = dice.within(10..=1000);
+        let fault = Fault { number, kind, agent: None, from, to: from + 3 * SECOND * strength / 1000, strength };
+        let is_kill = matches!(kind, Kind::Kill(_));
+        Fault { to: if is_kill { from + DYING_MAX + fault.downtime() } else { fault.to }, ..fault }
+    };
+    (first..first + count).map(kill).collect()
 }
 
 impl Kind {
@@ -254,6 +332,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
             Kind::Misbehave(misdeed) => format!("misbehave {misdeed:?}"),
+            Kind::Kill(death) => format!("kill {death:?}"),
             kind => format!("{kind:?}"),
         };
         // "FewPorts" reads "few ports".
@@ -293,15 +372,17 @@ mod tests {
         assert!(draw(1, Level::None, 20, length).is_empty());
         let (light, heavy) = (draw(1, Level::Light, 20, length), draw(1, Level::Heavy, 20, length));
         assert!(light.len() < heavy.len());
-        assert!(light.iter().all(|fault| fault.strength <= 300));
+        let of_kills = |fault: &&Fault| matches!(fault.kind, Kind::Kill(_) | Kind::FullDisk);
+        assert!(light.iter().filter(|fault| !of_kills(fault)).all(|fault| fault.strength <= 300));
         assert_eq!(heavy, draw(1, Level::Heavy, 20, length));
     }
 
     #[test]
     fn every_kind_is_drawn_by_some_seed() {
         let drawn: std::collections::BTreeSet<Kind> =
-            (0..100).flat_map(|seed| draw(seed, Level::Heavy, 20, 60 * SECOND)).map(|fault| fault.kind).collect();
-        assert_eq!(drawn.len(), OF_AGENTS.len() + OF_THE_SWITCH.len() + Misdeed::ALL.len());
+            (0..200).flat_map(|seed| draw(seed, Level::Heavy, 20, 60 * SECOND)).map(|fault| fault.kind).collect();
+        let of_kills = Death::ALL.len() + 1;
+        assert_eq!(drawn.len(), OF_AGENTS.len() + OF_THE_SWITCH.len() + Misdeed::ALL.len() + of_kills);
     }
 
     #[test]

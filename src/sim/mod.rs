@@ -8,6 +8,7 @@
 //! - `agent/` are the user agents; they share no code with the switch.
 //! - `network/` carries their packets, and [`fault`] lists what befalls them.
 //! - `operator.rs` acts upon the switch as its operator would.
+//! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that folder.
 //! - [`invariants`] say what must hold, whatever happens.
 //! - [`shrink()`] finds the smallest run that still fails, and [`twice()`] compares runs of one seed.
 //!
@@ -24,6 +25,7 @@ mod desk;
 mod dice;
 mod exercised;
 pub mod fault;
+mod ground;
 pub mod invariants;
 mod network;
 mod operator;

@@ -70,6 +70,12 @@ impl Operator {
         }
     }
 
+    /// The switch was started again, and asks anew about the calls that nobody has decided about.
+    pub fn hear_again(&mut self, now: u64, undecided: &[Event]) {
+        self.undecided.clear();
+        undecided.iter().for_each(|event| self.hear(now, event));
+    }
+
     /// What it does now.
     pub fn act(&mut self, now: u64) -> Vec<Command> {
         let mut operations = Vec::new();

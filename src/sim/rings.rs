@@ -53,6 +53,13 @@ impl Rings {
         inputs
     }
 
+    /// The process that held them is gone, with all that waited.
+    pub fn clear(&mut self) {
+        self.ports.clear();
+        self.control.1.try_iter().for_each(drop);
+        while self.rtp.1.pop().is_ok() {}
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.ports.is_empty() && self.control.1.is_empty() && self.rtp.1.is_empty()

@@ -1,11 +1,13 @@
 //! What lies where in a state folder.
 
 use super::StateError;
-use crate::replay::{Header, Tail, TailError, snapshot_file};
+use super::ground::{Ground, Machine};
+use crate::replay::{Header, Journal, Tail, TailError, snapshot_file};
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const LOCK: &str = "lock";
 const WORLD: &str = "world-";
@@ -14,6 +16,9 @@ const JOURNAL: &str = "journal";
 const TEMPORARY: &str = "tmp";
 const DAMAGED: &str = "damaged";
 const FAILED: &str = "failed";
+
+/// How much is read of why a journal had failed.
+const WHY_BYTES_MAX: usize = 1_000;
 
 /// A state folder that no other process can take as long as this lives.
 #[derive(Debug)]
@@ -57,7 +62,8 @@ impl StateFolder {
     /// The folders of `count` worlds. One that was used with another number of worlds is refused.
     pub fn worlds(&self, count: usize) -> Result<Vec<PathBuf>, StateError> {
         let is_world = |name: &str| name.strip_prefix(WORLD).is_some_and(|index| index.parse::<usize>().is_ok());
-        let found = names(&self.path)?.iter().filter(|name| is_world(name)).count();
+        let names = Machine.names(&self.path).map_err(StateError::io(&self.path, "reading"))?;
+        let found = names.iter().filter(|name| is_world(name)).count();
         if found != 0 && found != count {
             return Err(StateError::Worlds { found, asked: count });
         }
@@ -79,28 +85,51 @@ pub(super) struct Place {
 
 /// The folder of one world.
 #[derive(Clone, Debug)]
-pub(super) struct WorldFolder(pub PathBuf);
+pub(crate) struct WorldFolder {
+    path: PathBuf,
+    ground: Arc<dyn Ground>,
+}
 
 impl WorldFolder {
-    fn file(&self, place: Place, kind: &str) -> PathBuf {
-        self.0.join(format!("{:05}-{:012}.{kind}", place.epoch, place.tick))
+    /// A folder of this machine.
+    pub fn new(path: &Path) -> Self {
+        Self::on(Arc::new(Machine), path)
     }
 
-    pub fn journal(&self, place: Place) -> PathBuf {
+    /// A folder on another ground.
+    pub fn on(ground: Arc<dyn Ground>, path: &Path) -> Self {
+        Self { path: path.to_owned(), ground }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it stands on.
+    pub fn ground(&self) -> &dyn Ground {
+        self.ground.as_ref()
+    }
+
+    fn file(&self, place: Place, kind: &str) -> PathBuf {
+        self.path.join(format!("{:05}-{:012}.{kind}", place.epoch, place.tick))
+    }
+
+    pub(super) fn journal(&self, place: Place) -> PathBuf {
         self.file(place, JOURNAL)
     }
 
-    pub fn snapshot(&self, place: Place) -> PathBuf {
+    pub(super) fn snapshot(&self, place: Place) -> PathBuf {
         self.file(place, SNAPSHOT)
     }
 
     /// The snapshots, the oldest first.
-    pub fn snapshots(&self) -> Result<Vec<Place>, StateError> {
+    pub(super) fn snapshots(&self) -> Result<Vec<Place>, StateError> {
         self.places(SNAPSHOT)
     }
 
     /// The journals, the oldest first.
-    pub fn journals(&self) -> Result<Vec<Place>, StateError> {
+    pub(super) fn journals(&self) -> Result<Vec<Place>, StateError> {
         self.places(JOURNAL)
     }
 
@@ -109,19 +138,20 @@ impl WorldFolder {
             let (epoch, tick) = name.strip_suffix(kind)?.strip_suffix('.')?.split_once('-')?;
             Some(Place { epoch: epoch.parse().ok()?, tick: tick.parse().ok()? })
         };
-        let mut places: Vec<Place> = names(&self.0)?.iter().filter_map(place).collect();
+        let names = self.ground.names(&self.path).map_err(StateError::io(&self.path, "reading"))?;
+        let mut places: Vec<Place> = names.iter().filter_map(place).collect();
         places.sort_unstable();
         Ok(places)
     }
 
     /// Writes a snapshot so that it is there as a whole or not at all, power or no power.
-    pub fn write_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
-        self.leave_snapshot(place, header, File::sync_all)?;
-        File::open(&self.0)?.sync_all()
+    pub(super) fn write_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+        self.leave_snapshot(place, header, |temporary| self.ground.sync(temporary))?;
+        self.ground.sync(&self.path)
     }
 
     /// Writes a snapshot for a process that waits for it, and will soon have written one that outlives a loss of power.
-    pub fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
+    pub(super) fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
         self.leave_snapshot(place, header, |_| Ok(()))
     }
 
@@ -129,91 +159,100 @@ impl WorldFolder {
         &self,
         place: Place,
         header: &Header,
-        sync: impl FnOnce(&File) -> io::Result<()>,
+        sync: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let temporary = self.file(place, TEMPORARY);
         let written = snapshot_file(header).and_then(|bytes| {
-            let mut file = private(fs::OpenOptions::new().create(true).truncate(true).write(true), &temporary)?;
-            io::Write::write_all(&mut file, &bytes)?;
-            sync(&file)
+            self.ground.create(&temporary)?.write_all(&bytes)?;
+            sync(&temporary)
         });
         if written.is_err() {
             // The disk may be full of it.
-            let _ = fs::remove_file(&temporary);
+            let _ = self.ground.remove(&temporary);
         }
         written?;
-        fs::rename(&temporary, self.snapshot(place))
+        self.ground.rename(&temporary, &self.snapshot(place))
     }
 
     /// Reads a snapshot: a header with a world in it.
-    pub fn read_snapshot(&self, place: Place) -> Result<Header, TailError> {
-        match Tail::open(&self.snapshot(place))? {
+    pub(super) fn read_snapshot(&self, place: Place) -> Result<Header, TailError> {
+        match Tail::open(self.ground.open(&self.snapshot(place)))? {
             Some((_, header)) => Ok(header),
             None => Err(TailError::Damaged { offset: 0, error: ringworld_components::record::DecodeError::Truncated }),
         }
     }
 
-    /// Leaves word that the journal has failed, for the next start. The disk that is full takes a name more often than not.
-    pub fn mark_failed(&self, why: &str) {
-        let path = self.0.join(FAILED);
-        let written = fs::write(&path, why);
-        if written.is_err() {
-            let _ = private(fs::OpenOptions::new().create(true).truncate(false).write(true), &path);
+    /// Creates a journal, with a header that says where the world stands.
+    pub(super) fn begin_journal(&self, place: Place, header: &Header) -> io::Result<Journal> {
+        let path = self.journal(place);
+        let begun = Journal::begin(self.ground.create(&path)?, header);
+        if begun.is_err() {
+            // A recovery would take it for one that goes on here.
+            let _ = self.ground.remove(&path);
         }
+        begun
+    }
+
+    /// Reads the header of a journal; `None` if that is not there as a whole.
+    pub(super) fn read_journal(&self, place: Place) -> Result<Option<(Tail, Header)>, TailError> {
+        Tail::open(self.ground.open(&self.journal(place)))
+    }
+
+    /// Leaves word that the journal has failed, for the next start. The disk that is full takes a name more often than not.
+    pub(super) fn mark_failed(&self, why: &str) {
+        let _ = self.ground.create(&self.path.join(FAILED)).and_then(|mut file| file.write_all(why.as_bytes()));
     }
 
     /// Whether the journal had failed in the life before, in a sentence. Asked once.
-    pub fn failure(&self) -> Option<String> {
-        let why = fs::read_to_string(self.0.join(FAILED)).ok()?;
-        let _ = fs::remove_file(self.0.join(FAILED));
+    pub(super) fn failure(&self) -> Option<String> {
+        let path = self.path.join(FAILED);
+        let file = self.ground.open(&path).ok()?;
+        let mut why = [0; WHY_BYTES_MAX];
+        let length = file.read_at(&mut why, 0).unwrap_or(0);
+        let _ = self.ground.remove(&path);
+        let why = String::from_utf8_lossy(why.get(..length).unwrap_or_default()).into_owned();
         Some(format!("the journal had failed before the last end ({why}): calls are older than that end"))
     }
 
     /// The youngest life that has left something here.
-    pub fn last_epoch(&self) -> Result<u16, StateError> {
+    pub(super) fn last_epoch(&self) -> Result<u16, StateError> {
         let places = self.snapshots()?.into_iter().chain(self.journals()?);
         Ok(places.map(|place| place.epoch).max().unwrap_or(0))
     }
 
     /// Puts a damaged file aside, for whoever wants to look at it.
-    pub fn put_aside(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(super) fn put_aside(&self, path: &Path) -> io::Result<PathBuf> {
         let mut name = path.as_os_str().to_owned();
         name.push(".");
         name.push(DAMAGED);
-        fs::rename(path, &name)?;
+        self.ground.rename(path, Path::new(&name))?;
         Ok(name.into())
     }
 
     /// Removes what lives after this one have written: they never began.
-    pub fn remove_after(&self, epoch: u16) -> Result<(), StateError> {
+    pub(super) fn remove_after(&self, epoch: u16) -> Result<(), StateError> {
         let later = |places: Vec<Place>| places.into_iter().filter(move |place| place.epoch > epoch);
         // In this order a kill in between leaves a journal without a tick, which is no harm.
         let snapshots = later(self.snapshots()?).map(|place| self.snapshot(place));
         let journals = later(self.journals()?).map(|place| self.journal(place));
         for path in snapshots.chain(journals) {
-            fs::remove_file(&path).map_err(StateError::io(&path, "removing"))?;
+            self.ground.remove(&path).map_err(StateError::io(&path, "removing"))?;
         }
         Ok(())
     }
 
     /// Removes all that is older than the last snapshot but one.
-    pub fn prune(&self) -> Result<(), StateError> {
+    pub(super) fn prune(&self) -> Result<(), StateError> {
         let snapshots = self.snapshots()?;
         let Some(&oldest) = snapshots.iter().rev().nth(1) else { return Ok(()) };
         let stale = |places: Vec<Place>| places.into_iter().filter(move |place| *place < oldest);
         let journals = stale(self.journals()?).map(|place| self.journal(place));
         let snapshots = stale(snapshots).map(|place| self.snapshot(place));
         for path in journals.chain(snapshots) {
-            fs::remove_file(&path).map_err(StateError::io(&path, "removing"))?;
+            self.ground.remove(&path).map_err(StateError::io(&path, "removing"))?;
         }
         Ok(())
     }
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries = fs::read_dir(folder).map_err(StateError::io(folder, "reading"))?;
-    let name = |entry: io::Result<fs::DirEntry>| entry.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    entries.map(name).collect::<io::Result<_>>().map_err(StateError::io(folder, "reading"))
 }
 
 fn create_folder(path: &Path) -> Result<(), StateError> {
@@ -263,7 +302,7 @@ mod tests {
     fn the_last_two_snapshots_are_kept_with_what_follows_them() {
         let path = scratch("prune");
         fs::create_dir_all(&path).unwrap();
-        let folder = WorldFolder(path.clone());
+        let folder = WorldFolder::new(&path);
         let place = |epoch, tick| Place { epoch, tick };
         for (epoch, tick) in [(1, 0), (1, 800), (2, 900), (2, 1_700)] {
             fs::write(folder.journal(place(epoch, tick)), "").unwrap();

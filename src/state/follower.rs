@@ -4,11 +4,12 @@ use super::folder::{Place, WorldFolder};
 use super::keeper::Health;
 use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
-use crate::replay::{Feed, Header, Heir, Start, Step, Tail};
+use crate::replay::{Feed, Header, Heir, Start, Step};
 use nix::time::{ClockId, clock_gettime};
 use ringworld_components::kernel::EncodeBuffers;
-use std::fs::File;
+use ringworld_components::planted;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -20,7 +21,7 @@ const NICE: i32 = 10;
 /// How long it sleeps when nothing new is written.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The thread of a follower.
+/// A follower that can be stopped.
 pub(super) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -36,16 +37,9 @@ impl Follower {
         health: Arc<Health>,
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let of_thread = stop.clone();
-        let thread = std::thread::Builder::new().name(format!("follower-{}", base.world)).spawn(move || {
-            // Where it is not allowed, the follower runs like the others.
-            let _ = rustix::process::nice(NICE);
-            let told = health.clone();
-            if let Err(why) = follow(base, &folder, (&extend, &feed), &health, &of_thread) {
-                told.fail(format!("no more snapshots are made: {why}; the journal goes on"));
-            }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
+        let pursuit = Pursuit { base, folder: folder.clone(), extend, feed, health, stop: stop.clone() };
+        let thread = folder.ground().follow(pursuit)?;
+        Ok(Self { stop, thread })
     }
 
     /// Stops, and waits until it has.
@@ -64,109 +58,157 @@ impl Drop for Follower {
     }
 }
 
-fn follow(
+/// All that a follower needs, to be taken to where it runs: restoring the world takes its time.
+pub(crate) struct Pursuit {
     base: Header,
-    folder: &WorldFolder,
-    (extend, feed): (&Extend, &Option<Feed>),
-    health: &Health,
-    stop: &AtomicBool,
-) -> Result<(), String> {
-    let settings = base.settings().map_err(|error| error.to_string())?;
-    let world = WorldConfig { settings, ..base.world_config().map_err(|error| error.to_string())? };
-    let engine = restore(&base, &world, extend).map_err(|error| error.to_string())?;
-    let mut heir = Heir::new(engine, &world.settings);
-    let mut buffers = EncodeBuffers::default();
-    let mut written = Instant::now();
-    // A process that was parked and goes on has left it already.
-    if !folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
-        write(&base, folder, health);
-    }
-    base.start.iter().for_each(|start| offer(feed, start));
-    drop(base);
-    let Some(mut header) = next_journal(&mut heir, folder, world.epoch, stop)? else { return Ok(()) };
-    while !stop.load(Ordering::Acquire) {
-        match heir.step() {
-            Ok(Step::Lived) => health.followed.store(heir.engine().now().0, Ordering::Relaxed),
-            Ok(Step::Nothing) => std::thread::sleep(PAUSE),
-            Ok(Step::End) => {
-                sync(&folder.journal(place_of(&header)));
-                match next_journal(&mut heir, folder, world.epoch, stop)? {
-                    Some(next) => header = next,
-                    None => return Ok(()),
-                }
-                if snapshot(&heir, &header, folder, feed, health, &mut buffers) {
-                    let apart = std::mem::replace(&mut written, Instant::now()).elapsed();
-                    let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
-                    health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
-                }
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(())
+    folder: WorldFolder,
+    extend: Extend,
+    feed: Option<Feed>,
+    health: Arc<Health>,
+    stop: Arc<AtomicBool>,
 }
 
-/// Waits for the journal that goes on where the world stands; `None` if told to stop.
-fn next_journal(
-    heir: &mut Heir,
-    folder: &WorldFolder,
+impl Pursuit {
+    /// What its thread is called.
+    pub fn name(&self) -> String {
+        format!("follower-{}", self.base.world)
+    }
+
+    /// Follows until it is told to stop.
+    pub fn run(self) {
+        // Where it is not allowed, the follower runs like the others.
+        let _ = rustix::process::nice(NICE);
+        let (health, stop) = (self.health.clone(), self.stop.clone());
+        let followed = self.begin().and_then(|mut follows| {
+            while !stop.load(Ordering::Acquire) {
+                if !follows.step()? {
+                    std::thread::sleep(PAUSE);
+                }
+            }
+            Ok(())
+        });
+        if let Err(why) = followed {
+            health.fail(format!("no more snapshots are made: {why}; the journal goes on"));
+        }
+    }
+
+    /// Restores the world that follows, and writes down what it was restored from.
+    pub fn begin(self) -> Result<Follows, String> {
+        let settings = self.base.settings().map_err(|error| error.to_string())?;
+        let world = WorldConfig { settings, ..self.base.world_config().map_err(|error| error.to_string())? };
+        let engine = restore(&self.base, &world, &self.extend).map_err(|error| error.to_string())?;
+        let heir = Heir::new(engine, &world.settings);
+        let Self { base, folder, feed, health, .. } = self;
+        let (epoch, written, buffers) = (world.epoch, Instant::now(), EncodeBuffers::default());
+        let follows = Follows { heir, epoch, journal: None, has_ended: false, written, buffers, folder, feed, health };
+        // A process that was parked and goes on has left it already.
+        if !follows.folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
+            follows.write(&base);
+        }
+        base.start.iter().for_each(|start| follows.offer(start));
+        Ok(follows)
+    }
+}
+
+/// A follower at work.
+pub(crate) struct Follows {
+    heir: Heir,
     epoch: u16,
-    stop: &AtomicBool,
-) -> Result<Option<Header>, String> {
-    let path = folder.journal(Place { epoch, tick: heir.engine().now().0 });
-    while !stop.load(Ordering::Acquire) {
-        if let Some((tail, header)) = Tail::open(&path).map_err(|error| error.to_string())? {
-            if !heir.follow(tail, &header) {
-                return Err(format!("{} does not go on where the one before it ends", path.display()));
+    /// What the journal at hand begins with; none while the next one is awaited.
+    journal: Option<Header>,
+    /// Whether a journal has ended before the one that is awaited: it is worth a snapshot.
+    has_ended: bool,
+    /// When the last snapshot was written.
+    written: Instant,
+    /// The memory of the last snapshot, for the next one.
+    buffers: EncodeBuffers,
+    folder: WorldFolder,
+    feed: Option<Feed>,
+    health: Arc<Health>,
+}
+
+impl Follows {
+    /// Goes one step further, a tick at most. False if nothing more is written so far.
+    pub fn step(&mut self) -> Result<bool, String> {
+        let Some(header) = &self.journal else { return self.next_journal() };
+        match self.heir.step().map_err(|error| error.to_string())? {
+            Step::Lived => self.health.followed.store(self.heir.engine().now().0, Ordering::Relaxed),
+            Step::Nothing => return Ok(false),
+            Step::End => {
+                self.sync(&self.folder.journal(place_of(header)));
+                (self.journal, self.has_ended) = (None, true);
             }
-            return Ok(Some(header));
         }
-        std::thread::sleep(PAUSE);
+        Ok(true)
     }
-    Ok(None)
-}
 
-/// Encodes and writes the world; false if the disk does not take it.
-fn snapshot(
-    heir: &Heir,
-    header: &Header,
-    folder: &WorldFolder,
-    feed: &Option<Feed>,
-    health: &Health,
-    buffers: &mut EncodeBuffers,
-) -> bool {
-    let (engine, began, before) = (heir.engine(), Instant::now(), processor_time());
-    let start = Start { tick: engine.now().0, snapshot: engine.snapshot_with(buffers), chain: engine.chain() };
-    let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
-    health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
-    let whole = Header { start: Some(start), ..header.clone() };
-    let is_written = write(&whole, folder, health);
-    health.snapshot_us.store(micros(began), Ordering::Relaxed);
-    if let Some(start) = whole.start {
-        offer(feed, &start);
-        buffers.take_back(start.snapshot);
+    /// Begins the journal that goes on where the world stands, if it is there.
+    fn next_journal(&mut self) -> Result<bool, String> {
+        let place = Place { epoch: self.epoch, tick: self.heir.engine().now().0 };
+        let Some((tail, header)) = self.folder.read_journal(place).map_err(|error| error.to_string())? else {
+            return Ok(false);
+        };
+        if !self.heir.follow(tail, &header) {
+            let path = self.folder.journal(place);
+            return Err(format!("{} does not go on where the one before it ends", path.display()));
+        }
+        if self.has_ended {
+            if planted!(SnapshotLate) {
+                let _ = self.heir.step();
+            }
+            if self.snapshot(&header) {
+                let apart = std::mem::replace(&mut self.written, Instant::now()).elapsed();
+                let apart_ms = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
+                self.health.apart_ms_max.fetch_max(apart_ms, Ordering::Relaxed);
+            }
+        }
+        self.journal = Some(header);
+        Ok(true)
     }
-    is_written
-}
 
-/// Writes a snapshot. If the disk does not take it the older one stays, with all that follows it: false then.
-fn write(whole: &Header, folder: &WorldFolder, health: &Health) -> bool {
-    let place = place_of(whole);
-    if let Err(error) = folder.write_snapshot(place, whole) {
-        tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
-        return false;
+    /// Encodes and writes the world; false if the disk does not take it.
+    fn snapshot(&mut self, header: &Header) -> bool {
+        let (engine, began, before) = (self.heir.engine(), Instant::now(), processor_time());
+        let start =
+            Start { tick: engine.now().0, snapshot: engine.snapshot_with(&mut self.buffers), chain: engine.chain() };
+        let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
+        self.health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
+        let whole = Header { start: Some(start), ..header.clone() };
+        let is_written = self.write(&whole);
+        self.health.snapshot_us.store(micros(began), Ordering::Relaxed);
+        if let Some(start) = whole.start {
+            self.offer(&start);
+            self.buffers.take_back(start.snapshot);
+        }
+        is_written
     }
-    health.snapshots.fetch_add(1, Ordering::Relaxed);
-    health.snapshot_tick.store(place.tick, Ordering::Relaxed);
-    if let Err(error) = folder.prune() {
-        tracing::warn!("{error}");
-    }
-    true
-}
 
-fn offer(feed: &Option<Feed>, start: &Start) {
-    if let Some(feed) = feed {
-        feed.offer(start);
+    /// Writes a snapshot. If the disk does not take it the older one stays, with all that follows it: false then.
+    fn write(&self, whole: &Header) -> bool {
+        let place = place_of(whole);
+        if let Err(error) = self.folder.write_snapshot(place, whole) {
+            tracing::error!("a snapshot can't be written: {error}; the one before it is kept");
+            return false;
+        }
+        self.health.snapshots.fetch_add(1, Ordering::Relaxed);
+        self.health.snapshot_tick.store(place.tick, Ordering::Relaxed);
+        if let Err(error) = self.folder.prune() {
+            tracing::warn!("{error}");
+        }
+        true
+    }
+
+    fn offer(&self, start: &Start) {
+        if let Some(feed) = &self.feed {
+            feed.offer(start);
+        }
+    }
+
+    /// Power may fail from now on. Only what is whole is synced: the thread that appends never waits for it.
+    fn sync(&self, path: &Path) {
+        if let Err(error) = self.folder.ground().sync(path) {
+            tracing::warn!("{} can't be synced: {error}", path.display());
+        }
     }
 }
 
@@ -181,11 +223,4 @@ fn micros(began: Instant) -> u64 {
 
 fn place_of(header: &Header) -> Place {
     Place { epoch: header.epoch, tick: header.start.as_ref().map_or(0, |start| start.tick) }
-}
-
-/// Power may fail from now on. Only what is whole is synced: the thread that appends never waits for it.
-fn sync(path: &std::path::Path) {
-    if let Err(error) = File::open(path).and_then(|file| file.sync_data()) {
-        tracing::warn!("{} can't be synced: {error}", path.display());
-    }
 }

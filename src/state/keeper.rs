@@ -5,15 +5,16 @@ use super::build::build_id;
 use super::folder::{Place, WorldFolder};
 use super::follower::Follower;
 use crate::config::RecordMedia;
-use crate::engine::{Engine, Extend, WorldConfig, unix_ms};
+use crate::engine::{Engine, Extend, WorldConfig};
 use crate::replay::{Feed, Header, Journal, Start};
-use ringworld_components::edge::Input;
+use ringworld_components::edge::{Input, Outputs};
 use ringworld_components::kernel::TICK;
+use ringworld_components::planted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
@@ -105,7 +106,7 @@ pub struct Keeper {
     /// Bytes of the journals before it.
     bytes_before: u64,
     /// When the tick at hand began, and how long those of the journal took.
-    began: Instant,
+    began: Duration,
     lived: Duration,
     /// Whether the disk takes nothing at the moment.
     is_stuck: bool,
@@ -130,9 +131,20 @@ impl Keeper {
         extend: Extend,
         feed: Option<Feed>,
     ) -> Result<Self, StateError> {
-        let folder = WorldFolder(folder.to_owned());
+        Self::start_in(WorldFolder::new(folder), world, engine, last_seen_ms, extend, feed)
+    }
+
+    /// As [`Keeper::start`], in a folder on any ground.
+    pub(crate) fn start_in(
+        folder: WorldFolder,
+        world: &WorldConfig,
+        engine: &Engine,
+        last_seen_ms: Option<u64>,
+        extend: Extend,
+        feed: Option<Feed>,
+    ) -> Result<Self, StateError> {
         let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
-        let last_seen_ms = last_seen_ms.unwrap_or_else(unix_ms);
+        let last_seen_ms = last_seen_ms.unwrap_or_else(|| folder.ground().unix_ms());
         let mut header = Header::new(world, RecordMedia::Full);
         header.began_unix_ms = last_seen_ms.saturating_sub(lived_ms);
         header.build = build_id().to_owned();
@@ -144,7 +156,7 @@ impl Keeper {
             header,
             journal: Some(journal),
             bytes_before: 0,
-            began: Instant::now(),
+            began: Duration::ZERO,
             lived: Duration::ZERO,
             is_stuck: false,
             follower,
@@ -158,7 +170,7 @@ impl Keeper {
     /// Ends the journal with a snapshot at its end: the world stops, and another process may go on with it.
     pub fn park(&mut self, engine: &Engine) -> Result<(), String> {
         self.follower.stop();
-        self.last_seen_ms = unix_ms();
+        self.last_seen_ms = self.folder.ground().unix_ms();
         let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
         let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
         let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
@@ -183,13 +195,28 @@ impl Keeper {
 
     /// How many ticks have passed since the world last stood still, by the time of day.
     pub fn missed_ticks(&self) -> u64 {
-        unix_ms().saturating_sub(self.last_seen_ms) / TICK.as_millis() as u64
+        if planted!(DowntimeLost) {
+            return 0;
+        }
+        self.folder.ground().unix_ms().saturating_sub(self.last_seen_ms) / TICK.as_millis() as u64
+    }
+
+    /// Lives a tick. What it puts out is had only when all that led to it is with the system: a kill at any moment loses
+    /// nothing that anybody has seen.
+    ///
+    /// # Errors
+    /// As [`Engine::tick_or_break`].
+    pub fn live(&mut self, engine: &mut Engine, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
+        self.inputs(elapsed, &inputs);
+        let outputs = engine.tick_or_break(elapsed, inputs)?;
+        self.end_of_tick(engine, !outputs.control.is_empty() || !outputs.rtp.is_empty());
+        Ok(outputs)
     }
 
     /// Takes down what the coming tick is given.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         if let Some(journal) = &mut self.journal {
-            self.began = Instant::now();
+            self.began = self.folder.ground().elapsed();
             journal.inputs(elapsed, inputs);
         }
     }
@@ -197,7 +224,7 @@ impl Keeper {
     /// Hands the tick to the system, before anything of it leaves; `leaves` says whether anything does.
     pub fn end_of_tick(&mut self, engine: &Engine, leaves: bool) {
         let Some(journal) = &mut self.journal else { return };
-        self.lived += self.began.elapsed();
+        self.lived += self.folder.ground().elapsed().saturating_sub(self.began);
         match journal.end_of_tick(engine, leaves) {
             Ok(()) if self.is_stuck && !journal.is_waiting() => {
                 self.is_stuck = false;
@@ -228,12 +255,16 @@ impl Keeper {
         let now_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let header = Header {
             start: Some(start(engine, Vec::new())),
-            began_unix_ms: unix_ms().saturating_sub(now_ms),
+            began_unix_ms: self.folder.ground().unix_ms().saturating_sub(now_ms),
             ..self.header.clone()
         };
         let place = Place { epoch: header.epoch, tick: engine.now().0 };
+        // A kill when the next one is begun and this one has not ended must find it whole, idle ticks included.
+        if journal.settle().is_err() {
+            return;
+        }
         // Without a new one the old one goes on growing, and is tried again in the next tick.
-        let Ok(next) = Journal::create(&self.folder.journal(place), &header) else { return };
+        let Ok(next) = self.folder.begin_journal(place, &header) else { return };
         match journal.end(engine) {
             Ok(()) => {
                 self.bytes_before += journal.bytes();
@@ -260,6 +291,11 @@ impl Keeper {
             }
         }
         self.summary(engine)
+    }
+
+    /// Whether the disk has not taken all that a restart would need.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.journal.as_ref().is_none_or(Journal::is_waiting)
     }
 
     /// How it fares.
@@ -303,11 +339,10 @@ fn begin(
         folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
     }
     header.start = Some(start(engine, Vec::new()));
-    let path = folder.journal(place);
-    let journal = Journal::create(&path, header).map_err(StateError::io(&path, "creating"))?;
+    let journal = folder.begin_journal(place, header).map_err(StateError::io(folder.journal(place), "creating"))?;
     health.followed.store(place.tick, Ordering::Relaxed);
     let follower = Follower::start(whole, folder.clone(), extend.clone(), feed.clone(), health.clone())
-        .map_err(StateError::io(&folder.0, "starting a thread for"))?;
+        .map_err(StateError::io(folder.path(), "starting a thread for"))?;
     Ok((journal, follower))
 }
 

@@ -21,14 +21,19 @@ mod build;
 mod error;
 mod folder;
 mod follower;
+mod ground;
 mod handover;
 mod keeper;
 mod recover;
 
 pub use error::StateError;
 pub use folder::StateFolder;
+pub(crate) use folder::WorldFolder;
+pub(crate) use follower::{Follows, Pursuit};
+pub(crate) use ground::Ground;
 pub(crate) use handover::Legacy;
 pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
+pub(crate) use recover::recover_in;
 pub use recover::{Recovered, Recovery, recover};

@@ -6,6 +6,7 @@ use super::folder::{Place, WorldFolder};
 use crate::engine::{Engine, Extend, WorldConfig};
 use crate::replay::{Header, Heir, Step, Tail, TailError};
 use ringworld_components::kernel::{RestoreError, TICK};
+use ringworld_components::planted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,9 +41,18 @@ pub struct Recovery {
 /// # Errors
 /// What is there can't be used, and to begin anew would lose it silently.
 pub fn recover(folder: &Path, world: &WorldConfig, extend: &Extend) -> Result<Option<Recovered>, StateError> {
-    let folder = WorldFolder(folder.to_owned());
+    recover_in(&WorldFolder::new(folder), world, extend)
+}
+
+/// As [`recover`], from a folder on any ground.
+pub(crate) fn recover_in(
+    folder: &WorldFolder,
+    world: &WorldConfig,
+    extend: &Extend,
+) -> Result<Option<Recovered>, StateError> {
     let mut notes: Vec<String> = folder.failure().into_iter().collect();
-    let (snapshots, epoch) = (folder.snapshots()?, folder.last_epoch()?.wrapping_add(1));
+    let (snapshots, last) = (folder.snapshots()?, folder.last_epoch()?);
+    let epoch = planted!(EpochStays ? last, last.wrapping_add(1));
     let mut unusable: Option<String> = None;
     for &place in snapshots.iter().rev() {
         let began = Instant::now();
@@ -61,7 +71,7 @@ pub fn recover(folder: &Path, world: &WorldConfig, extend: &Extend) -> Result<Op
                 let (header, then, engine) = found?;
                 let mut heir = Heir::new(engine, &then.settings);
                 let restored = Instant::now();
-                let last = live_on(&mut heir, header, place, &folder, &mut notes)?;
+                let last = live_on(&mut heir, header, place, folder, &mut notes)?;
                 let took = Recovery {
                     restore_us: micros(restored - began),
                     ticks: heir.engine().now().0 - place.tick,
@@ -81,7 +91,7 @@ pub fn recover(folder: &Path, world: &WorldConfig, extend: &Extend) -> Result<Op
         return Ok(None);
     }
     let why = unusable.unwrap_or_else(|| "there is none".to_owned());
-    Err(StateError::NoSnapshot { folder: folder.0, why })
+    Err(StateError::NoSnapshot { folder: folder.path().to_owned(), why })
 }
 
 /// The world that a header holds.
@@ -105,11 +115,10 @@ fn live_on(
     let journals: Vec<Place> = folder.journals()?.into_iter().filter(|journal| *journal >= place).collect();
     for (at, &journal) in journals.iter().enumerate() {
         let path = folder.journal(journal);
-        let outcome = match Tail::open(&path) {
+        let outcome = match folder.read_journal(journal) {
             Ok(Some((tail, header))) => live(heir, tail, header, &mut last, &path)?,
-            // Its writer was killed while it began it.
-            Ok(None) if at + 1 == journals.len() => Ok(()),
-            Ok(None) => return Err(StateError::Gap { path, tick: heir.engine().now().0 }),
+            // Its writer was killed while it began it: the next one, of another life, goes on where this one would have.
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
@@ -185,7 +194,7 @@ fn wake(heir: Heir, last: &Header, world: WorldConfig) -> Recovered {
 mod tests {
     use super::*;
     use crate::config::RecordMedia;
-    use crate::replay::{Journal, Start};
+    use crate::replay::Start;
     use crate::state::Keeper;
     use std::sync::Arc;
 
@@ -206,7 +215,7 @@ mod tests {
 
     /// A snapshot of tick 1, and a journal behind it by another build, with a tick in it or none.
     fn left_by_another_build(path: &Path, has_tick: bool) {
-        let folder = WorldFolder(path.to_owned());
+        let folder = WorldFolder::new(path);
         let mut engine = Engine::new(&first_life());
         engine.tick(1, Vec::new());
         let start = Start { tick: 1, snapshot: engine.snapshot(), chain: engine.chain() };
@@ -216,7 +225,7 @@ mod tests {
         let place = Place { epoch: 1, tick: 1 };
         folder.write_snapshot(place, &Header { start: Some(start.clone()), ..header.clone() }).unwrap();
         header.start = Some(Start { snapshot: Vec::new(), ..start });
-        let mut journal = Journal::create(&folder.journal(place), &header).unwrap();
+        let mut journal = folder.begin_journal(place, &header).unwrap();
         if has_tick {
             journal.inputs(7, &[]);
             engine.tick(7, Vec::new());

@@ -6,7 +6,7 @@ use crate::sim::agent::{Agent, Call, Stage};
 use crate::sim::invariants::Invariants;
 use ringworld_components::call::{Dialog, DialogOf, DialogState, Leg, LegOf, Session, SessionState};
 use ringworld_components::kernel::StableId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the switch knows of a dialog.
 struct Known {
@@ -48,6 +48,12 @@ pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invari
         }
     }
     Ok(agreed)
+}
+
+/// The Call-IDs of all calls that are up.
+pub(in crate::sim) fn calls_up(engine: &Engine) -> BTreeSet<String> {
+    let known = known_to_the_switch(engine).into_iter();
+    known.filter(|(_, dialog)| !dialog.state.is_over()).map(|(call_id, _)| call_id).collect()
 }
 
 fn same(call: &Call, dialog: &Known) -> Result<(), String> {

@@ -10,6 +10,8 @@ pub(in crate::sim) struct Crossings {
     pub rtp_in: u64,
     pub rtp_out: u64,
     pub ended: u64,
+    /// Whether the switch has lost some ticks, and its counters with them.
+    pub is_void: bool,
 }
 
 impl Crossings {
@@ -21,6 +23,9 @@ impl Crossings {
         requests: &BTreeMap<String, u64>,
         digits: u64,
     ) -> Option<Breach> {
+        if self.is_void {
+            return None;
+        }
         if let Some(imbalance) = Sum::Calls.check(engine) {
             return Some(breach(imbalance.to_string()));
         }
@@ -38,7 +43,6 @@ impl Crossings {
             ("packets out", media.packets_out, self.rtp_out),
             ("outcomes", outcomes, self.ended),
             ("digits", media.digits_in.max(digits), media.digits_in),
-            ("panics", signalling.panics.values().sum(), 0),
         ];
         let wrong = equal.iter().find(|(_, counted, seen)| counted != seen);
         if let Some((name, counted, seen)) = wrong {

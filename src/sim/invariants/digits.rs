@@ -26,6 +26,8 @@ pub(in crate::sim) struct Digits {
     heard: BTreeMap<StableId, usize>,
     /// How many digits were heard by the switch.
     pub count: u64,
+    /// Whether the switch has lost some ticks, and nothing can be told of digits any more.
+    pub is_void: bool,
 }
 
 impl Digits {
@@ -52,6 +54,9 @@ impl Digits {
     /// The switch heard a digit.
     pub fn heard(&mut self, session: StableId, digit: char) -> Option<Breach> {
         self.count += 1;
+        if self.is_void {
+            return None;
+        }
         let found = self.sessions.get_mut(&session);
         let who = found.as_ref().map(|(agent, _)| of_agent(*agent));
         let next = found.and_then(|(_, pressed)| {
@@ -72,7 +77,8 @@ impl Digits {
 
     /// Digits that came in calm must have been heard.
     pub fn missed(&self) -> Option<Breach> {
-        self.sessions.iter().find_map(|(session, (agent, pressed))| {
+        let sessions = Some(&self.sessions).filter(|_| !self.is_void)?;
+        sessions.iter().find_map(|(session, (agent, pressed))| {
             let all_calm = pressed.iter().all(|key| key.is_calm && key.arrived >= 8);
             let missed = pressed.iter().find(|key| !key.heard).filter(|_| all_calm)?;
             let what = format!("digit {} arrived in calm and was never heard", missed.digit);
@@ -82,6 +88,9 @@ impl Digits {
 
     /// An agent heard a digit of the switch, which was asked to send `asked` in this session.
     pub fn agent_heard(&mut self, session: StableId, digit: char, asked: &str, agent: u32) -> Option<Breach> {
+        if self.is_void {
+            return None;
+        }
         let place = self.heard.entry(session).or_default();
         match asked.chars().skip(*place).position(|next| next == digit) {
             Some(skipped) => {

@@ -5,13 +5,16 @@ use crate::load::message::{Message, Start};
 use crate::load::sdp::{self, RemoteAudio};
 use crate::sim::network::SWITCH;
 use ringworld_components::edge::Packet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What is known of the switch's RTP ports.
 #[derive(Debug, Default)]
 pub(in crate::sim) struct Holds {
     /// Ports from which nothing may be sent, since when, and the Call-ID.
     silent: BTreeMap<u16, (u64, String)>,
+    /// What the switch has said: said again, perhaps when the port is another call's, it says nothing new.
+    said: BTreeSet<u64>,
     /// Offers of the switch that were not answered yet, by Call-ID.
     offers: BTreeMap<String, RemoteAudio>,
     /// The directions that agents offered last, by Call-ID and CSeq number: whether they want to hear.
@@ -51,7 +54,7 @@ impl Holds {
     pub fn sent(&mut self, tick: u64, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else { return };
         let (Some(call_id), Some((cseq, "INVITE"))) = (message.header("Call-ID"), message.cseq()) else { return };
-        let Some(audio) = sdp::read(message.body, None) else { return };
+        let Some(audio) = sdp::read(message.body, None).filter(|_| self.said.insert(xxh3_64(bytes))) else { return };
         match message.start {
             Start::Request { .. } => {
                 self.offers.insert(call_id.to_owned(), audio);

@@ -12,7 +12,7 @@ mod voices;
 mod wire;
 mod world;
 
-pub(super) use agreement::check as agree;
+pub(super) use agreement::{calls_up, check as agree};
 pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
@@ -58,13 +58,27 @@ pub enum Invariant {
     RestoredIsSame,
     /// Everything in the world is registered.
     AllRegistered,
+    /// No call that is up is lost by a kill.
+    CallsSurvive,
+    /// Nothing of which anything has left the switch is forgotten by a kill.
+    NothingForgotten,
+    /// A world that was recovered is the one that was killed, but for ids, which are of a new life.
+    RecoveredIsSame,
+    /// What can't be recovered is told of.
+    LossIsTold,
+    /// The world has lived all the time that has passed, whether nobody ran it or its ticks came late.
+    TimeIsWhole,
+    /// No system panics.
+    NoPanics,
+    /// Messages and keep-alives come out of a stream as they were sent into it, however its bytes are cut on the way.
+    StreamsAreCut,
     /// The same seed gives the same digests, whatever the legal order of systems and the number of threads.
     SameAgain,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 15] = [
+    pub const ALL: [Invariant; 22] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -79,6 +93,13 @@ impl Invariant {
         Self::CountersAddUp,
         Self::RestoredIsSame,
         Self::AllRegistered,
+        Self::CallsSurvive,
+        Self::NothingForgotten,
+        Self::RecoveredIsSame,
+        Self::LossIsTold,
+        Self::TimeIsWhole,
+        Self::NoPanics,
+        Self::StreamsAreCut,
         Self::SameAgain,
     ];
 
@@ -99,6 +120,13 @@ impl Invariant {
             Self::CountersAddUp => "counters add up",
             Self::RestoredIsSame => "a restored world is the same",
             Self::AllRegistered => "everything in the world is registered",
+            Self::CallsSurvive => "no call that is up is lost by a kill",
+            Self::NothingForgotten => "nothing of which anything has left is forgotten by a kill",
+            Self::RecoveredIsSame => "a recovered world is the one that was killed",
+            Self::LossIsTold => "what can't be recovered is told of",
+            Self::TimeIsWhole => "the world has lived all the time that has passed",
+            Self::NoPanics => "no system panics",
+            Self::StreamsAreCut => "messages come out of a stream as they were sent into it",
             Self::SameAgain => "the same seed gives the same digests",
         }
     }
@@ -171,6 +199,14 @@ impl Invariants {
         if let Event::Digit { session, digit, .. } = event {
             self.breaches.extend(self.digits.heard(*session, *digit));
         }
+    }
+
+    /// The world has lost its last ticks, and with them what was seen of it: goes on from what it is.
+    pub fn rewind(&mut self, engine: &Engine) {
+        self.sessions.rewind(engine);
+        self.holds = Holds::default();
+        self.digits.is_void = true;
+        self.crossings.is_void = true;
     }
 
     /// An agent heard something.

@@ -2,7 +2,7 @@
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;
-use ringworld_components::call::{EndCause, SessionState, Settings};
+use ringworld_components::call::{EndCause, Session, SessionState, Settings};
 use ringworld_components::edge::Event;
 use ringworld_components::kernel::{Now, StableId, TICK};
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ struct Known {
     began: u64,
     answered: Option<u64>,
     has_ended: bool,
+    /// Whether the switch has lost some ticks of it, and its times are not known.
+    is_vague: bool,
 }
 
 /// Watches.
@@ -42,7 +44,8 @@ impl Sessions {
         breaches: &mut Vec<Breach>,
     ) {
         *self.changes.entry((from, to)).or_default() += 1;
-        let first = Known { state: SessionState::Initializing, began: tick, answered: None, has_ended: false };
+        let first =
+            Known { state: SessionState::Initializing, began: tick, answered: None, has_ended: false, is_vague: false };
         let known = self.known.entry(session).or_insert(first);
         if known.state != from || !from.can_transition_to(to) || known.has_ended {
             let what = format!("from {from} to {to}, though it was {}", known.state);
@@ -69,10 +72,24 @@ impl Sessions {
             EndCause::MediaTimeout => timers.rtp_silence_s == 0 || known.answered.is_none(),
             _ => false,
         };
-        if early {
+        if early && !known.is_vague {
             let age = lasted(known.began);
             let what = format!("it ended as {:?} after {age} s, though its time had not come", cause.as_str());
             breaches.push(Breach::new(Invariant::TimersStop, what, who));
+        }
+    }
+
+    /// The world lost its last ticks: what is known of its sessions is what it knows itself.
+    pub fn rewind(&mut self, engine: &Engine) {
+        let world = engine.world();
+        let mut living = BTreeMap::new();
+        if let Some(mut sessions) = world.try_query::<(&StableId, &Session)>() {
+            living.extend(sessions.iter(world).map(|(id, session)| (*id, session.state())));
+        }
+        self.known.clear();
+        for (session, state) in living {
+            let has_ended = state == SessionState::Terminated;
+            self.known.insert(session, Known { state, began: 0, answered: None, has_ended, is_vague: true });
         }
     }
 

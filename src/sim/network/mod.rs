@@ -15,7 +15,7 @@ use link::{Fate, Link};
 use ringworld_components::edge::{ConnId, Flow, SendFailure, Target, Transport};
 use ringworld_components::kernel::StableId;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use stream::Streams;
 
@@ -26,6 +26,8 @@ use super::fault::{Fault, Kind};
 pub(crate) enum Arrival {
     /// A SIP message. `is_whole` says that it is as it was sent.
     Sip { agent: u32, flow: Flow, bytes: Bytes, is_whole: bool },
+    /// There are bytes to be read from a TCP connection.
+    Readable(ConnId),
     /// A TCP connection is open.
     Opened(Flow),
     /// A TCP connection is gone.
@@ -45,6 +47,7 @@ pub(crate) struct Delivery {
     pub from: SocketAddr,
     pub bytes: Bytes,
     pub is_whole: bool,
+    /// The connection that there is something to be read from, if it is no datagram.
     conn: ConnId,
 }
 
@@ -99,6 +102,15 @@ impl<T> Timeline<T> {
 pub(crate) struct Network {
     links: Vec<Link>,
     streams: Streams,
+    /// The agents whose connection breaks in the middle of what they send next.
+    breaking: BTreeSet<u32>,
+    /// Nobody is there to take what reaches the switch.
+    is_down: bool,
+    /// What was read from streams and not taken yet.
+    cut: VecDeque<(u64, Arrival)>,
+    heard: VecDeque<(u64, Delivery)>,
+    /// What became of messages that were cut out of a stream as something else: by whom, and what.
+    pub garbled: Vec<(u32, String)>,
     to_switch: Timeline<Arrival>,
     to_agents: Timeline<Delivery>,
     /// How often each kind of fault struck.
@@ -111,7 +123,12 @@ impl Network {
     pub fn new(seed: u64, agents: u32, faults: &[Fault]) -> Self {
         Self {
             links: (0..agents).map(|agent| Link::new(seed, agent, faults)).collect(),
-            streams: Streams::default(),
+            streams: Streams::new(seed),
+            breaking: BTreeSet::new(),
+            is_down: false,
+            cut: VecDeque::new(),
+            heard: VecDeque::new(),
+            garbled: Vec::new(),
             to_switch: Timeline::new(),
             to_agents: Timeline::new(),
             struck: BTreeMap::new(),
@@ -146,9 +163,11 @@ impl Network {
         }
     }
 
-    /// The agent's connection is reset.
-    pub fn reset(&mut self, now: u64, agent: u32) {
-        if self.close(now, agent) {
+    /// The agent's connection is reset: at once, or in the middle of the message that it sends next.
+    pub fn reset(&mut self, now: u64, agent: u32, in_message: bool) {
+        if in_message {
+            self.breaking.insert(agent);
+        } else if self.close(now, agent) {
             self.strike(Kind::Reset);
         }
     }
@@ -159,6 +178,22 @@ impl Network {
             self.to_switch.add(now, Arrival::Closed(conn));
         }
         closed.is_some()
+    }
+
+    /// The switch is killed: all its connections are reset, and what was on its way over them is lost.
+    pub fn kill(&mut self) {
+        self.streams.close_all();
+        self.is_down = true;
+    }
+
+    /// The switch takes what reaches it again.
+    pub fn revive(&mut self) {
+        self.is_down = false;
+    }
+
+    /// What was sent over connections that are still open and never cut out of them, with the agents.
+    pub fn uncut(&self) -> impl Iterator<Item = (u32, String)> {
+        self.streams.all().filter_map(|stream| Some((stream.agent, stream.owes()?)))
     }
 
     /// The switch closes a connection.
@@ -177,14 +212,25 @@ impl Network {
         self.packets += 1;
         let local = SWITCH;
         if over_tcp {
+            if self.is_down {
+                return;
+            }
             let at = link.stream_fate(now, true, &mut self.struck);
-            let (opened, at) = self.streams.up(agent, at);
-            let remote = outside(agent, 40_000 + (opened.conn.0 % 20_000) as u16, 0);
-            let flow = Flow { transport: Transport::Tcp, local, remote, conn: opened.conn };
-            if opened.is_new {
+            if self.streams.of(agent).is_none() {
+                let conn = self.streams.mint();
+                let remote = outside(agent, 40_000 + (conn.0 % 20_000) as u16, 0);
+                let flow = Flow { transport: Transport::Tcp, local, remote, conn };
+                self.streams.open(agent, flow);
                 self.to_switch.add(at, Arrival::Opened(flow));
             }
-            self.to_switch.add(at, Arrival::Sip { agent, flow, bytes: bytes.into(), is_whole: true });
+            let Some(stream) = self.streams.of(agent) else { return };
+            let (conn, breaks) = (stream.flow.conn, self.breaking.remove(&agent));
+            let times = if breaks { stream.send_part(at, &bytes) } else { stream.send_to_switch(at, bytes) };
+            times.iter().for_each(|at| self.to_switch.add(*at, Arrival::Readable(conn)));
+            if breaks {
+                *self.struck.entry(Kind::Reset).or_default() += 1;
+                self.to_switch.add(times.last().copied().unwrap_or(at), Arrival::Closed(conn));
+            }
             return;
         }
         let remote = outside(agent, 5060, link.generation);
@@ -217,19 +263,21 @@ impl Network {
         self.packets += 1;
         if target.transport == Transport::Tcp {
             let listens = !link.gone && !is_behind_nat(agent) && target.remote.port() == 5060;
-            let Some((opened, at)) = self.streams.down(agent, target.conn, listens, now) else {
+            let open = self.streams.of(agent).map(|stream| stream.flow.conn);
+            if open.is_none_or(|conn| conn != target.conn && !listens) && !listens {
                 if transaction.0 != 0 {
                     self.to_switch.add(now, fail(SendFailure::Connection));
                 }
                 return;
-            };
-            if opened.is_new {
-                let flow = Flow { transport: Transport::Tcp, local: SWITCH, remote: target.remote, conn: opened.conn };
+            }
+            if open.is_none() {
+                let conn = self.streams.mint();
+                let flow = Flow { transport: Transport::Tcp, local: SWITCH, remote: target.remote, conn };
+                self.streams.open(agent, flow);
                 self.to_switch.add(now, Arrival::Opened(flow));
             }
-            let at = self.streams.later(opened.conn, link.stream_fate(at, false, &mut self.struck));
-            let delivery = Delivery { agent, port: 5060, from: SWITCH, bytes, is_whole: true, conn: opened.conn };
-            return self.to_agents.add(at, delivery);
+            let at = link.stream_fate(now, false, &mut self.struck);
+            return self.send_to_agent(agent, at, &bytes);
         }
         if link.gone && link.refuses && transaction.0 != 0 {
             self.to_switch.add(now, fail(SendFailure::Unreachable));
@@ -245,6 +293,35 @@ impl Network {
             };
             let conn = ConnId::NONE;
             self.to_agents.add(at, Delivery { agent, port, from: SWITCH, bytes, is_whole, conn });
+        }
+    }
+
+    /// Bytes for an agent, over its connection.
+    fn send_to_agent(&mut self, agent: u32, at: u64, bytes: &[u8]) {
+        let Some(stream) = self.streams.of(agent) else { return };
+        let conn = stream.flow.conn;
+        for at in stream.send_to_agent(at, bytes) {
+            let nothing = Delivery { agent, port: 5060, from: SWITCH, bytes: Bytes::new(), is_whole: true, conn };
+            self.to_agents.add(at, nothing);
+        }
+    }
+
+    /// Reads from a connection at the switch's end, and does what its edge does: answers keep-alives, and closes what can't
+    /// be cut into messages any more.
+    fn read(&mut self, now: u64, at: u64, conn: ConnId) {
+        let Some(stream) = self.streams.get(conn) else { return };
+        let (agent, flow, read) = (stream.agent, stream.flow, stream.read_at_switch(now));
+        let arrival = |bytes| (at, Arrival::Sip { agent, flow, bytes, is_whole: true });
+        self.cut.extend(read.messages.into_iter().map(arrival));
+        self.garbled.extend(read.garbled.map(|what| (agent, what)));
+        let later = now + DELAY_MAX;
+        if read.pings > 0 {
+            self.send_to_agent(agent, later, stream::PONG);
+        }
+        if let Some(words) = read.refusal {
+            words.into_iter().for_each(|words| self.send_to_agent(agent, later, &words));
+            self.streams.close_conn(conn);
+            self.cut.push_back((at, Arrival::Closed(conn)));
         }
     }
 
@@ -265,10 +342,17 @@ impl Network {
     /// What has reached the switch by `now`, with the time of its arrival.
     pub fn next_arrival(&mut self, now: u64) -> Option<(u64, Arrival)> {
         loop {
+            if let Some(cut) = self.cut.pop_front() {
+                return Some(cut);
+            }
             let (at, arrival) = self.to_switch.take_due(now)?;
-            match &arrival {
+            match arrival {
                 Arrival::Opened(flow) if !self.streams.is_open(flow.conn) => {}
-                Arrival::Sip { flow, .. } if !self.streams.is_open(flow.conn) => {}
+                Arrival::Readable(conn) => self.read(now, at, conn),
+                Arrival::Closed(conn) => {
+                    self.streams.close_conn(conn);
+                    return Some((at, arrival));
+                }
                 _ => return Some((at, arrival)),
             }
         }
@@ -277,11 +361,20 @@ impl Network {
     /// What has reached an agent by `now`.
     pub fn next_delivery(&mut self, now: u64) -> Option<(u64, Delivery)> {
         loop {
+            if let Some(heard) = self.heard.pop_front() {
+                return Some(heard);
+            }
             let (at, delivery) = self.to_agents.take_due(now)?;
-            let gone = self.links.get(delivery.agent as usize).is_none_or(|link| link.gone);
-            if !gone && self.streams.is_open(delivery.conn) {
+            if self.links.get(delivery.agent as usize).is_none_or(|link| link.gone) {
+                continue;
+            }
+            if delivery.conn == ConnId::NONE {
                 return Some((at, delivery));
             }
+            let Delivery { agent, port, from, is_whole, conn, .. } = delivery;
+            let messages = self.streams.get(conn).map(|stream| stream.read_at_agent(now)).unwrap_or_default();
+            let deliver = |bytes| (at, Delivery { agent, port, from, bytes, is_whole, conn });
+            self.heard.extend(messages.into_iter().map(deliver));
         }
     }
 

@@ -51,9 +51,48 @@ fn a_nat_shows_one_address_and_lets_through_what_it_bound() {
 fn a_reset_loses_what_was_on_its_way_and_tells_the_switch() {
     let mut network = Network::new(1, 3, &[]);
     network.sip_to_switch(0, 0, true, b"x".to_vec());
-    network.reset(1, 0);
+    network.reset(1, 0, false);
     let kinds: Vec<bool> = std::iter::from_fn(|| network.next_arrival(u64::MAX))
         .map(|(_, arrival)| matches!(arrival, Arrival::Closed(_)))
         .collect();
     assert_eq!(kinds, [true]);
+}
+
+fn read_all(network: &mut Network) -> Vec<Vec<u8>> {
+    let sip = |(_, arrival)| if let Arrival::Sip { bytes, .. } = arrival { Some(bytes.to_vec()) } else { None };
+    std::iter::from_fn(|| network.next_arrival(u64::MAX / 2)).filter_map(sip).collect()
+}
+
+#[test]
+fn messages_come_out_of_a_stream_as_they_were_sent_however_it_is_cut() {
+    let mut network = Network::new(1, 3, &[]);
+    let sent: Vec<Vec<u8>> =
+        (0..200).map(|n| format!("INFO sip:{n} SIP/2.0\r\nContent-Length: 4\r\n\r\n\r\n\r\n").into_bytes()).collect();
+    // As they come, tick by tick, and then all that is left at once.
+    let mut read = Vec::new();
+    for (n, message) in (0..).zip(&sent) {
+        network.sip_to_switch(n * 10 * crate::sim::MS, 0, true, message.clone());
+        while let Some((_, arrival)) = network.next_arrival(n * 10 * crate::sim::MS) {
+            read.extend(if let Arrival::Sip { bytes, .. } = arrival { Some(bytes.to_vec()) } else { None });
+        }
+    }
+    read.extend(read_all(&mut network));
+    assert_eq!(read, sent);
+    assert!(network.garbled.is_empty() && network.uncut().next().is_none());
+    let mut pongs = 0;
+    while let Some((_, delivery)) = network.to_agents.take_due(u64::MAX) {
+        pongs += u32::from(delivery.conn != ConnId::NONE);
+    }
+    assert!(pongs > 5, "keep-alives are answered: {pongs}");
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_message_leaves_nothing_of_it() {
+    let mut network = Network::new(1, 3, &[]);
+    network.reset(0, 0, true);
+    let message = || b"INFO sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n".to_vec();
+    network.sip_to_switch(1, 0, true, message());
+    network.sip_to_switch(2, 0, true, message());
+    assert_eq!(read_all(&mut network), [message()], "the second one, over another connection");
+    assert_eq!((network.garbled.len(), network.streams.all().count()), (0, 1));
 }

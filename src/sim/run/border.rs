@@ -1,5 +1,6 @@
 //! What passes between the world, the network and the agents.
 
+use super::lives::Met;
 use super::{DEEP_TICKS, Run};
 use crate::load::rtp::Packet as Rtp;
 use crate::sim::agent::Out;
@@ -64,6 +65,9 @@ impl Run {
 
     /// Something reaches the switch.
     pub(super) fn arrive(&mut self, at: u64, arrival: Arrival) {
+        if self.down.is_some() {
+            return;
+        }
         match arrival {
             Arrival::Sip { agent, flow, bytes, is_whole } => {
                 if let Some(agent) = self.desk.agents.get_mut(agent as usize) {
@@ -78,6 +82,7 @@ impl Run {
                     self.under_way.push((agent, bytes, is_whole));
                 }
             }
+            Arrival::Readable(_) => {}
             Arrival::Opened(flow) => drop(self.rings.push(Input::ConnOpened(flow))),
             Arrival::Closed(conn) => drop(self.rings.push(Input::ConnClosed(conn))),
             Arrival::Failed { transaction, failure } => {
@@ -118,27 +123,60 @@ impl Run {
     pub(super) fn tick_world(&mut self, elapsed: u32) {
         let inputs = self.rings.drain();
         let tick = self.engine.now().0 + u64::from(elapsed);
+        let before = self.before_death();
+        let packets = inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count();
+        let (free, misses) = (self.engine.pool().free(), self.engine.pool().misses);
+        let lived = match &mut self.kept {
+            Some(kept) => kept.keeper.live(&mut self.engine, elapsed, inputs),
+            None => self.engine.tick_or_break(elapsed, inputs),
+        };
+        let Outputs { control, rtp } = match lived {
+            Ok(outputs) => outputs,
+            Err(panic) => return self.breach(Invariant::NoPanics, panic),
+        };
+        let met = self.met();
+        if let Met::Unwritten = met {
+            return self.die(before);
+        }
+        self.note_lived();
         for (agent, bytes, is_whole) in std::mem::take(&mut self.under_way) {
-            if let Some(agent) = self.desk.agents.get(agent as usize) {
+            if let Some(agent) = self.desk.agents.get_mut(agent as usize) {
+                agent.touched = tick;
                 self.watchers.sip_in(tick, agent, &bytes, is_whole);
             }
         }
-        let packets = inputs.iter().filter(|input| matches!(input, Input::Rtp(_))).count();
         self.watchers.crossings.rtp_in += packets as u64;
-        let (free, misses) = (self.engine.pool().free(), self.engine.pool().misses);
-        let Outputs { control, rtp } = self.engine.tick(elapsed, inputs);
         self.count_buffers(free + packets, rtp.len(), misses);
         self.exercised.ticks += 1;
-        for output in control {
-            self.put_out(tick, output);
+        // What does not leave any more was lost on its way, for all that anybody can tell.
+        let leaving = match met {
+            Met::Written(part) => (control.len() + rtp.len()) * part as usize / 1000,
+            _ => usize::MAX,
+        };
+        if leaving.min(control.len() + rtp.len()) > 0 {
+            self.note_left(tick);
         }
-        for RtpOut(packet) in rtp {
+        let of_packets = leaving.saturating_sub(control.len());
+        for (number, output) in control.into_iter().enumerate() {
+            self.put_out(tick, output, number < leaving);
+        }
+        for (number, RtpOut(packet)) in rtp.into_iter().enumerate() {
             self.watchers.crossings.rtp_out += 1;
             self.watchers.rtp_out(tick, &packet);
-            self.network.rtp_to_agent(self.clock.now, packet.port, packet.peer, packet.bytes());
+            if number < of_packets {
+                self.network.rtp_to_agent(self.clock.now, packet.port, packet.peer, packet.bytes());
+            }
             self.stock.push(packet);
         }
+        if tick != self.tick() {
+            let what = format!("the world is at tick {tick}, and tick {} is due", self.tick());
+            self.breach(Invariant::TimeIsWhole, what);
+        }
         self.look_after(tick);
+        match met {
+            Met::Written(_) => self.die(None),
+            _ => self.end_kept_tick(),
+        }
     }
 
     /// Every buffer that was there or went in is still there or came out, unless there were more than the pool keeps.
@@ -155,14 +193,17 @@ impl Run {
         }
     }
 
-    fn put_out(&mut self, tick: u64, output: Output) {
+    fn put_out(&mut self, tick: u64, output: Output, leaves: bool) {
         let now = self.clock.now;
         match output {
             Output::Sip { target, bytes, transaction } => {
                 let number = self.network.agent_at(target.remote.ip());
-                let agent = number.and_then(|number| self.desk.agents.get(number as usize));
-                self.watchers.sip_out(tick, agent, &bytes);
-                self.network.sip_to_agent(now, target, bytes, transaction);
+                let mut agent = number.and_then(|number| self.desk.agents.get_mut(number as usize));
+                agent.iter_mut().for_each(|agent| agent.touched = tick);
+                self.watchers.sip_out(tick, agent.as_deref(), &bytes);
+                if leaves {
+                    self.network.sip_to_agent(now, target, bytes, transaction);
+                }
             }
             Output::PortTaken(port) => self.watchers.holds.port_taken(port),
             Output::PortReleased(port) => self.resting.push_back((now + REST, port)),
@@ -171,7 +212,9 @@ impl Run {
                 self.watchers.crossings.ended +=
                     u64::from(matches!(event, ringworld_components::edge::Event::Ended { .. }));
                 self.watchers.event(tick, &self.engine, &event);
-                self.operator.hear(now, &event);
+                if leaves {
+                    self.operator.hear(now, &event);
+                }
             }
             Output::Reply(_) => {}
         }
@@ -180,6 +223,9 @@ impl Run {
     fn look_after(&mut self, tick: u64) {
         if let Some(trace) = &mut self.trace {
             trace.chain.push((tick, self.engine.chain()));
+        }
+        if let Some((system, count)) = self.engine.counters().panics.first_key_value() {
+            self.breach(Invariant::NoPanics, format!("{system} panicked {count} times"));
         }
         if tick >= self.next_deep {
             // With many agents a look costs more, and is taken more seldom.

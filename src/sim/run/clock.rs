@@ -56,6 +56,11 @@ impl Clock {
         }
     }
 
+    /// The world begins again and has not lived so many ticks.
+    pub fn owe(&mut self, ticks: u64) {
+        self.owed = ticks;
+    }
+
     /// By how many ticks the world advances now, if it does.
     pub fn elapsed(&mut self, quiet: bool) -> Option<u32> {
         let waits = quiet && self.owed < QUIET_TICKS_MAX;

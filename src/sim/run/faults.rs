@@ -1,6 +1,7 @@
 //! Faults that happen once: at their time they strike.
 
-use super::{Run, engine};
+use super::Run;
+use crate::engine::Engine;
 use crate::sim::fault::{Fault, Kind};
 use crate::sim::invariants::{Breach, Invariant};
 use crate::sim::{Dice, Purpose, SECOND};
@@ -8,8 +9,8 @@ use ringworld_components::edge::{Command, Input, Operation};
 
 /// Those of the list, the first one last.
 pub(super) fn instants(faults: &[Fault]) -> Vec<Fault> {
-    use Kind::{Drain, Rebind, Reset, Restore, Vanish};
-    let is_instant = |fault: &&Fault| matches!(fault.kind, Rebind | Reset | Vanish | Drain | Restore);
+    use Kind::{Drain, Kill, Rebind, Reset, Restore, Vanish};
+    let is_instant = |fault: &&Fault| matches!(fault.kind, Rebind | Reset | Vanish | Drain | Restore | Kill(_));
     let mut instants: Vec<Fault> = faults.iter().filter(is_instant).cloned().collect();
     instants.sort_by_key(|fault| std::cmp::Reverse((fault.from, fault.number)));
     instants
@@ -22,7 +23,7 @@ impl Run {
             let agent = fault.agent.unwrap_or_default();
             match fault.kind {
                 Kind::Rebind => self.network.rebind(agent),
-                Kind::Reset => self.network.reset(now, agent),
+                Kind::Reset => self.network.reset(now, agent, fault.strength.is_multiple_of(2)),
                 Kind::Vanish => {
                     self.network.vanish(now, agent, fault.strength.is_multiple_of(2));
                     self.network.strike(Kind::Vanish);
@@ -31,11 +32,12 @@ impl Run {
                     }
                 }
                 // Drained early, little would happen in the rest of the run.
-                Kind::Drain if now * 2 > self.scenario.length() => {
+                Kind::Drain if now * 2 > self.scenario.length() && self.down.is_none() => {
                     self.network.strike(Kind::Drain);
                     self.rings.push(Input::Command(Command { number: 0, operation: Operation::Drain }));
                 }
-                Kind::Restore => self.restore(fault.number),
+                Kind::Restore if self.down.is_none() => self.restore(fault.number),
+                Kind::Kill(death) => self.begin_to_die(&fault, death),
                 _ => {}
             }
         }
@@ -44,7 +46,8 @@ impl Run {
     /// Encodes the world, drops it, and goes on with another one that was restored from the bytes.
     fn restore(&mut self, number: u32) {
         let (bytes, digest, chain) = (self.engine.snapshot(), self.engine.digest(), self.engine.chain());
-        let mut restored = engine(&self.config, &self.scenario);
+        let extend = self.extend.clone();
+        let mut restored = Engine::with_plugins(&self.config, |app| extend(app));
         let seed = self.scenario.seed;
         let order = move |count: usize| Dice::new(seed, Purpose::Restore, number).shuffled(count);
         let result = restored.restore(&bytes, Some(&order));
@@ -67,6 +70,9 @@ impl Run {
     pub(super) fn is_calm(&self, now: u64, agent: u32) -> bool {
         let near = |fault: &Fault| fault.from < now + 2 * SECOND && fault.to.saturating_add(2 * SECOND) > now;
         let concerns = |fault: &Fault| fault.agent.is_none_or(|struck| struck == agent);
-        !self.faults.iter().any(|fault| concerns(fault) && near(fault) && fault.kind != Kind::Restore)
+        !self
+            .faults
+            .iter()
+            .any(|fault| concerns(fault) && near(fault) && !matches!(fault.kind, Kind::Restore | Kind::FullDisk))
     }
 }

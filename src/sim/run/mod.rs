@@ -3,6 +3,7 @@
 mod border;
 mod clock;
 mod faults;
+mod lives;
 
 use super::agent::Out;
 use super::desk::Desk;
@@ -12,13 +13,13 @@ use super::invariants::{Breach, Invariant, Invariants, Lags, agree, deep, nothin
 use super::network::Network;
 use super::operator::Operator;
 use super::rings::Rings;
-use super::{SECOND, Scenario, TICK, order};
-use crate::engine::{ChainDigest, Engine, WorldConfig};
-use bevy_ecs::schedule::MultiThreadedExecutor;
+use super::{SECOND, Scenario, TICK};
+use crate::engine::{ChainDigest, Engine, Extend, WorldConfig};
 use bytes::Bytes;
 use clock::Clock;
+use lives::{Down, Kept};
 use ringworld_components::edge::{Input, PacketHandle};
-use ringworld_components::kernel::{Digest, Tick};
+use ringworld_components::kernel::Digest;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -99,7 +100,15 @@ struct Run {
     scenario: Scenario,
     faults: Vec<Fault>,
     config: WorldConfig,
+    /// What every world of the run is made with.
+    extend: Extend,
     engine: Engine,
+    /// The state folder, when one is kept.
+    kept: Option<Kept>,
+    /// When that is, from and to.
+    kept_times: Vec<(u64, u64)>,
+    /// The switch was killed, and `engine` is the world as it should come back.
+    down: Option<Down>,
     network: Network,
     desk: Desk,
     operator: Operator,
@@ -119,21 +128,6 @@ struct Run {
     next_deep: u64,
 }
 
-fn engine(config: &WorldConfig, scenario: &Scenario) -> Engine {
-    let mut engine = Engine::new(config);
-    engine.app_mut().edit_schedule(Tick, |schedule| {
-        if scenario.world_threads > 1 {
-            let threads = bevy_tasks::TaskPoolBuilder::new().num_threads(scenario.world_threads);
-            bevy_tasks::ComputeTaskPool::get_or_init(|| threads.build());
-            schedule.set_executor(MultiThreadedExecutor::new());
-        }
-        if let Some(seed) = scenario.order {
-            order::shuffle_systems(schedule, seed);
-        }
-    });
-    engine
-}
-
 impl Run {
     fn new(scenario: &Scenario, trace: Option<Trace>) -> Self {
         let faults = scenario.faults();
@@ -142,8 +136,13 @@ impl Run {
         let rooms = desk.agents.iter().map(|agent| agent.habits.room.clone()).collect();
         let mut rings = Rings::new(scenario.ring_room(&faults));
         (0..scenario.ports(&faults)).for_each(|pair| rings.offer_port(10_000 + 2 * pair));
+        let extend = lives::extend(scenario);
         Self {
-            engine: engine(&config, scenario),
+            engine: Engine::with_plugins(&config, |app| extend(app)),
+            extend,
+            kept: None,
+            kept_times: lives::kept_times(&faults),
+            down: None,
             network: Network::new(scenario.seed, scenario.agents, &faults),
             operator: Operator::new(scenario.seed, rooms),
             clock: Clock::new(scenario.seed, &faults),
@@ -192,6 +191,8 @@ impl Run {
         self.pass(length, whole, watch)?;
         self.heal();
         self.pass(whole, whole, watch)?;
+        let uncut: Vec<_> = self.network.uncut().collect();
+        uncut.into_iter().for_each(|(agent, what)| self.note_garbled(agent, what));
         match agree(&self.engine, &self.desk.agents, &self.watchers) {
             Ok(agreed) => self.exercised.agreed = agreed,
             Err(breach) => self.watchers.breaches.push(breach),
@@ -211,6 +212,7 @@ impl Run {
     fn heal(&mut self) {
         self.network.heal();
         self.clock.heal();
+        self.heal_state();
         self.instants.clear();
         self.operator.rest();
         for number in self.scenario.participants() {
@@ -249,6 +251,13 @@ impl Run {
         self.watchers.breaches.extend(found.into_iter().flatten());
     }
 
+    /// The stream of an agent was cut otherwise than it was sent. One that says wrong lengths has it so.
+    fn note_garbled(&mut self, agent: u32, what: String) {
+        if self.desk.agents.get(agent as usize).is_some_and(|agent| agent.is_honest()) {
+            self.watchers.breaches.push(Breach::new(Invariant::StreamsAreCut, what, [format!("agent {agent}")]));
+        }
+    }
+
     fn judge(&self) -> Result<(), ()> {
         if self.watchers.breaches.is_empty() { Ok(()) } else { Err(()) }
     }
@@ -275,11 +284,15 @@ impl Run {
             self.operator.due_at(),
             self.instants.last().map_or(u64::MAX, |fault| fault.from),
             self.resting.front().map_or(u64::MAX, |(at, _)| *at),
-            self.engine.next_due().0.saturating_mul(TICK),
+            match &self.down {
+                Some(down) => down.until,
+                None => self.engine.next_due().0.saturating_mul(TICK),
+            },
             until,
         ];
         self.clock.advance(due.into_iter().min().unwrap_or(until), self.rings.is_empty());
         let now = self.clock.now;
+        self.look_after_state(now);
         self.strike(now);
         while let Some((_, delivery)) = self.network.next_delivery(now) {
             self.deliver(now, &delivery);
@@ -294,10 +307,16 @@ impl Run {
         while let Some((at, arrival)) = self.network.next_arrival(now) {
             self.arrive(at, arrival);
         }
+        let garbled = std::mem::take(&mut self.network.garbled);
+        garbled.into_iter().for_each(|(agent, what)| self.note_garbled(agent, what));
         while self.resting.front().is_some_and(|(at, _)| *at <= now) {
             self.rings.offer_port(self.resting.pop_front().map_or(0, |(_, port)| port));
         }
-        for command in self.operator.act(now) {
+        let commands = self.operator.act(now);
+        if self.down.is_some() {
+            return;
+        }
+        for command in commands {
             self.rings.push(Input::Command(command));
         }
         let quiet = self.rings.is_empty() && self.tick() < self.engine.next_due().0;

@@ -81,7 +81,7 @@ impl StreamFramer {
     fn measure(&mut self) -> Result<Option<usize>, Reason> {
         let Some(unseen) = self.buffer.get(self.scanned..) else { return Ok(None) };
         let Some(end) = unseen.windows(4).position(|window| window == b"\r\n\r\n") else {
-            self.scanned = self.buffer.len().saturating_sub(3);
+            self.scanned = self.buffer.len().saturating_sub(crate::planted!(SplitUnseen ? 0, 3));
             return if self.buffer.len() > self.limits.max_message_bytes { Err(Reason::TooLarge) } else { Ok(None) };
         };
         let body_at = self.scanned + end + 4;
