@@ -11,15 +11,16 @@ use std::time::Instant;
 /// How long an alarm is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The alarms of such a switch while it runs, and what stopping it says: in its summary, or, in a debug build, as a panic.
-fn said(first_rtp_port: u16, patience: Duration, extend: Extend) -> (String, String) {
+/// The alarms of such a switch, once there is one with these words in it, and what stopping it says: in its summary, or, in a debug build, as a panic.
+fn said(first_rtp_port: u16, (words, patience): (&str, Duration), extend: Extend) -> (String, String) {
     let mut config = Config::default();
     config.network.sip = vec!["udp:127.0.0.1:0".parse().expect("an address")];
     config.network.rtp_ports = format!("{first_rtp_port}-{}", first_rtp_port + 39).parse().expect("a range");
+    config.record.flight_seconds = 0;
     let switch = Switch::start_with(&config, extend).expect("the switch starts");
     let deadline = Instant::now() + patience;
     let alarms = || switch.status().remove(0).alarms.join("; ");
-    while alarms().is_empty() && Instant::now() < deadline {
+    while !alarms().contains(words) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
     let alarms = alarms();
@@ -37,7 +38,7 @@ fn what_a_plugin_did_not_register_is_named() {
     let (_, at_the_end) = said(
         23_700,
         // The alarm for this comes late.
-        Duration::from_millis(300),
+        ("Stowaway", Duration::from_millis(300)),
         Arc::new(|app| {
             app.init_resource::<Stowaway>();
         }),
@@ -52,7 +53,7 @@ fn a_world_that_panicked_is_told_of() {
     }
     let (_, at_the_end) = said(
         23_740,
-        PATIENCE,
+        ("panic", PATIENCE),
         Arc::new(|app| {
             app.add_systems(Tick, break_down.in_set(Phase::Behaviour));
         }),
@@ -70,7 +71,7 @@ fn an_entity_that_nobody_will_clean_up_is_an_alarm_that_names_it() {
     }
     let (alarms, at_the_end) = said(
         23_780,
-        PATIENCE,
+        ("leaked", PATIENCE),
         Arc::new(|app| {
             app.allow_ambiguous_resource::<StableIds>();
             app.add_systems(Tick, leave_a_room_behind.in_set(Phase::Behaviour));

@@ -49,6 +49,8 @@ pub(super) struct Watch {
     patrol: Patrol,
     written: usize,
     last: Option<Instant>,
+    /// The kinds of alarms that there were: what stands before the colon.
+    kinds: BTreeSet<String>,
     /// Recordings on their way, with what to say of each and who wants to know.
     pending: Vec<(String, Receiver<FlightDump>, Option<Wish>)>,
     /// What was found wrong, in words.
@@ -71,6 +73,7 @@ impl Watch {
             patrol: Patrol::default(),
             written: 0,
             last: None,
+            kinds: BTreeSet::new(),
             pending: Vec::new(),
             alarms: Vec::new(),
         }
@@ -186,10 +189,17 @@ impl Watch {
         &self.alarms
     }
 
-    /// Says so once, and writes out unless that was done for the like just now.
+    /// Says so and writes out. If that was done just now, for this or another reason, an alarm of a new kind is still told.
     fn alarm(&mut self, engine: &Engine, reason: String) {
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= WRITTEN_APART) && self.written < WRITTEN_MAX;
+        let kind = reason.split(':').next().unwrap_or_default().to_owned();
+        let (is_new, is_due) = (
+            self.kinds.insert(kind),
+            self.last.is_none_or(|last| last.elapsed() >= WRITTEN_APART) && self.written < WRITTEN_MAX,
+        );
         if !is_due {
+            if is_new {
+                self.note(reason);
+            }
             return;
         }
         (self.last, self.written) = (Some(Instant::now()), self.written + 1);
