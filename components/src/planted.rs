@@ -1,5 +1,5 @@
-//! Deliberate faults, to show that the simulator finds them. Without the feature `planted-faults` there are none: the
-//! switches in the code are then the constant `false`.
+//! Deliberate faults, and bugs of the past, to show that the simulator finds them. Without the feature `planted-faults`
+//! there are none: the switches in the code are then the constant `false`.
 //!
 //! A switch is one line at the place, [`planted!`](crate::planted!), and a variant of `Planted` that says what it breaks.
 //! Which one is planted belongs to the thread, as a simulated world never leaves its own.
@@ -29,19 +29,22 @@ macro_rules! planted {
 }
 
 #[cfg(feature = "planted-faults")]
+#[expect(clippy::disallowed_types, reason = "the order of a hash map that reaches an output is one of the faults")]
 mod faults {
     use std::cell::Cell;
     use std::hash::{BuildHasher, RandomState};
 
     macro_rules! faults {
-        ($($(#[$doc:meta])* $name:ident,)*) => {
+        ($($(#[$doc:meta])* $name:ident,)* @bugs $($(#[$of_bug:meta])* $bug:ident,)*) => {
             /// The faults that can be planted.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-            pub enum Planted { $($(#[$doc])* $name,)* }
+            pub enum Planted { $($(#[$doc])* $name,)* $($(#[$of_bug])* $bug,)* }
 
             impl Planted {
-                /// All of them, in order.
-                pub const ALL: &[Planted] = &[$(Self::$name),*];
+                /// Those that were made up, in order.
+                pub const FAULTS: &[Planted] = &[$(Self::$name),*];
+                /// Bugs that were real, brought back to show that the simulator would still find them.
+                pub const BUGS: &[Planted] = &[$(Self::$bug),*];
             }
         };
     }
@@ -107,6 +110,28 @@ mod faults {
         SnapshotLate,
         /// The end of the headers is not found when it comes in two pieces.
         SplitUnseen,
+
+        @bugs
+        /// A digit that a hold interrupts is paused, and goes on afterwards as another one.
+        HeldDigitGoesOn,
+        /// The timestamp of a digit is reckoned back from its present packet, over ticks that were skipped.
+        DigitMoves,
+        /// A request that is refused for want of transactions gets no To tag.
+        TaglessRefusal,
+        /// An INVITE that got a provisional response and never a final one outlives its call.
+        InviteStays,
+        /// A call that is answered in the very tick of its ringing deadline is ended by it.
+        DeadlineOverAnswer,
+        /// The 200 to a re-INVITE waits for the ACK of the last request in its dialog, whichever that was.
+        AckOfAnother,
+        /// Whoever still speaks to the port of a call that is over is taken for the source of the next one.
+        FormerPeerLatches,
+        /// Idle ticks at the end of a journal are not written down before the next one begins.
+        IdleUnwritten,
+        /// What lay in the jitter buffers of a world that was killed is heard when it lives again.
+        PastIsHeard,
+        /// Who spoke to a port before its call was known is taken for its source.
+        EarlyPeerLatches,
     }
 
     thread_local! {
@@ -116,6 +141,11 @@ mod faults {
     /// Plants a fault into the worlds of this thread, or takes the one that there is away.
     pub fn plant(fault: Option<Planted>) {
         PLANTED.set(fault);
+    }
+
+    /// Which fault is planted in the worlds of this thread.
+    pub fn planted() -> Option<Planted> {
+        PLANTED.get()
     }
 
     /// Whether this fault is planted in the worlds of this thread.
@@ -136,4 +166,4 @@ mod faults {
 }
 
 #[cfg(feature = "planted-faults")]
-pub use faults::{Planted, hashed, is_planted, plant};
+pub use faults::{Planted, hashed, is_planted, plant, planted};

@@ -13,6 +13,7 @@ use ringworld_components::kernel::{
     Unregistered, WallTime,
 };
 use ringworld_components::media::{Hearing, MediaCounters, MediaFlow, PortPool, RoomTable, StreamTable};
+use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
@@ -202,6 +203,9 @@ impl Engine {
         let world = self.app.world_mut();
         let mut streams = world.query::<(&mut Hearing, &mut MediaFlow)>();
         for (mut hearing, mut flow) in streams.iter_mut(world) {
+            if planted!(PastIsHeard) {
+                continue;
+            }
             hearing.forget_audio();
             if let Some(packing) = &mut flow.packing {
                 packing.clear();
@@ -312,6 +316,10 @@ impl Engine {
 #[cfg(debug_assertions)]
 impl Drop for Engine {
     fn drop(&mut self) {
+        #[cfg(feature = "planted-faults")]
+        if ringworld_components::planted::planted().is_some() {
+            return;
+        }
         if !std::thread::panicking() && !self.is_broken {
             assert_eq!(self.unregistered(), [], "a world held what it must not");
             assert_eq!(self.leaks(), [], "a world held what nobody will clean up");

@@ -252,3 +252,56 @@ impl Heir {
         Ok(Step::Lived)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::WorldConfig;
+    use ringworld_components::record::Encoder;
+
+    struct InMemory(Vec<u8>);
+
+    impl ReadAt for InMemory {
+        fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+            let rest = self.0.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(into.len());
+            into[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+    }
+
+    fn journal() -> Vec<u8> {
+        let mut header = vec![HEADER];
+        Header::new(&WorldConfig::default(), RecordMedia::Full).encode(&mut Encoder::new(&mut header));
+        let mut bytes = MAGIC.to_vec();
+        for (index, chunk) in [&header[..], &[TICKS, 1, 2, 3], &[TICKS, 4], &[FOOTER, 5]].into_iter().enumerate() {
+            bytes.extend_from_slice(&Frame::of(index as u64, chunk, chunk.len() as u32).to_bytes());
+            bytes.extend_from_slice(chunk);
+        }
+        bytes
+    }
+
+    /// How many chunks there are behind the header.
+    fn chunks(bytes: Vec<u8>) -> Result<usize, TailError> {
+        let Some((mut tail, _)) = Tail::open(Ok(Box::new(InMemory(bytes))))? else { return Ok(0) };
+        let mut count = 0;
+        while tail.chunk()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn every_bit_that_flips_is_told_of_and_what_was_cut_short_is_no_damage() {
+        let whole = journal();
+        assert!(matches!(chunks(whole.clone()), Ok(3)));
+        for length in 0..whole.len() {
+            assert!(matches!(chunks(whole[..length].to_vec()), Ok(0..=2)), "cut to {length} bytes");
+        }
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(chunks(bytes), Err(TailError::Damaged { .. })), "bit {bit} of {}", whole.len() * 8);
+        }
+    }
+}

@@ -1,10 +1,12 @@
 //! What goes wrong in a run: a list of faults, drawn from the seed, each of which can be left out by its number.
 
 use super::{Dice, MS, Purpose, SECOND, TICK};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How much goes wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Nothing.
     None,

@@ -3,11 +3,12 @@
 use super::fault::{self, Fault, Kind, Level};
 use super::{Dice, Purpose, SECOND};
 use crate::engine::WorldConfig;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// A run: with the same build, the same scenario gives the same run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
     /// Decides everything.
     pub seed: u64,
@@ -18,8 +19,10 @@ pub struct Scenario {
     /// How much goes wrong.
     pub level: Level,
     /// The agents that take part; all if there are none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub only: BTreeSet<u32>,
     /// The numbers of faults that are left out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<u32>,
     /// How many threads run the systems of a tick; nothing may depend on it.
     pub world_threads: usize,

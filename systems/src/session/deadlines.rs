@@ -8,6 +8,7 @@ use ringworld_components::call::{
     CancelDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState, contain,
 };
 use ringworld_components::kernel::TimerFired;
+use ringworld_components::planted;
 
 pub(super) fn run_deadlines(world: &mut World) {
     for_each_fired::<RingDeadline>(world, |world, session| {
@@ -17,6 +18,7 @@ pub(super) fn run_deadlines(world: &mut World) {
             Some((SessionState::Initializing | SessionState::Dialing | SessionState::Ringing, _)) => {
                 EndCause::RingTimeout
             }
+            Some(_) if planted!(DeadlineOverAnswer) => EndCause::RingTimeout,
             // It was answered, or ended, in this very tick.
             _ => return,
         };

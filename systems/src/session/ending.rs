@@ -98,6 +98,9 @@ fn release(world: &mut World, session: Entity) {
 /// An INVITE of ours that has no final response yet waits for it, and acknowledges it, for 64*T1 more: after a provisional
 /// response no other timer runs (section 17.1.1.2), and one may never come.
 fn forget_invite(world: &mut World, session: Entity) {
+    if planted!(InviteStays) {
+        return;
+    }
     let leg = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg));
     let Some(invite) = leg.filter(|leg| leg.outgoing.is_some()).and_then(|leg| leg.invite) else { return };
     let patience_ms = world.resource::<Settings>().sip.transaction_ms();

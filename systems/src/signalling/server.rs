@@ -131,7 +131,8 @@ fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key
     if world.resource::<TransactionTable>().len() >= limits.transactions as usize {
         let retry_after = limits.retry_after_s.to_string();
         let tag = stateless_tag(world, key);
-        let bytes = head.write(503, reason_phrase(503), Some(&tag), false, &[("Retry-After", &retry_after)], None);
+        let tag = planted!(TaglessRefusal ? None, Some(tag.as_str()));
+        let bytes = head.write(503, reason_phrase(503), tag, false, &[("Retry-After", &retry_after)], None);
         count(world, |counters| {
             counters.hit_limit("transactions");
             *counters.responses_sent.entry(503).or_default() += 1;

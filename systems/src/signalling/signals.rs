@@ -55,7 +55,8 @@ fn send_response(
     let to_tag = Some(planted!(ChangingTag ? Bytes::from(format!("rw00{status}")), state.local_tag.clone()));
     // Not that of the dialog's last request: another one may have come in this very tick.
     let invite = world.get::<Transaction>(transaction).and_then(|invite| invite.head.as_ref());
-    let cseq = invite.and_then(ResponseHead::cseq).or(state.remote_cseq).unwrap_or(0);
+    let cseq =
+        invite.filter(|_| !planted!(AckOfAnother)).and_then(ResponseHead::cseq).or(state.remote_cseq).unwrap_or(0);
     let mut headers = Vec::new();
     if makes_dialog {
         headers.push(("Contact", contact(state.local_address, state.target.transport)));
@@ -263,7 +264,7 @@ pub(super) fn send_cancel(world: &mut World, leg: Entity) {
 /// would wait for ever, because a provisional response stops timer B.
 fn give_up_later(world: &mut World, invite: Entity) {
     let is_open = world.get::<Transaction>(invite).is_some_and(|invite| invite.state == TransactionState::Proceeding);
-    if is_open && world.resource::<TimerWheel<Lifetime>>().deadline(invite).is_none() {
+    if is_open && !planted!(InviteStays) && world.resource::<TimerWheel<Lifetime>>().deadline(invite).is_none() {
         let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
         start_timer::<Lifetime>(world, invite, transaction_ms);
     }

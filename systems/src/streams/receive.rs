@@ -52,7 +52,9 @@ pub(super) fn receive_packets(
             }
             None => {
                 counters.dropped_no_stream += 1;
-                if let Ok((header, _)) = rtp::parse(packet.bytes()) {
+                if let Ok((header, _)) = rtp::parse(packet.bytes())
+                    && !planted!(EarlyPeerLatches)
+                {
                     strangers.note(packet.port, packet.peer, header.ssrc, *now);
                 }
                 Fate::Read
@@ -119,15 +121,18 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
     let (port, peer, ssrc) = (to.stream.port, packet.peer, header.ssrc);
     let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
     let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
-    let is_too_early = to.flow.began == to.now;
-    let is_known = || to.strangers.has(port, peer, ssrc, to.now);
+    let is_too_early = to.flow.began == to.now && !planted!(EarlyPeerLatches);
+    let is_known = || !planted!(FormerPeerLatches) && to.strangers.has(port, peer, ssrc, to.now);
     let is_stranger = is_too_early || last_ssrc.is_none() && described != Some(peer) && is_known();
     let verdict = match is_stranger {
         true => Verdict::Foreign,
+        false if planted!(EarlyPeerLatches) && described.is_none() => Verdict::Same,
         false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
     };
     if verdict == Verdict::Foreign {
-        to.strangers.note(port, peer, ssrc, to.now);
+        if !planted!(EarlyPeerLatches) {
+            to.strangers.note(port, peer, ssrc, to.now);
+        }
         counters.dropped_foreign += 1;
         return Fate::Read;
     }

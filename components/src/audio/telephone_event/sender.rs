@@ -1,6 +1,7 @@
 //! From digits to packets, one step of 20 ms at a time.
 
 use super::STEP;
+use crate::planted;
 use crate::record::Record;
 use std::collections::VecDeque;
 
@@ -89,7 +90,7 @@ impl EventSender {
             end: next >= TONE_STEPS,
             volume: VOLUME,
             duration: u16::from(next.min(TONE_STEPS)) * STEP as u16,
-            timestamp: began,
+            timestamp: planted!(DigitMoves ? timestamp.wrapping_sub(u32::from(step) * STEP), began),
             marker: step == 0,
             retransmission: step >= TONE_STEPS,
         })
@@ -97,7 +98,8 @@ impl EventSender {
 
     /// The stream may not send for now: what was being sent is over, however short it was, and what waits goes on waiting.
     pub fn interrupt(&mut self) {
-        self.sending = None;
+        self.sending = planted!(HeldDigitGoesOn ?
+            self.sending.map(|sending| Sending { began: sending.began.wrapping_add(STEP), ..sending }), None);
     }
 
     /// Whether nothing is being sent and nothing waits: there is no need to step.
