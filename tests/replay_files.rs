@@ -89,8 +89,8 @@ fn other_files_are_refused_with_a_sentence() {
         (&b""[..], "is not a recording"),
         (b"RIFF....WAVEfmt ", "is not a recording"),
         (b"RWLOG\r\n\x07 and more", "has format version 7"),
-        (b"RWLOG\r\n\x01", "nothing of it can be replayed"),
-        (b"RWLOG\r\n\x01\xff\xff\xff\xff\xff\xff\xff\xff01234567", "nothing of it can be replayed"),
+        (b"RWLOG\r\n\x02", "nothing of it can be replayed"),
+        (b"RWLOG\r\n\x02\xff\xff\xff\xff\xff\xff\xff\xff01234567", "nothing of it can be replayed"),
     ] {
         fs::write(&path, content).expect("a file");
         let error = Player::open(&path).err().expect("an error").to_string();

@@ -206,6 +206,24 @@ fn a_damaged_journal_is_told_of_put_aside_and_used_up_to_the_damage() {
 }
 
 #[test]
+fn any_damage_in_the_last_ticks_of_a_journal_is_told_of() {
+    let folder = folder("damaged-end");
+    let mut town = kept(&folder);
+    town.live(60);
+    kill(&mut town);
+    let journal = files(&folder, "journal").pop().expect("a journal");
+    let whole = fs::read(&journal).expect("the journal");
+    // Lengths, checksums and what they are of: a length that is damaged looks like a tick that was not written to its end.
+    for back in 1..=150 {
+        fs::write(&journal, &whole).expect("the journal");
+        flip(&journal, |length| length - back);
+        let told = recovered(&folder).notes;
+        assert!(matches!(&told[..], [note] if note.contains("damaged")), "{back} bytes before the end: {told:?}");
+    }
+    fs::remove_dir_all(folder).expect("the folder");
+}
+
+#[test]
 fn a_damaged_snapshot_is_told_of_and_the_one_before_it_leads_to_the_same_world() {
     let folder = folder("damaged-snapshot");
     let mut town = kept(&folder);

@@ -86,6 +86,64 @@ fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
 }
 
 #[test]
+fn what_lay_in_a_jitter_buffer_when_the_world_stopped_is_not_heard_in_its_next_life() {
+    let mut bench = Bench::new();
+    let mut speaker = Party::join(&mut bench, 1, "conf-lobby", 0);
+    let listener = Party::join(&mut bench, 2, "conf-lobby", 0);
+    for old in [1000, 1100, 1200, 1300, 1400] {
+        speaker.send(&mut bench, &constant(Law::Pcmu, old));
+    }
+    bench.tick();
+    bench.rtp.clear();
+    bench.engine.wake(2, Default::default());
+    bench.run_ms(200);
+    assert!(listener.heard(&bench).is_empty(), "it is of the past");
+    let new = constant(Law::Pcmu, 3000);
+    for _ in 0..5 {
+        speaker.send(&mut bench, &new);
+        bench.run_ms(20);
+    }
+    assert_eq!(listener.heard(&bench).first(), Some(&new.to_vec()));
+}
+
+#[test]
+fn who_speaks_to_a_port_before_or_beside_its_call_is_no_source_of_the_next_one() {
+    // Of one port, so that the next call has it.
+    let engine = ringworld::engine::Engine::new(&Default::default());
+    let mut bench = Bench::of(engine, 1);
+    let called = common::callee::place(&mut bench);
+    let mut early = Party { caller: Caller::new(66, "-"), port: 10_000, sequence: 1, timestamp: 0, payload_type: 0 };
+    early.send_from(&mut bench, &[1; 160], "192.0.2.66:666", 0, false, 0);
+    bench.tick();
+    bench.deliver(&common::callee::answer_to(&called, "486 Busy Here", "t", ""));
+    bench.run_ms(500);
+    assert_eq!(bench.engine.census().ports, 0, "the called one has refused, and speaks all the same");
+    // Two callers behind a NAT, one after the other: neither is where its SDP says.
+    let mut first = Party::join(&mut bench, 1, "echo", 0);
+    let mut third = Party { caller: Caller::new(77, "-"), ..early };
+    let say = |bench: &mut Bench, party: &mut Party, from: &str| {
+        party.send_from(bench, &[1; 160], from, 0, false, 0);
+        bench.tick();
+        bench.rtp.drain(..).map(|packet| packet.peer.to_string()).collect::<Vec<_>>()
+    };
+    third.caller.call = 66;
+    assert!(say(&mut bench, &mut third, "192.0.2.66:666").is_empty(), "the called one of before");
+    assert_eq!(say(&mut bench, &mut first, "192.0.2.1:100"), ["192.0.2.1:100"]);
+    third.caller.call = 77;
+    assert!(say(&mut bench, &mut third, "192.0.2.77:777").is_empty(), "a stranger beside the call");
+    first.hang_up(&mut bench);
+    bench.run_ms(100);
+    let mut second = Party::join(&mut bench, 2, "echo", 0);
+    assert!(say(&mut bench, &mut third, "192.0.2.77:777").is_empty(), "the stranger of before");
+    assert_eq!(say(&mut bench, &mut second, "192.0.2.2:200"), ["192.0.2.2:200"]);
+    second.hang_up(&mut bench);
+    bench.run_ms(33_000);
+    // Whoever has been silent for so long may be of a new call.
+    let _third = Party::join(&mut bench, 3, "echo", 0);
+    assert_eq!(say(&mut bench, &mut third, "192.0.2.77:777"), ["192.0.2.77:777"]);
+}
+
+#[test]
 fn a_full_room_is_busy() {
     let mut config = ringworld::engine::WorldConfig::default();
     config.settings.limits.participants = 2;

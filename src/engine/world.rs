@@ -12,7 +12,7 @@ use ringworld_components::kernel::{
     self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
     Unregistered, WallTime,
 };
-use ringworld_components::media::{MediaCounters, PortPool, RoomTable, StreamTable};
+use ringworld_components::media::{Hearing, MediaCounters, MediaFlow, PortPool, RoomTable, StreamTable};
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
@@ -196,9 +196,17 @@ impl Engine {
     }
 
     /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but those
-    /// in use. A world that was draining takes calls again.
+    /// in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is not heard
+    /// any more.
     pub fn wake(&mut self, epoch: u16, settings: Settings) {
         let world = self.app.world_mut();
+        let mut streams = world.query::<(&mut Hearing, &mut MediaFlow)>();
+        for (mut hearing, mut flow) in streams.iter_mut(world) {
+            hearing.forget_audio();
+            if let Some(packing) = &mut flow.packing {
+                packing.clear();
+            }
+        }
         world.resource_mut::<kernel::StableIds>().begin_epoch(epoch);
         world.resource_mut::<PortPool>().forget_offers();
         world.resource_mut::<Draining>().0 = false;

@@ -76,7 +76,7 @@ impl Chunks for FileChunks {
             return Err(damaged(self.offset, Damage::Truncated));
         }
         self.read(|file, _| file.read_exact(&mut frame))?;
-        let frame = Frame::from_bytes(frame);
+        let frame = Frame::from_bytes(&frame).ok_or(damaged(self.offset, Damage::Checksum))?;
         if u64::from(frame.packed) > left - FRAME_BYTES as u64 {
             return Err(damaged(self.offset, Damage::Truncated));
         }

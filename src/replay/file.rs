@@ -1,16 +1,20 @@
 //! The layout of the file: a magic number, then chunks.
 //!
-//! A chunk is 16 bytes of frame (packed length, raw length, checksum; little-endian) and one zstd frame. The checksum
-//! covers the packed bytes, the raw length and the position among the chunks, so a chunk that is damaged, missing or
-//! in another's place is found out before anything of it is believed.
+//! A chunk is 20 bytes of frame (packed length, raw length, checksum, checksum of the frame; little-endian) and one zstd
+//! frame. The checksum covers the packed bytes, the raw length and the position among the chunks, so a chunk that is
+//! damaged, missing or in another's place is found out before anything of it is believed. The frame has one of its own,
+//! so that a length that is damaged is not taken for a chunk whose writer was killed.
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The first bytes of a recording. The line ends catch transfers as text; the last byte is the version of the format.
-pub(super) const MAGIC: [u8; 8] = *b"RWLOG\r\n\x01";
+pub(super) const MAGIC: [u8; 8] = *b"RWLOG\r\n\x02";
 
 /// The bytes in front of a chunk.
-pub(super) const FRAME_BYTES: usize = 16;
+pub(super) const FRAME_BYTES: usize = 20;
+
+/// Those of them that the last four are the checksum of.
+const SUMMED_BYTES: usize = 16;
 
 /// A chunk is closed at the end of the tick that fills it to here.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
@@ -43,17 +47,25 @@ impl Frame {
         let mut bytes = [0; FRAME_BYTES];
         bytes[..4].copy_from_slice(&self.packed.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.raw.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes[8..SUMMED_BYTES].copy_from_slice(&self.checksum.to_le_bytes());
+        let sum = own_checksum(&bytes[..SUMMED_BYTES]);
+        bytes[SUMMED_BYTES..].copy_from_slice(&sum);
         bytes
     }
 
-    pub fn from_bytes(bytes: [u8; FRAME_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, checksum @ ..] = bytes;
-        Self {
-            packed: u32::from_le_bytes([a, b, c, d]),
-            raw: u32::from_le_bytes([e, f, g, h]),
-            checksum: u64::from_le_bytes(checksum),
+    /// Reads a frame; `None` if it is damaged.
+    pub fn from_bytes(bytes: &[u8; FRAME_BYTES]) -> Option<Self> {
+        let (summed, sum) = bytes.split_at(SUMMED_BYTES);
+        if own_checksum(summed) != *sum {
+            return None;
         }
+        let (packed, rest) = summed.split_first_chunk()?;
+        let (raw, checksum) = rest.split_first_chunk()?;
+        Some(Self {
+            packed: u32::from_le_bytes(*packed),
+            raw: u32::from_le_bytes(*raw),
+            checksum: u64::from_le_bytes(checksum.try_into().ok()?),
+        })
     }
 
     /// Whether these are the packed bytes that the frame was made for.
@@ -66,6 +78,10 @@ fn checksum(index: u64, packed: &[u8], raw: u32) -> u64 {
     xxh3_64_with_seed(packed, (index << 32) ^ u64::from(raw))
 }
 
+fn own_checksum(bytes: &[u8]) -> [u8; FRAME_BYTES - SUMMED_BYTES] {
+    (xxh3_64(bytes) as u32).to_le_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,10 +89,20 @@ mod tests {
     #[test]
     fn a_frame_knows_its_bytes_and_its_place() {
         let frame = Frame::of(3, b"packed", 17);
-        assert_eq!(Frame::from_bytes(frame.to_bytes()), frame);
+        assert_eq!(Frame::from_bytes(&frame.to_bytes()), Some(frame));
         assert!(frame.fits(3, b"packed"));
         assert!(!frame.fits(4, b"packed"));
         assert!(!frame.fits(3, b"pack3d"));
         assert!(!Frame { raw: 18, ..frame }.fits(3, b"packed"));
+    }
+
+    #[test]
+    fn any_bit_of_a_frame_that_is_wrong_is_found_out() {
+        let bytes = Frame::of(3, b"packed", 17).to_bytes();
+        for bit in 0..8 * FRAME_BYTES {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Frame::from_bytes(&damaged), None, "bit {bit}");
+        }
     }
 }

@@ -109,7 +109,8 @@ impl Tail {
         let Some(frame) = self.bytes.get(self.used..).and_then(|rest| rest.first_chunk::<FRAME_BYTES>()) else {
             return Ok(None);
         };
-        let frame = Frame::from_bytes(*frame);
+        let frame = Frame::from_bytes(frame)
+            .ok_or_else(|| self.damaged(DecodeError::Invalid("the checksum of a chunk's frame is wrong")))?;
         let length = frame.packed as usize;
         if length > RAW_BYTES_MAX {
             return Err(self.damaged(DecodeError::Range));

@@ -244,8 +244,6 @@ impl Fault {
             Kind::Duplicate => 30 * MS,
             Kind::LateTicks => (1 + self.part_of(8)) * TICK,
             Kind::SkippedTicks => (8 + self.part_of(50)) * TICK,
-            // What lies in the buffers when it dies is heard when it lives again.
-            Kind::Kill(_) => self.downtime(),
             _ => 0,
         }
     }

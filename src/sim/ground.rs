@@ -234,7 +234,7 @@ impl GroundOfState for Ground {
 mod tests {
     use super::*;
     use crate::engine::{Engine, Extend, WorldConfig};
-    use crate::state::{Keeper, WorldFolder, recover_in};
+    use crate::state::{Keeper, WorldFolder, recover_asleep};
 
     fn written(ground: &Ground, name: &str) -> Vec<u8> {
         let mut bytes = vec![0; 100];
@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn tick_of_recovered(folder: &WorldFolder) -> u64 {
-        recover_in(folder, &WorldConfig::default(), &(Arc::new(|_: &mut _| {}) as Extend))
+        recover_asleep(folder, &WorldConfig::default(), &(Arc::new(|_: &mut _| {}) as Extend))
             .unwrap()
             .unwrap()
             .engine

@@ -35,5 +35,5 @@ pub(crate) use handover::Legacy;
 pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
-pub(crate) use recover::recover_in;
+pub(crate) use recover::recover_asleep;
 pub use recover::{Recovered, Recovery, recover};

@@ -25,6 +25,14 @@ pub struct Recovered {
     pub took: Recovery,
 }
 
+impl Recovered {
+    /// Wakes the world in its new life.
+    pub(crate) fn woken(mut self) -> Self {
+        self.engine.wake(self.world.epoch, self.world.settings.clone());
+        self
+    }
+}
+
 /// How long it took to take a world up again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -41,11 +49,11 @@ pub struct Recovery {
 /// # Errors
 /// What is there can't be used, and to begin anew would lose it silently.
 pub fn recover(folder: &Path, world: &WorldConfig, extend: &Extend) -> Result<Option<Recovered>, StateError> {
-    recover_in(&WorldFolder::new(folder), world, extend)
+    Ok(recover_asleep(&WorldFolder::new(folder), world, extend)?.map(Recovered::woken))
 }
 
-/// As [`recover`], from a folder on any ground.
-pub(crate) fn recover_in(
+/// As [`recover`], from a folder on any ground, and without waking the world: it is as it was when it was written down.
+pub(crate) fn recover_asleep(
     folder: &WorldFolder,
     world: &WorldConfig,
     extend: &Extend,
@@ -78,7 +86,7 @@ pub(crate) fn recover_in(
                     live_us: micros(restored.elapsed()),
                 };
                 let world = WorldConfig { epoch, ..world.clone() };
-                return Ok(Some(Recovered { notes, took, ..wake(heir, &last, world) }));
+                return Ok(Some(Recovered { notes, took, ..stands(heir, &last, world) }));
             }
             Err(why) => {
                 let aside = folder.put_aside(&path).map_err(StateError::io(&path, "renaming"))?;
@@ -181,9 +189,8 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn wake(heir: Heir, last: &Header, world: WorldConfig) -> Recovered {
-    let mut engine = heir.into_engine();
-    engine.wake(world.epoch, world.settings.clone());
+fn stands(heir: Heir, last: &Header, world: WorldConfig) -> Recovered {
+    let engine = heir.into_engine();
     let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
     let last_seen_ms = last.began_unix_ms.saturating_add(lived_ms);
     let world = WorldConfig { secret: last.secret.0, began_unix_ms: last.began_unix_ms, ..world };

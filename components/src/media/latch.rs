@@ -85,34 +85,66 @@ impl Latch {
     }
 }
 
-/// How many sources a port is remembered by.
-const REMEMBERED_MAX: usize = 4;
+/// How many strangers a port is remembered by.
+const REMEMBERED_MAX: usize = 8;
 
-/// The sources that each port's last streams were latched on, with their SSRCs, the newest last. A peer that does not know
-/// yet that its call is over goes on speaking to the port, and must not be taken for the source of the next call that has
-/// it.
+/// How long a stranger is remembered after it was last heard: 64*T1. A peer whose transactions have ended by then knows
+/// that its call is over (RFC 3261 section 17.1.1.2).
+const REMEMBERED_FOR: Duration = Duration::from_secs(32);
+
+/// The sources that spoke to each port and were not of the call that has it next, the newest last: those of its last
+/// streams, those that spoke while nobody had it, and those that a stream refused. A peer that does not know yet that its
+/// call is over goes on speaking to the port, and must not be taken for the source of the next call.
 #[derive(Resource, Record, Clone, Debug, Default)]
-pub struct LastSources(Table<u16, Vec<(SocketAddr, u32)>>);
+pub struct Strangers(Table<u16, Vec<Stranger>>);
 
-impl LastSources {
-    /// A stream gives its port up.
-    pub fn remember(&mut self, port: u16, latch: &Latch) {
-        let Some(source) = latch.source.map(|source| (source, latch.ssrc)) else { return };
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
+struct Stranger {
+    source: SocketAddr,
+    ssrc: u32,
+    heard: Now,
+}
+
+impl Stranger {
+    fn is_known(&self, now: Now) -> bool {
+        now.since(self.heard) < REMEMBERED_FOR
+    }
+}
+
+impl Strangers {
+    /// A source spoke to a port and is not of the call that has it next.
+    pub fn note(&mut self, port: u16, source: SocketAddr, ssrc: u32, heard: Now) {
+        let stranger = Stranger { source, ssrc, heard };
         match self.0.get_mut(&port) {
-            Some(sources) => {
-                sources.retain(|known| *known != source);
-                sources.push(source);
-                sources.drain(..sources.len().saturating_sub(REMEMBERED_MAX));
+            Some(known) => {
+                known.retain(|other| other.is_known(heard) && (other.source, other.ssrc) != (source, ssrc));
+                known.push(stranger);
+                known.drain(..known.len().saturating_sub(REMEMBERED_MAX));
             }
             None => {
-                self.0.insert(port, vec![source]);
+                self.0.insert(port, vec![stranger]);
             }
         }
     }
 
-    /// Whether a packet to a port goes on with what was sent to one of its last streams.
-    pub fn goes_on(&self, port: u16, from: SocketAddr, ssrc: u32) -> bool {
-        self.0.get(&port).is_some_and(|sources| sources.contains(&(from, ssrc)))
+    /// A stream gives its port up: its source is a stranger to the next one.
+    pub fn note_last(&mut self, port: u16, latch: &Latch) {
+        if let Some(source) = latch.source {
+            self.note(port, source, latch.ssrc, latch.heard);
+        }
+    }
+
+    /// A source turned out to be of the call that has the port.
+    pub fn forget(&mut self, port: u16, source: SocketAddr, ssrc: u32) {
+        if let Some(known) = self.0.get_mut(&port) {
+            known.retain(|other| (other.source, other.ssrc) != (source, ssrc));
+        }
+    }
+
+    /// Whether a source that speaks to a port is a stranger there.
+    pub fn has(&self, port: u16, source: SocketAddr, ssrc: u32, now: Now) -> bool {
+        let is_it = |known: &Stranger| (known.source, known.ssrc) == (source, ssrc) && known.is_known(now);
+        self.0.get(&port).is_some_and(|known| known.iter().any(is_it))
     }
 }
 
@@ -144,24 +176,37 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_after_a_call_is_known_by_source_and_ssrc() {
-        let mut last = LastSources::default();
+    fn who_goes_on_after_a_call_is_a_stranger_for_a_while() {
+        let mut strangers = Strangers::default();
         let mut latch = Latch::default();
-        last.remember(4000, &latch);
-        assert!(!last.goes_on(4000, address(1), 7));
+        strangers.note_last(4000, &latch);
+        assert!(!strangers.has(4000, address(1), 7, Now(10)));
         latch.judge(address(1), address(9), 7, 100, Now(10));
-        last.remember(4000, &latch);
-        assert!(last.goes_on(4000, address(1), 7));
+        strangers.note_last(4000, &latch);
+        assert!(strangers.has(4000, address(1), 7, Now(10)));
         // A stream that nobody spoke to leaves what was known.
-        last.remember(4000, &Latch::default());
-        assert!(last.goes_on(4000, address(1), 7));
-        assert!(!last.goes_on(4002, address(1), 7) && !last.goes_on(4000, address(2), 7));
-        assert!(!last.goes_on(4000, address(1), 8), "a new SSRC is a new call");
-        for ssrc in 10..10 + REMEMBERED_MAX as u32 {
-            last.remember(4000, &Latch { source: Some(address(3)), ssrc, ..Latch::default() });
+        strangers.note_last(4000, &Latch::default());
+        assert!(strangers.has(4000, address(1), 7, Now(11)));
+        assert!(!strangers.has(4002, address(1), 7, Now(11)) && !strangers.has(4000, address(2), 7, Now(11)));
+        assert!(!strangers.has(4000, address(1), 8, Now(11)), "a new SSRC is a new call");
+        assert!(strangers.has(4000, address(1), 7, Now(10 + 32 * 200 - 1)));
+        assert!(!strangers.has(4000, address(1), 7, Now(10 + 32 * 200)), "it knows by now that its call is over");
+        strangers.note(4000, address(1), 7, Now(5_000));
+        assert!(strangers.has(4000, address(1), 7, Now(10_000)), "it was heard again");
+        strangers.forget(4000, address(1), 7);
+        assert!(!strangers.has(4000, address(1), 7, Now(10_000)));
+    }
+
+    #[test]
+    fn a_port_remembers_so_many_strangers_and_none_for_ever() {
+        let mut strangers = Strangers::default();
+        for ssrc in 0..=REMEMBERED_MAX as u32 {
+            strangers.note(4000, address(3), ssrc, Now(10));
         }
-        assert!(!last.goes_on(4000, address(1), 7), "the oldest is forgotten");
-        assert!(last.goes_on(4000, address(3), 10) && last.goes_on(4000, address(3), 13));
+        assert!(!strangers.has(4000, address(3), 0, Now(10)), "the oldest is forgotten");
+        assert!((1..=REMEMBERED_MAX as u32).all(|ssrc| strangers.has(4000, address(3), ssrc, Now(10))));
+        strangers.note(4000, address(3), 99, Now(10 + 32 * 200));
+        assert_eq!(strangers.0.get(&4000).map(Vec::len), Some(1));
     }
 
     #[test]

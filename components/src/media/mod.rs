@@ -9,7 +9,7 @@ mod stream;
 mod wakeful;
 
 pub use facts::{FactQueue, MediaFact};
-pub use latch::{LastSources, Latch, Verdict};
+pub use latch::{Latch, Strangers, Verdict};
 pub use packing::{PacketSender, Packing, half_a_frame_later};
 pub use ports::PortPool;
 pub use room::{

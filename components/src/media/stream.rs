@@ -1,6 +1,6 @@
 //! Media streams: one RTP session with a peer.
 
-use super::{LastSources, Latch, Packing, PortPool};
+use super::{Latch, Packing, PortPool, Strangers};
 use crate::audio::telephone_event::{EventReceiver, EventSender};
 use crate::audio::{Concealer, FRAME_SAMPLES, JitterBuffer, Law, ToneGenerator};
 use crate::kernel::{Now, Table};
@@ -93,6 +93,16 @@ pub struct Hearing {
     pub digits: EventReceiver,
     /// Audio for the room; made with the first packet.
     pub ear: Option<Box<Ear>>,
+}
+
+impl Hearing {
+    /// Forgets the audio that has not been heard yet, and what would be heard in the place of lost packets.
+    pub fn forget_audio(&mut self) {
+        if let Some(ear) = &mut self.ear {
+            ear.jitter.reset();
+            ear.concealer.reset();
+        }
+    }
 }
 
 /// What a room hears of a stream.
@@ -241,8 +251,8 @@ fn release(mut world: DeferredWorld, context: HookContext) {
         pool.release(port);
     }
     let latch = world.get::<Flow>(context.entity).map(|flow| flow.latch.clone());
-    if let (Some(latch), Some(mut last)) = (latch, world.get_resource_mut::<LastSources>()) {
-        last.remember(port, &latch);
+    if let (Some(latch), Some(mut strangers)) = (latch, world.get_resource_mut::<Strangers>()) {
+        strangers.note_last(port, &latch);
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Agent {
     pub calls: Vec<Call>,
     /// Whether something that it sent or got was changed on the way: what it knows proves nothing.
     pub is_tainted: bool,
+    /// Whether the switch has lost ticks in which the two spoke to each other.
+    pub is_forgotten: bool,
     /// The last tick in which the switch took something from it, or sent something to it.
     pub touched: u64,
     /// Its address as it knows it.
@@ -83,6 +85,7 @@ impl Agent {
             habits,
             calls: Vec::new(),
             is_tainted: false,
+            is_forgotten: false,
             touched: 0,
             address,
             switch,

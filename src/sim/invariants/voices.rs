@@ -1,8 +1,8 @@
 //! Who is heard, and how long ago it was said.
 
 use super::{Breach, Invariant, of_agent};
-use crate::sim::agent::{Agent, FRAMES, Hearing, Sound};
-use crate::sim::fault::Fault;
+use crate::sim::agent::{Agent, Call, FRAMES, Hearing, Sound};
+use crate::sim::fault::{Fault, Kind};
 use crate::sim::{MS, SECOND, network};
 
 /// What may lie between mouth and ear in a calm network: 200 ms of the jitter buffer, three frames that repeat what was
@@ -25,7 +25,9 @@ impl Lags {
     fn between(&self, now: u64, speaker: u32, listener: u32) -> u64 {
         let concerns = |fault: &&Fault| fault.agent.is_none_or(|agent| agent == speaker || agent == listener);
         let is_felt = |fault: &&Fault| fault.from <= now && fault.to.saturating_add(AFTER) > now;
-        let lags = self.0.iter().filter(concerns).filter(is_felt).map(Fault::lag).sum::<u64>();
+        // A stop of the world may meet a frame in the buffer, and another one what is repeated of it.
+        let times = |fault: &Fault| if matches!(fault.kind, Kind::LateTicks | Kind::SkippedTicks) { 2 } else { 1 };
+        let lags = self.0.iter().filter(concerns).filter(is_felt).map(|fault| times(fault) * fault.lag()).sum::<u64>();
         // In an echo the way of one is taken twice.
         CALM_MAX + if speaker == listener { 2 * lags } else { lags }
     }
@@ -42,8 +44,9 @@ pub(super) fn check(
     lags: &Lags,
     breaches: &mut Vec<Breach>,
 ) {
-    // Who goes on to speak to a port that is another call's by now, against the rules, may be heard and hear there.
-    if !agent.is_honest() {
+    // Who goes on to speak to a port that is another call's by now, against the rules or because the switch has forgotten
+    // his call, may be heard and hear there.
+    if !agent.is_honest() || agent.is_forgotten {
         return;
     }
     let Some(call) = agent.calls.iter().find(|call| call.identity.call_id == hearing.call_id) else { return };
@@ -54,7 +57,15 @@ pub(super) fn check(
     }
     for sound in &hearing.sounds {
         let breach = match *sound {
-            Sound::Noise { slot } => Some(format!("noise in slot {slot}")),
+            Sound::Noise { slot } => {
+                let of_slot = |other: &&Agent| other.habits.voice.is_some_and(|voice| voice.slot == slot);
+                let is_excused = |other: &Agent| {
+                    let calls = other.calls.iter().filter(|other| other.service == call.service);
+                    other.is_forgotten || calls.filter(|call| is_heard(call, now)).count() > 1
+                };
+                // Who leaves a room and is back at once may be heard in both calls for a moment.
+                (!agents.iter().filter(of_slot).any(is_excused)).then(|| format!("noise in slot {slot}"))
+            }
             Sound::Voice(voice, _) if is_room && Some(voice) == own => {
                 let said_before = is_in_twice(agent, &hearing.call_id, &call.service, now);
                 (!said_before).then(|| "it hears itself in a room".to_owned())
@@ -87,15 +98,21 @@ pub(super) fn check(
     }
 }
 
-/// Whether an agent has, or had until shortly before, another call to the room: what it said there it hears in this one.
+/// Whether an agent has, or had until shortly before, another call to the room than `call_id`: what it said there it hears
+/// in this one.
 fn is_in_twice(agent: &Agent, call_id: &str, room: &str, now: u64) -> bool {
     let others = agent.calls.iter().filter(|call| call.service == room && call.identity.call_id != call_id);
-    others.into_iter().any(|call| call.ended.saturating_add(ECHO) > now)
+    others.into_iter().any(|call| is_heard(call, now))
+}
+
+/// Whether a call is up, or was until shortly before.
+fn is_heard(call: &Call, now: u64) -> bool {
+    call.ended.saturating_add(ECHO) > now
 }
 
 /// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind, and of one that
 /// breaks the rules nothing is known.
 fn was_in(agent: &Agent, room: &str, now: u64) -> bool {
     let calls = agent.calls.iter().filter(|call| call.service == room);
-    !agent.is_honest() || calls.into_iter().any(|call| call.ended.saturating_add(ECHO) > now)
+    !agent.is_honest() || agent.is_forgotten || calls.into_iter().any(|call| is_heard(call, now))
 }

@@ -71,7 +71,8 @@ impl Wire {
         let call = self.calls.entry(call_id.to_owned()).or_default();
         match message.start {
             Start::Request { method, .. } => {
-                if is_whole && agent.is_honest() {
+                // Who got something damaged may repeat it as it is.
+                if is_whole && agent.is_honest() && !agent.is_tainted {
                     *self.requests.entry(method.to_owned()).or_default() += 1;
                 }
                 call.agent_tags.extend(message.tag("From").map(str::to_owned));

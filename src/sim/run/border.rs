@@ -93,7 +93,9 @@ impl Run {
     }
 
     fn arrive_rtp(&mut self, at: u64, (agent, port, peer): (u32, u16, SocketAddr), bytes: &[u8]) {
-        if bytes.len() > PACKET_BYTES_MAX {
+        // The network threads drop what no call uses, too.
+        let is_claimed = self.engine.world().resource::<StreamTable>().find(port & !1).is_some();
+        if bytes.len() > PACKET_BYTES_MAX || !is_claimed {
             return;
         }
         if let Some(event) = Rtp::parse(bytes).filter(|packet| packet.payload_type == 101) {

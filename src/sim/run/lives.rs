@@ -6,7 +6,7 @@ use crate::sim::fault::{DYING_MAX, Death, Fault, Kind};
 use crate::sim::ground::{Blow, Ground};
 use crate::sim::invariants::{Breach, Invariant, calls_up};
 use crate::sim::{Dice, MS, Purpose, SECOND, order};
-use crate::state::{Follows, Keeper, Recovered, WorldFolder, recover_in};
+use crate::state::{Follows, Keeper, Recovered, WorldFolder, recover_asleep};
 use bevy_ecs::schedule::MultiThreadedExecutor;
 use ringworld_components::kernel::{StableIds, Tick};
 use std::collections::BTreeMap;
@@ -291,7 +291,7 @@ impl Run {
             Death::BadSnapshot => down.ground.damage("snapshot", bits),
             _ => false,
         };
-        let recovered = match recover_in(&down.folder, &self.config, &self.extend) {
+        let recovered = match recover_asleep(&down.folder, &self.config, &self.extend) {
             Ok(Some(recovered)) => recovered,
             Ok(None) => return self.breach(Invariant::RecoveredIsSame, "nothing is left to recover".to_owned()),
             Err(error) => {
@@ -303,12 +303,14 @@ impl Run {
         }
         let may_lose = down.was_behind || down.death == Death::TornTail;
         self.compare_lives(&down, &recovered, may_lose);
-        let Recovered { engine, world, last_seen_ms, .. } = recovered;
+        let Recovered { engine, world, last_seen_ms, .. } = recovered.woken();
         let lost_after = (may_lose && engine.now() < self.engine.now()).then_some(engine.now().0);
         self.engine = engine;
         if let Some(tick) = lost_after {
             self.watchers.rewind(&self.engine);
-            self.desk.agents.iter_mut().filter(|agent| agent.touched > tick).for_each(|agent| agent.is_tainted = true);
+            for agent in self.desk.agents.iter_mut().filter(|agent| agent.touched > tick) {
+                (agent.is_tainted, agent.is_forgotten) = (true, true);
+            }
         }
         self.network.revive();
         let undecided = self.engine.undecided();
@@ -353,7 +355,6 @@ impl Run {
         // Idle ticks at the end are not written down.
         let mut ahead = self.restored(&recovered.engine.snapshot(), chain);
         let leaves = (back..killed).any(|_| !ahead.tick(1, Vec::new()).control.is_empty());
-        self.engine.wake(recovered.world.epoch, self.config.settings.clone());
         let (one, other) = (self.engine.digest(), ahead.digest());
         if leaves || one != other || self.engine.chain() != ahead.chain() {
             let what = format!("{other:x?} at tick {killed} where {one:x?} was killed ({:?})", down.death);

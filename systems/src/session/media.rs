@@ -169,23 +169,19 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     }
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
-    if let Some(before) = before {
-        let has_moved = before.remote != negotiated.remote;
-        let is_coded_anew = before.codec != negotiated.codec;
-        if let Some(mut flow) = entity.get_mut::<MediaFlow>() {
-            if has_moved {
-                flow.latch.reset(now);
-            }
-            if let Some(packing) = flow.packing.as_mut().filter(|_| is_coded_anew) {
-                packing.clear();
-            }
+    // Who spoke before there was an answer may have been anybody.
+    let has_moved = before.as_ref().is_none_or(|before| before.remote != negotiated.remote);
+    let is_coded_anew = before.is_some_and(|before| before.codec != negotiated.codec);
+    if let Some(mut flow) = entity.get_mut::<MediaFlow>() {
+        if has_moved {
+            flow.latch.reset(now);
         }
-        if let Some(mut hearing) = entity.get_mut::<Hearing>().filter(|_| is_coded_anew)
-            && let Some(ear) = &mut hearing.ear
-        {
-            ear.jitter.reset();
-            ear.concealer.reset();
+        if let Some(packing) = flow.packing.as_mut().filter(|_| is_coded_anew) {
+            packing.clear();
         }
+    }
+    if let Some(mut hearing) = entity.get_mut::<Hearing>().filter(|_| is_coded_anew) {
+        hearing.forget_audio();
     }
     // Who holds us need not send anything, though he may.
     let expects = negotiated.direction == Direction::SendRecv;

@@ -7,7 +7,7 @@ use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
-    DigitFlush, FactQueue, Hearing, LastSources, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence,
+    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence, Strangers,
     Stream, StreamTable, Wakeful,
 };
 
@@ -35,7 +35,7 @@ impl Plugin for StreamsPlugin {
             .record_media_resource(Wakeful::<Playing>::default(), "media.players")
             .record_media_resource(Wakeful::<Packing>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
-            .record_media_resource(LastSources::default(), "media.last_sources")
+            .record_media_resource(Strangers::default(), "media.strangers")
             .unrecorded_resource(StreamTable::default())
             .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);

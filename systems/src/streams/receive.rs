@@ -8,7 +8,7 @@ use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
-    DigitFlush, Ear, FactQueue, Hearing, LastSources, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Stream,
+    DigitFlush, Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Strangers, Stream,
     StreamTable, Verdict, Wakeful,
 };
 use ringworld_components::planted;
@@ -31,7 +31,7 @@ enum Fate {
 pub(super) fn receive_packets(
     mut packets: ResMut<Queue<PacketHandle>>,
     table: Res<StreamTable>,
-    last: Res<LastSources>,
+    mut strangers: ResMut<Strangers>,
     mut streams: Query<(&Stream, &mut MediaFlow, &mut Hearing)>,
     now: Res<Now>,
     mut counters: ResMut<MediaCounters>,
@@ -52,6 +52,9 @@ pub(super) fn receive_packets(
             }
             None => {
                 counters.dropped_no_stream += 1;
+                if let Ok((header, _)) = rtp::parse(packet.bytes()) {
+                    strangers.note(packet.port, packet.peer, header.ssrc, *now);
+                }
                 Fate::Read
             }
             Some(entity) => match streams.get_mut(entity) {
@@ -62,7 +65,7 @@ pub(super) fn receive_packets(
                         flow: &mut flow,
                         hearing: &mut hearing,
                         rooms: &mut rooms,
-                        last: &last,
+                        strangers: &mut strangers,
                         now: *now,
                     };
                     let fate = contain_item(|| receive(&mut packet, to, &mut counters, &mut facts));
@@ -104,7 +107,7 @@ struct Receiver<'a> {
     flow: &'a mut MediaFlow,
     hearing: &'a mut Hearing,
     rooms: &'a mut Vec<Entity>,
-    last: &'a LastSources,
+    strangers: &'a mut Strangers,
     now: Now,
 }
 
@@ -113,25 +116,27 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
         counters.dropped_malformed += 1;
         return Fate::Read;
     };
+    let (port, peer, ssrc) = (to.stream.port, packet.peer, header.ssrc);
+    let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
+    let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
+    let is_stranger = last_ssrc.is_none() && described != Some(peer) && to.strangers.has(port, peer, ssrc, to.now);
+    let verdict = match is_stranger {
+        true => Verdict::Foreign,
+        false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
+    };
+    if verdict == Verdict::Foreign {
+        to.strangers.note(port, peer, ssrc, to.now);
+        counters.dropped_foreign += 1;
+        return Fate::Read;
+    }
+    // Who speaks before anything is agreed on is only remembered.
     let Some(agreed) = &to.stream.negotiated else {
         counters.dropped_on_hold += 1;
         return Fate::Read;
     };
-    let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
-    let is_unlatched = to.flow.latch.source().is_none() && packet.peer != agreed.remote;
-    if is_unlatched && to.last.goes_on(to.stream.port, packet.peer, header.ssrc) {
-        counters.dropped_foreign += 1;
-        return Fate::Read;
-    }
-    match to.flow.latch.judge(packet.peer, agreed.remote, header.ssrc, header.sequence, to.now) {
-        Verdict::Foreign => {
-            counters.dropped_foreign += 1;
-            return Fate::Read;
-        }
-        Verdict::Latched => {
-            facts.0.push(MediaFact::Latched { stream: to.entity, source: packet.peer });
-        }
-        Verdict::Same => {}
+    if verdict == Verdict::Latched {
+        to.strangers.forget(port, peer, ssrc);
+        facts.0.push(MediaFact::Latched { stream: to.entity, source: peer });
     }
     if last_ssrc.is_some_and(|last| last != header.ssrc) {
         begin_anew(to.hearing, to.entity, counters, facts);
