@@ -133,8 +133,16 @@ fn who_speaks_to_a_port_before_or_beside_its_call_is_no_source_of_the_next_one()
     assert!(say(&mut bench, &mut third, "192.0.2.77:777").is_empty(), "a stranger beside the call");
     first.hang_up(&mut bench);
     bench.run_ms(100);
+    third.caller.call = 88;
+    assert!(say(&mut bench, &mut third, "192.0.2.88:888").is_empty(), "nobody has the port");
+    third.caller.call = 99;
+    third.send_from(&mut bench, &[1; 160], "192.0.2.99:999", 0, false, 0);
     let mut second = Party::join(&mut bench, 2, "echo", 0);
-    assert!(say(&mut bench, &mut third, "192.0.2.77:777").is_empty(), "the stranger of before");
+    for (ssrc, from) in [(77, "192.0.2.77:777"), (88, "192.0.2.88:888"), (99, "192.0.2.99:999")] {
+        third.caller.call = ssrc;
+        assert!(say(&mut bench, &mut third, from).is_empty(), "{from} spoke before the call could be known");
+    }
+    third.caller.call = 77;
     assert_eq!(say(&mut bench, &mut second, "192.0.2.2:200"), ["192.0.2.2:200"]);
     second.hang_up(&mut bench);
     bench.run_ms(33_000);

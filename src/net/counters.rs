@@ -125,7 +125,7 @@ counters! {
     rtp_out_ring_full,
     /// RTP packets dropped because no buffer was free.
     rtp_pool_empty,
-    /// RTP packets dropped because no call uses their port (any more).
+    /// RTP packets dropped because their port is neither a call's (any more) nor offered to a world.
     rtp_unclaimed,
     /// RTP packets that a world sent from a port that it does not hold.
     rtp_foreign_port,

@@ -111,17 +111,18 @@ fn worlds_share_the_stock() {
 }
 
 #[test]
-fn a_packet_of_the_last_call_never_reaches_the_next() {
+fn what_comes_between_two_calls_is_heard_before_the_next_one_has_the_port() {
     let mut fixture = Fixture::start(config(&[]));
     let peer = peer();
     let ports: Vec<u16> = (0..4).map(|_| fixture.port()).collect();
     fixture.edges[0].send([Output::PortReleased(ports[0])], []);
-    fixture.until("it is in stock", |counted| counted.ports_offered == 1);
+    assert_eq!(fixture.wait(0, offered), ports[0]);
     peer.send_to(b"late", ours(ports[0])).unwrap();
-    fixture.until("it is dropped", |counted| counted.rtp_unclaimed == 1);
-    assert_eq!(fixture.port(), ports[0]);
+    assert_eq!(fixture.wait(0, rtp).bytes(), b"late", "the world is to know who speaks there");
+    fixture.edges[0].send([Output::PortTaken(ports[0])], []);
     peer.send_to(b"new", ours(ports[0])).unwrap();
     assert_eq!(fixture.wait(0, rtp).bytes(), b"new");
+    assert_eq!(fixture.counted().rtp_unclaimed, 0);
 }
 
 #[test]

@@ -57,6 +57,8 @@ impl Stream {
 /// The packets of a stream: where they come from, and how ours are numbered.
 #[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
+    /// When it began. What came until then came before anybody could know of it.
+    pub began: Now,
     /// The source.
     pub latch: Latch,
     /// The sequence number of our next packet.
@@ -261,7 +263,7 @@ impl Flow {
     pub fn starting_at(sequence: u16, timestamp: u32, now: Now) -> Self {
         let mut latch = Latch::default();
         latch.reset(now);
-        Self { latch, sequence, timestamp_base: timestamp, ..Self::default() }
+        Self { began: now, latch, sequence, timestamp_base: timestamp, ..Self::default() }
     }
 
     /// Where packets go: to where they come from, else to where the SDP says.

@@ -66,12 +66,8 @@ impl RtpThread {
     /// Receives a batch of packets; says how many there were, 0 if the event was of no socket.
     fn receive(&mut self, event: &EpollEvent, batch: &mut Batch, clock: RoundClock) -> usize {
         let Ok(port) = u16::try_from(event.data()) else { return 0 };
-        if self.ports.pair(port).is_some_and(|(_, world)| world.is_none()) {
-            // Perhaps the news that the pair was taken arrived after this round began.
-            self.read_reports();
-        }
         let Self { ports, pool, links, counters, epoch, .. } = self;
-        let Some((pair, world)) = ports.pair(port) else { return 0 };
+        let Some((pair, world)) = ports.heard(port) else { return 0 };
         let is_rtcp = port % 2 == 1;
         let arrivals = match batch.receive(if is_rtcp { &pair.rtcp } else { &pair.rtp }, clock) {
             Ok(arrivals) => arrivals,

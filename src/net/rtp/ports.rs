@@ -126,6 +126,14 @@ impl Ports {
         slot.pair.as_ref().map(|pair| (pair, world))
     }
 
+    /// The pair that a port belongs to, and the world that hears what comes there: of a pair in stock, too, so that it knows
+    /// who speaks there before a call has it.
+    pub(super) fn heard(&self, port: u16) -> Option<(&Pair, Option<usize>)> {
+        let slot = self.slots.get(self.index(port)?)?;
+        let world = if let Holder::Call(world) | Holder::Stock(world) = slot.holder { Some(world) } else { None };
+        slot.pair.as_ref().map(|pair| (pair, world))
+    }
+
     /// Whether some world has fewer pairs in stock than it shall have though the queue is not empty.
     pub fn is_short(&self) -> bool {
         !self.queue.is_empty() && self.stock.iter().any(|&count| count < self.share)
@@ -324,6 +332,18 @@ mod tests {
         assert!(fill(&mut ports).is_empty());
         ports.released(0, 12);
         assert_eq!(fill(&mut ports), [(0, 12)]);
+    }
+
+    #[test]
+    fn what_comes_to_a_pair_in_stock_is_heard_and_nothing_is_sent_from_it() {
+        let (mut ports, _) = ports(1, 1);
+        assert_eq!(fill(&mut ports), [(0, 10)]);
+        let world = |found: Option<(&Pair, Option<usize>)>| found.map(|(_, world)| world);
+        assert_eq!((world(ports.heard(11)), world(ports.pair(11))), (Some(Some(0)), Some(None)));
+        ports.taken(0, 10);
+        assert_eq!((world(ports.heard(10)), world(ports.pair(10))), (Some(Some(0)), Some(Some(0))));
+        ports.released(0, 10);
+        assert_eq!((world(ports.heard(10)), world(ports.pair(10))), (Some(None), Some(None)), "it waits its turn");
     }
 
     #[test]

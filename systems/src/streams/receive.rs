@@ -119,7 +119,9 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
     let (port, peer, ssrc) = (to.stream.port, packet.peer, header.ssrc);
     let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
     let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
-    let is_stranger = last_ssrc.is_none() && described != Some(peer) && to.strangers.has(port, peer, ssrc, to.now);
+    let is_too_early = to.flow.began == to.now;
+    let is_known = || to.strangers.has(port, peer, ssrc, to.now);
+    let is_stranger = is_too_early || last_ssrc.is_none() && described != Some(peer) && is_known();
     let verdict = match is_stranger {
         true => Verdict::Foreign,
         false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
