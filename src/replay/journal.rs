@@ -151,17 +151,27 @@ impl Journal {
     }
 }
 
-/// A file that holds a header alone, packed: a snapshot, if there is a world in it.
-pub(crate) fn snapshot_file(header: &Header) -> io::Result<Vec<u8>> {
-    let mut raw = vec![HEADER];
-    header.encode(&mut Encoder::new(&mut raw));
-    if raw.len() > RAW_BYTES_MAX {
+/// A file that holds a header alone: a snapshot, if there is a world in it. Packed it is some times smaller; to pack it takes
+/// about as long as to encode the world.
+pub(crate) fn snapshot_file(header: &Header, is_packed: bool) -> io::Result<Vec<u8>> {
+    let world = header.start.as_ref().map_or(0, |start| start.snapshot.len());
+    let mut bytes = Vec::with_capacity(world + CHUNK_BYTES);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&[0; FRAME_BYTES]);
+    let begin = bytes.len();
+    bytes.push(HEADER);
+    header.encode(&mut Encoder::new(&mut bytes));
+    let raw = bytes.len() - begin;
+    if raw > RAW_BYTES_MAX {
         return Err(io::Error::other("the world is too large for a snapshot"));
     }
-    let packed = zstd::bulk::compress(&raw, LEVEL)?;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&Frame::of(0, &packed, raw.len() as u32).to_bytes());
-    bytes.extend_from_slice(&packed);
+    if is_packed {
+        let packed = zstd::bulk::compress(bytes.get(begin..).unwrap_or_default(), LEVEL)?;
+        bytes.truncate(begin);
+        bytes.extend_from_slice(&packed);
+    }
+    let frame = Frame::of(0, bytes.get(begin..).unwrap_or_default(), raw as u32).to_bytes();
+    bytes.splice(MAGIC.len()..begin, frame);
     Ok(bytes)
 }
 

@@ -146,23 +146,24 @@ impl WorldFolder {
 
     /// Writes a snapshot so that it is there as a whole or not at all, power or no power.
     pub(super) fn write_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
-        self.leave_snapshot(place, header, |temporary| self.ground.sync(temporary))?;
+        self.leave_snapshot(place, snapshot_file(header, true), |temporary| self.ground.sync(temporary))?;
         self.ground.sync(&self.path)
     }
 
-    /// Writes a snapshot for a process that waits for it, and will soon have written one that outlives a loss of power.
+    /// Writes a snapshot for a process that waits for it, and will soon have written one that is packed and outlives a loss of
+    /// power.
     pub(super) fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
-        self.leave_snapshot(place, header, |_| Ok(()))
+        self.leave_snapshot(place, snapshot_file(header, false), |_| Ok(()))
     }
 
     fn leave_snapshot(
         &self,
         place: Place,
-        header: &Header,
+        bytes: io::Result<Vec<u8>>,
         sync: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let temporary = self.file(place, TEMPORARY);
-        let written = snapshot_file(header).and_then(|bytes| {
+        let written = bytes.and_then(|bytes| {
             self.ground.create(&temporary)?.write_all(&bytes)?;
             sync(&temporary)
         });

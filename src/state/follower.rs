@@ -6,7 +6,6 @@ use super::recover::restore;
 use crate::engine::{Extend, WorldConfig};
 use crate::replay::{Feed, Header, Heir, Start, Step};
 use nix::time::{ClockId, clock_gettime};
-use ringworld_components::kernel::EncodeBuffers;
 use ringworld_components::planted;
 use std::io;
 use std::path::Path;
@@ -46,6 +45,7 @@ impl Follower {
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             // One that panicked has said so.
             let _ = thread.join();
         }
@@ -82,7 +82,7 @@ impl Pursuit {
         let followed = self.begin().and_then(|mut follows| {
             while !stop.load(Ordering::Acquire) {
                 if !follows.step()? {
-                    std::thread::sleep(PAUSE);
+                    std::thread::park_timeout(PAUSE);
                 }
             }
             Ok(())
@@ -99,13 +99,16 @@ impl Pursuit {
         let engine = restore(&self.base, &world, &self.extend).map_err(|error| error.to_string())?;
         let heir = Heir::new(engine, &world.settings);
         let Self { base, folder, feed, health, .. } = self;
-        let (epoch, written, buffers) = (world.epoch, Instant::now(), EncodeBuffers::default());
-        let follows = Follows { heir, epoch, journal: None, has_ended: false, written, buffers, folder, feed, health };
+        let (epoch, written) = (world.epoch, Instant::now());
+        let follows = Follows { heir, epoch, journal: None, has_ended: false, written, folder, feed, health };
         // A process that was parked and goes on has left it already.
         if !follows.folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
             follows.write(&base);
         }
-        base.start.iter().for_each(|start| follows.offer(start));
+        if let Some(start) = base.start {
+            follows.offer(&start);
+            follows.health.take_back(start);
+        }
         Ok(follows)
     }
 }
@@ -120,8 +123,6 @@ pub(crate) struct Follows {
     has_ended: bool,
     /// When the last snapshot was written.
     written: Instant,
-    /// The memory of the last snapshot, for the next one.
-    buffers: EncodeBuffers,
     folder: WorldFolder,
     feed: Option<Feed>,
     health: Arc<Health>,
@@ -168,9 +169,8 @@ impl Follows {
 
     /// Encodes and writes the world; false if the disk does not take it.
     fn snapshot(&mut self, header: &Header) -> bool {
-        let (engine, began, before) = (self.heir.engine(), Instant::now(), processor_time());
-        let start =
-            Start { tick: engine.now().0, snapshot: engine.snapshot_with(&mut self.buffers), chain: engine.chain() };
+        let (began, before) = (Instant::now(), processor_time());
+        let start = self.health.encode(self.heir.engine());
         let encode_us = u64::try_from(processor_time().saturating_sub(before).as_micros()).unwrap_or(u64::MAX);
         self.health.encode_us_max.fetch_max(encode_us, Ordering::Relaxed);
         let whole = Header { start: Some(start), ..header.clone() };
@@ -178,7 +178,7 @@ impl Follows {
         self.health.snapshot_us.store(micros(began), Ordering::Relaxed);
         if let Some(start) = whole.start {
             self.offer(&start);
-            self.buffers.take_back(start.snapshot);
+            self.health.take_back(start);
         }
         is_written
     }

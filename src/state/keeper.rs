@@ -8,7 +8,7 @@ use crate::config::RecordMedia;
 use crate::engine::{Engine, Extend, WorldConfig};
 use crate::replay::{Feed, Header, Journal, Start};
 use ringworld_components::edge::{Input, Outputs};
-use ringworld_components::kernel::TICK;
+use ringworld_components::kernel::{EncodeBuffers, TICK};
 use ringworld_components::planted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -60,7 +60,7 @@ impl StateSummary {
 }
 
 /// What the keeper and its follower know of each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Health {
     pub followed: AtomicU64,
     pub snapshots: AtomicU64,
@@ -69,6 +69,8 @@ pub(super) struct Health {
     pub apart_ms_max: AtomicU64,
     /// What the last snapshot took, to encode and to write.
     pub snapshot_us: AtomicU64,
+    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower stands still.
+    buffers: Mutex<EncodeBuffers>,
     failed: Mutex<Option<String>>,
 }
 
@@ -89,6 +91,17 @@ impl Health {
         // A follower that has not yet written the snapshot with which it began would only fall back further.
         let is_followed = load(&self.followed) > began;
         now >= began + JOURNAL_TICKS || (is_followed && lived >= LIVING_MAX.max(SNAPSHOT_SHARE * snapshot))
+    }
+
+    /// The world as it stands.
+    pub fn encode(&self, engine: &Engine) -> Start {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        Start { tick: engine.now().0, snapshot: engine.snapshot_with(&mut buffers), chain: engine.chain() }
+    }
+
+    /// Takes a snapshot that is of no more use.
+    pub fn take_back(&self, start: Start) {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).take_back(start.snapshot);
     }
 
     fn failed(&self) -> Option<String> {
@@ -173,7 +186,7 @@ impl Keeper {
         self.last_seen_ms = self.folder.ground().unix_ms();
         let Some(journal) = &mut self.journal else { return Err("the journal has failed".to_owned()) };
         let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
-        let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
+        let whole = Header { start: Some(self.health.encode(engine)), ..self.header.clone() };
         let written = journal.end(engine).and_then(|()| self.folder.pass_snapshot(place, &whole));
         written.map_err(|error| format!("the snapshot can't be written: {error}"))
     }
@@ -254,7 +267,7 @@ impl Keeper {
         let Some(journal) = &mut self.journal else { return };
         let now_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
         let header = Header {
-            start: Some(start(engine, Vec::new())),
+            start: Some(Start { tick: engine.now().0, snapshot: Vec::new(), chain: engine.chain() }),
             began_unix_ms: self.folder.ground().unix_ms().saturating_sub(now_ms),
             ..self.header.clone()
         };
@@ -279,7 +292,7 @@ impl Keeper {
         self.follower.stop();
         if let Some(mut journal) = self.journal.take() {
             let place = Place { epoch: self.header.epoch, tick: engine.now().0 };
-            let whole = Header { start: Some(start(engine, engine.snapshot())), ..self.header.clone() };
+            let whole = Header { start: Some(self.health.encode(engine)), ..self.header.clone() };
             let written = journal.end(engine).and_then(|()| self.folder.write_snapshot(place, &whole));
             match written {
                 Ok(()) => {
@@ -334,20 +347,16 @@ fn begin(
     health: &Arc<Health>,
 ) -> Result<(Journal, Follower), StateError> {
     let place = Place { epoch: header.epoch, tick: engine.now().0 };
-    let whole = Header { start: Some(start(engine, engine.snapshot())), ..header.clone() };
+    let whole = Header { start: Some(health.encode(engine)), ..header.clone() };
     if folder.snapshots()?.is_empty() {
         folder.write_snapshot(place, &whole).map_err(StateError::io(folder.snapshot(place), "writing"))?;
     }
-    header.start = Some(start(engine, Vec::new()));
+    header.start = Some(Start { tick: engine.now().0, snapshot: Vec::new(), chain: engine.chain() });
     let journal = folder.begin_journal(place, header).map_err(StateError::io(folder.journal(place), "creating"))?;
     health.followed.store(place.tick, Ordering::Relaxed);
     let follower = Follower::start(whole, folder.clone(), extend.clone(), feed.clone(), health.clone())
         .map_err(StateError::io(folder.path(), "starting a thread for"))?;
     Ok((journal, follower))
-}
-
-fn start(engine: &Engine, snapshot: Vec<u8>) -> Start {
-    Start { tick: engine.now().0, snapshot, chain: engine.chain() }
 }
 
 #[cfg(test)]

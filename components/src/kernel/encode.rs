@@ -37,6 +37,7 @@ impl Column {
 /// Memory that one snapshot leaves for the next: to take it anew each time costs more than to encode into it.
 #[derive(Default)]
 pub struct EncodeBuffers {
+    entities: Vec<(StableId, Entity)>,
     columns: Vec<Column>,
     out: Vec<u8>,
 }
@@ -59,11 +60,11 @@ pub fn encode_world_with(world: &World, buffers: &mut EncodeBuffers) -> Vec<u8> 
     out.clear();
     out.extend_from_slice(MAGIC);
     let Some(registry) = world.get_resource::<Registry>() else { return out };
-    let mut entities: Vec<(StableId, EntityRef)> =
-        world.iter_entities().filter_map(|entity| Some((*entity.get::<StableId>()?, entity))).collect();
+    let EncodeBuffers { entities, columns, .. } = buffers;
+    entities.clear();
+    entities.extend(world.iter_entities().filter_map(|entity| Some((*entity.get::<StableId>()?, entity.id()))));
     entities.sort_unstable_by_key(|(id, _)| *id);
-    let columns = &mut buffers.columns;
-    fill(columns, world, registry, &entities);
+    fill(columns, world, registry, entities);
     // Grown step by step, it would be copied again and again, each time into memory that is not there yet.
     out.reserve(columns.iter().map(Column::bytes).sum::<usize>() + entities.len() * 2);
 
@@ -75,7 +76,7 @@ pub fn encode_world_with(world: &World, buffers: &mut EncodeBuffers) -> Vec<u8> 
     encode_resources(world, registry, &mut to);
     to.number(entities.len() as u64);
     let mut before = 0;
-    for (id, _) in &entities {
+    for (id, _) in entities.iter() {
         to.number(id.0 - before);
         before = id.0;
     }
@@ -103,12 +104,13 @@ fn encode_resources(world: &World, registry: &Registry, to: &mut Encoder<'_>) {
 }
 
 /// Fills the columns in one pass over the entities: what an entity has is looked up once for each archetype.
-fn fill(columns: &mut Vec<Column>, world: &World, registry: &Registry, entities: &[(StableId, EntityRef)]) {
+fn fill(columns: &mut Vec<Column>, world: &World, registry: &Registry, entities: &[(StableId, Entity)]) {
     let name_of = |bits| stable_id_bits(world, bits);
     columns.iter_mut().for_each(Column::clear);
     columns.resize_with(registry.components.len(), Column::default);
     let mut had: Vec<Option<Vec<usize>>> = world.archetypes().iter().map(|_| None).collect();
-    for (position, (_, entity)) in entities.iter().enumerate() {
+    for (position, &(_, entity)) in entities.iter().enumerate() {
+        let Ok(entity) = world.get_entity(entity) else { continue };
         let archetype = entity.archetype();
         let Some(had) = had.get_mut(archetype.id().index()) else { continue };
         let of_archetype = had.get_or_insert_with(|| {
@@ -118,7 +120,7 @@ fn fill(columns: &mut Vec<Column>, world: &World, registry: &Registry, entities:
         for &at in of_archetype.iter() {
             let (Some(entry), Some(column)) = (registry.components.get(at), columns.get_mut(at)) else { continue };
             let start = column.values.len();
-            (entry.encode)(*entity, &mut Encoder::with_names(&mut column.values, &name_of));
+            (entry.encode)(entity, &mut Encoder::with_names(&mut column.values, &name_of));
             let length = (column.values.len() - start) as u64;
             Encoder::new(&mut column.lengths).number(length);
             Encoder::new(&mut column.steps).number(position as u64 - column.next);
