@@ -14,6 +14,7 @@ use ringworld_components::media::{
 use ringworld_components::planted;
 use ringworld_components::wire::rtp::{self, RtpHeader};
 use ringworld_components::wire::telephone_event;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long a digit without an end packet is waited for.
@@ -113,26 +114,14 @@ struct Receiver<'a> {
     now: Now,
 }
 
-fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, facts: &mut FactQueue) -> Fate {
+fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounters, facts: &mut FactQueue) -> Fate {
     let Ok((header, payload)) = rtp::parse(packet.bytes()) else {
         counters.dropped_malformed += 1;
         return Fate::Read;
     };
-    let (port, peer, ssrc) = (to.stream.port, packet.peer, header.ssrc);
-    let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
     let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
-    let is_too_early = to.flow.began == to.now && !planted!(EarlyPeerLatches);
-    let is_known = || !planted!(FormerPeerLatches) && to.strangers.has(port, peer, ssrc, to.now);
-    let is_stranger = is_too_early || last_ssrc.is_none() && described != Some(peer) && is_known();
-    let verdict = match is_stranger {
-        true => Verdict::Foreign,
-        false if planted!(EarlyPeerLatches) && described.is_none() => Verdict::Same,
-        false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
-    };
+    let verdict = judge(&mut to, packet.peer, &header);
     if verdict == Verdict::Foreign {
-        if !planted!(EarlyPeerLatches) {
-            to.strangers.note(port, peer, ssrc, to.now);
-        }
         counters.dropped_foreign += 1;
         return Fate::Read;
     }
@@ -142,8 +131,8 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
         return Fate::Read;
     };
     if verdict == Verdict::Latched {
-        to.strangers.forget(port, peer, ssrc);
-        facts.0.push(MediaFact::Latched { stream: to.entity, source: peer });
+        to.strangers.forget(to.stream.port, packet.peer, header.ssrc);
+        facts.0.push(MediaFact::Latched { stream: to.entity, source: packet.peer });
     }
     if last_ssrc.is_some_and(|last| last != header.ssrc) {
         begin_anew(to.hearing, to.entity, counters, facts);
@@ -175,6 +164,25 @@ fn receive(packet: &mut Packet, to: Receiver<'_>, counters: &mut MediaCounters, 
         _ => {}
     }
     Fate::Read
+}
+
+/// Whether a packet is from the stream's source. Who is not is remembered, so that the next call of the port knows him.
+fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict {
+    let (port, ssrc) = (to.stream.port, header.ssrc);
+    let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
+    // The tick that made the stream has not told anybody of its port yet.
+    let is_too_early = to.flow.began == to.now && !planted!(EarlyPeerLatches);
+    let is_known = || !planted!(FormerPeerLatches) && to.strangers.has(port, peer, ssrc, to.now);
+    let is_open = to.flow.latch.source().is_none() && described != Some(peer);
+    let verdict = match is_too_early || is_open && is_known() {
+        true => Verdict::Foreign,
+        false if planted!(EarlyPeerLatches) && described.is_none() => Verdict::Same,
+        false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
+    };
+    if verdict == Verdict::Foreign && !planted!(EarlyPeerLatches) {
+        to.strangers.note(port, peer, ssrc, to.now);
+    }
+    verdict
 }
 
 /// Another source speaks: what is known of the numbers of the last one does not hold any more.
