@@ -214,7 +214,7 @@ impl fmt::Display for ReplayError {
             Self::Version { found } => write!(
                 f,
                 "the recording has format version {found}, this build reads version {}: replay it with the build that made it",
-                super::file::MAGIC[7]
+                super::file::VERSION
             ),
             Self::Unlike { build, unlike } => write!(
                 f,

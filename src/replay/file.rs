@@ -10,6 +10,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// The first bytes of a recording. The line ends catch transfers as text; the last byte is the version of the format.
 pub(super) const MAGIC: [u8; 8] = *b"RWLOG\r\n\x02";
 
+/// The version of the format.
+pub(super) const VERSION: u8 = MAGIC[MAGIC.len() - 1];
+
 /// The bytes in front of a chunk.
 pub(super) const FRAME_BYTES: usize = 20;
 

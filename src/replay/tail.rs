@@ -1,7 +1,7 @@
 //! Lives by a journal while it is being written, or after its writer was killed.
 
 use super::entry::{Entry, Inlet};
-use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS};
+use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS, VERSION};
 use super::header::Header;
 use crate::config::{RecordMedia, sip_limits};
 use crate::engine::{Chain, ChainDigest, Engine};
@@ -32,6 +32,8 @@ pub(crate) enum Step {
 pub(crate) enum TailError {
     /// The file can't be read.
     Io(io::Error),
+    /// It has another format than this build reads.
+    Version { found: u8 },
     /// It is damaged at this byte.
     Damaged { offset: u64, error: DecodeError },
     /// The world came to something else than what was written down.
@@ -42,6 +44,7 @@ impl fmt::Display for TailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "it can't be read: {error}"),
+            Self::Version { found } => write!(f, "its format is version {found}, and this build reads {VERSION}"),
             Self::Damaged { offset, error } => write!(f, "it is damaged at byte {offset}: {error}"),
             Self::Diverged { tick } => write!(f, "the same inputs led to something else at tick {tick}"),
         }
@@ -85,7 +88,11 @@ impl Tail {
             return Ok(None);
         }
         if !tail.bytes.starts_with(&MAGIC) {
-            return Err(tail.damaged(DecodeError::Invalid("it is no journal of this version")));
+            let version = tail.bytes.get(..MAGIC.len()).and_then(|magic| magic.strip_prefix(&MAGIC[..MAGIC.len() - 1]));
+            return Err(match version {
+                Some(&[found]) => TailError::Version { found },
+                _ => tail.damaged(DecodeError::Invalid("it is no journal")),
+            });
         }
         (tail.used, tail.offset) = (MAGIC.len(), MAGIC.len() as u64);
         let Some(chunk) = tail.chunk()? else { return Ok(None) };
@@ -301,7 +308,11 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(chunks(bytes), Err(TailError::Damaged { .. })), "bit {bit} of {}", whole.len() * 8);
+            let is_told = match chunks(bytes) {
+                Err(TailError::Version { .. }) => bit / 8 == MAGIC.len() - 1,
+                told => matches!(told, Err(TailError::Damaged { .. })),
+            };
+            assert!(is_told, "bit {bit} of {}", whole.len() * 8);
         }
     }
 }

@@ -36,6 +36,13 @@ pub enum StateError {
         /// What is wrong with the youngest one.
         why: String,
     },
+    /// The snapshot is of a build that writes another format.
+    Format {
+        /// The snapshot.
+        path: PathBuf,
+        /// Which format.
+        why: String,
+    },
     /// The snapshot is of a build that records other things.
     Schema {
         /// The snapshot.
@@ -107,6 +114,11 @@ impl fmt::Display for StateError {
                 f,
                 "no snapshot in {} can be read ({why}); to begin anew, without the calls, move it away",
                 folder.display()
+            ),
+            Self::Format { path, why } => write!(
+                f,
+                "{} is of another build: {why}; start that build, or move the folder away to begin anew, without the calls",
+                path.display()
             ),
             Self::Schema { path, error } => write!(
                 f,

@@ -65,7 +65,12 @@ pub(crate) fn recover_asleep(
     for &place in snapshots.iter().rev() {
         let began = Instant::now();
         let path = folder.snapshot(place);
-        let usable = folder.read_snapshot(place).map_err(|error| error.to_string()).and_then(|header| {
+        let read = match folder.read_snapshot(place) {
+            // Whole, for all that this build can tell: the one that wrote it may want it.
+            Err(error @ TailError::Version { .. }) => return Err(StateError::Format { path, why: error.to_string() }),
+            read => read.map_err(|error| error.to_string()),
+        };
+        let usable = read.and_then(|header| {
             let settings = header.settings().unwrap_or_else(|_| world.settings.clone());
             let then = WorldConfig { settings, secret: header.secret.0, epoch: header.epoch, ..world.clone() };
             match restore(&header, &then, extend) {
@@ -250,6 +255,21 @@ mod tests {
         left_by_another_build(&path, false);
         let back = recover(&path, &WorldConfig::default(), &stock()).unwrap().unwrap();
         assert_eq!((back.engine.now().0, back.world.epoch), (1, 2));
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn another_format_is_refused_and_left_as_it_is() {
+        let path = scratch("format");
+        left_by_another_build(&path, false);
+        let snapshot = WorldFolder::new(&path).snapshot(Place { epoch: 1, tick: 1 });
+        let mut bytes = std::fs::read(&snapshot).unwrap();
+        bytes[7] -= 1;
+        std::fs::write(&snapshot, &bytes).unwrap();
+        let Err(error) = recover(&path, &WorldConfig::default(), &stock()) else { panic!("another format") };
+        assert!(matches!(error, StateError::Format { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("version {}, and this build reads {}", bytes[7], bytes[7] + 1)));
+        assert_eq!(std::fs::read(&snapshot).unwrap(), bytes);
         std::fs::remove_dir_all(path).unwrap();
     }
 

@@ -88,7 +88,7 @@ impl Latch {
 /// How many strangers a port is remembered by.
 const REMEMBERED_MAX: usize = 8;
 
-/// How long a stranger is remembered after it was last heard: 64*T1. A peer whose transactions have ended by then knows
+/// How long a stranger is remembered after it was last heard: 64*T1, with the usual T1. A peer whose transactions have ended by then knows
 /// that its call is over (RFC 3261 section 17.1.1.2).
 const REMEMBERED_FOR: Duration = Duration::from_secs(32);
 
