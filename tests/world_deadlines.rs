@@ -176,3 +176,17 @@ fn who_is_held_or_may_be_silent_is_not_hung_up_on() {
         assert_eq!(sent_at(bench, |text| text.starts_with("BYE ")), None);
     }
 }
+
+#[test]
+fn what_comes_to_its_end_while_ticks_are_skipped_is_not_sent_again() {
+    let mut bench = bench(|_| {});
+    established(&mut bench, 1, "echo");
+    common::callee::command(&mut bench, |session| Operation::HangUp { session });
+    let unacked = bench.exchange(&Caller::new(2, "echo").invite()).remove(0);
+    assert_eq!(status(&unacked), 200);
+    // In the same tick both are sent again for the last time, and 64*T1 are over.
+    let sent_before = bench.sent.len();
+    bench.skip(40 * 200);
+    let sent: Vec<&str> = bench.sent[sent_before..].iter().map(|(_, text)| text.as_str()).collect();
+    assert!(matches!(&sent[..], [bye] if bye.starts_with("BYE ") && bye.contains("call-2")), "{sent:#?}");
+}

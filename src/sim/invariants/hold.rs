@@ -77,9 +77,10 @@ impl Holds {
         }
     }
 
-    /// A port was taken for another call.
+    /// A port was taken for another call. What the last one offered there may still be answered, and settles nothing.
     pub fn port_taken(&mut self, port: u16) {
         self.silent.remove(&port);
+        self.offers.retain(|_, offer| offer.address.is_none_or(|address| address.port() != port));
     }
 
     /// The switch sends a packet.

@@ -11,9 +11,7 @@ use ringworld_components::kernel::{StableId, TimerFired, TimerWheel};
 use ringworld_components::planted;
 
 pub(super) fn run_transaction_timers(world: &mut World) {
-    for transaction in fired::<Retransmit>(world) {
-        contain(world, "run_transaction_timers", Some(transaction), |world| retransmit(world, transaction));
-    }
+    // What has ended while ticks were skipped is not sent again.
     for transaction in fired::<Lifetime>(world) {
         contain(world, "run_transaction_timers", Some(transaction), |world| {
             // If it runs again, a message of this very tick was in time.
@@ -21,6 +19,9 @@ pub(super) fn run_transaction_timers(world: &mut World) {
                 end(world, transaction);
             }
         });
+    }
+    for transaction in fired::<Retransmit>(world) {
+        contain(world, "run_transaction_timers", Some(transaction), |world| retransmit(world, transaction));
     }
 }
 
@@ -32,8 +33,8 @@ fn retransmit(world: &mut World, transaction: Entity) {
     let next = match (state.kind, state.state) {
         (TransactionKind::InviteClient, TransactionState::Calling) => doubled,
         (TransactionKind::InviteClient, TransactionState::Proceeding) if planted!(RetransmitsOn) => doubled,
-        (TransactionKind::Client, TransactionState::Trying) => doubled.min(t2_ms),
-        (TransactionKind::Client, TransactionState::Proceeding) => t2_ms,
+        (TransactionKind::NonInviteClient, TransactionState::Trying) => doubled.min(t2_ms),
+        (TransactionKind::NonInviteClient, TransactionState::Proceeding) => t2_ms,
         (TransactionKind::InviteServer, TransactionState::Completed) => doubled.min(t2_ms),
         _ => return,
     };
@@ -55,7 +56,7 @@ fn end(world: &mut World, transaction: Entity) {
     let gave_up = matches!(
         (state.kind, state.state),
         (TransactionKind::InviteClient, TransactionState::Calling | TransactionState::Proceeding)
-            | (TransactionKind::Client, TransactionState::Trying | TransactionState::Proceeding)
+            | (TransactionKind::NonInviteClient, TransactionState::Trying | TransactionState::Proceeding)
     );
     if gave_up {
         let is_invite = state.kind == TransactionKind::InviteClient;
@@ -75,9 +76,6 @@ fn forget_early_dialogs(world: &mut World, leg: Entity) {
 }
 
 pub(super) fn run_dialog_timers(world: &mut World) {
-    for dialog in fired::<AnswerRetransmit>(world) {
-        contain(world, "run_dialog_timers", Some(dialog), |world| answer_again(world, dialog));
-    }
     for dialog in fired::<AckWait>(world) {
         if let Ok(mut entity) = world.get_entity_mut(dialog)
             && entity.take::<UnackedAnswer>().is_some()
@@ -85,6 +83,9 @@ pub(super) fn run_dialog_timers(world: &mut World) {
             super::send::cancel_timer::<AnswerRetransmit>(world, dialog);
             world.resource_mut::<Queue<CallEvent>>().push(CallEvent::NeverAcked { dialog });
         }
+    }
+    for dialog in fired::<AnswerRetransmit>(world) {
+        contain(world, "run_dialog_timers", Some(dialog), |world| answer_again(world, dialog));
     }
 }
 
