@@ -6,16 +6,16 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringworld_components::audio::mix::{EMPTY, Speaker, mix_room};
-use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Frame, Law};
+use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Frame, G711};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-const PCMU: [Law; 2] = [Law::Pcmu; 2];
-const PCMA: [Law; 2] = [Law::Pcma; 2];
-const BOTH: [Law; 2] = [Law::Pcmu, Law::Pcma];
+const PCMU: [G711; 2] = [G711::Pcmu; 2];
+const PCMA: [G711; 2] = [G711::Pcma; 2];
+const BOTH: [G711; 2] = [G711::Pcmu, G711::Pcma];
 
 /// A room in which everybody talks noise, in the two laws by turns.
-fn room(participants: usize, laws: [Law; 2]) -> Vec<Speaker> {
+fn room(participants: usize, laws: [G711; 2]) -> Vec<Speaker> {
     let mut state = 1u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -56,7 +56,7 @@ fn mixing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mixing");
     group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     type Mixer = fn(&mut [Speaker]);
-    let kinds: [(&str, Mixer, [Law; 2], &[usize]); 4] = [
+    let kinds: [(&str, Mixer, [G711; 2], &[usize]); 4] = [
         ("pcmu", exact, PCMU, &[10, 100, 1_000, 10_000]),
         ("pcma", exact, PCMA, &[10, 100, 1_000, 10_000]),
         ("both", exact, BOTH, &[10, 100, 1_000, 10_000]),

@@ -73,7 +73,7 @@ fn record(criterion: &mut Criterion) {
     let _ = std::fs::remove_file(path());
 }
 
-/// Packing and writing, on the recorder's thread: the whole cost of a recorded tick, until it is in the page cache.
+/// Packetizer and writing, on the recorder's thread: the whole cost of a recorded tick, until it is in the page cache.
 fn record_and_write(criterion: &mut Criterion) {
     let engine = Engine::new(&WorldConfig::default());
     let settings = RecordSettings { mib_max: 100_000, ..RecordSettings::default() };

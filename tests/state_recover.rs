@@ -78,7 +78,7 @@ fn live_to(town: &mut Town, tick: u64) {
 fn undisturbed(woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
     let mut town = Town::new(Engine::new(&first_life()), everyday_life());
     live_to(&mut town, woken_at);
-    town.engine.wake(2, config().settings);
+    town.engine.begin_epoch(2, config().settings);
     town.reopen_ports();
     live_to(&mut town, to);
     town.digests

@@ -195,8 +195,8 @@ fn another_codec_in_the_middle_of_a_call_is_spoken_from_then_on() {
     assert!(packets.len() >= 30, "{}", packets.len());
     assert!(packets[2..].iter().all(|(header, payload)| header.payload_type == 8 && payload.len() == 240));
     // 0x30 in mu-law is what the other one says; the same level in A-law is what is heard.
-    let level = common::party::level(ringworld::components::audio::Law::Pcmu, &[0x30; 160]);
-    let heard = common::party::level(ringworld::components::audio::Law::Pcma, &[packets[9].1[100]; 160]);
+    let level = common::party::level(ringworld::components::audio::G711::Pcmu, &[0x30; 160]);
+    let heard = common::party::level(ringworld::components::audio::G711::Pcma, &[packets[9].1[100]; 160]);
     assert!((level - heard).abs() <= level.abs() / 16, "{level} {heard}");
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::party::{Party, constant, level};
 use common::{Bench, Caller, status};
-use ringworld::components::audio::{AudioCodec, Law};
+use ringworld::components::audio::{AudioCodec, G711};
 use ringworld::components::edge::{Event, Output};
 use ringworld::components::wire::rtp::{self, RtpHeader};
 
@@ -37,13 +37,13 @@ fn echo_returns_every_packet_in_its_own_numbers_and_to_its_source_alone() {
 #[test]
 fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
     let mut bench = Bench::new();
-    let laws = [Law::Pcmu, Law::Pcma, Law::Pcmu, Law::Pcma];
+    let laws = [G711::Pcmu, G711::Pcma, G711::Pcmu, G711::Pcma];
     let levels = [1000i16, 2000, -4000, 500];
     let mut parties: Vec<Party> = laws
         .iter()
         .enumerate()
         .map(|(index, law)| {
-            Party::join(&mut bench, index as u32 + 1, "conf-lobby", if *law == Law::Pcmu { 0 } else { 8 })
+            Party::join(&mut bench, index as u32 + 1, "conf-lobby", if *law == G711::Pcmu { 0 } else { 8 })
         })
         .collect();
     let listener = Party::join(&mut bench, 9, "conf-lobby", 0);
@@ -65,7 +65,7 @@ fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
         let expected = constant(laws[index], (total - linear[index]) as i16);
         assert_eq!(heard[30], expected, "party {index}");
     }
-    assert_eq!(listener.heard(&bench)[30], constant(Law::Pcmu, total as i16), "a listener hears all");
+    assert_eq!(listener.heard(&bench)[30], constant(G711::Pcmu, total as i16), "a listener hears all");
     assert!(other_room.heard(&bench).is_empty(), "nothing crosses into another room");
     // Silence: the room falls asleep and nothing is sent any more.
     bench.run_ms(1000);
@@ -91,14 +91,14 @@ fn what_lay_in_a_jitter_buffer_when_the_world_stopped_is_not_heard_in_its_next_l
     let mut speaker = Party::join(&mut bench, 1, "conf-lobby", 0);
     let listener = Party::join(&mut bench, 2, "conf-lobby", 0);
     for old in [1000, 1100, 1200, 1300, 1400] {
-        speaker.send(&mut bench, &constant(Law::Pcmu, old));
+        speaker.send(&mut bench, &constant(G711::Pcmu, old));
     }
     bench.tick();
     bench.rtp.clear();
-    bench.engine.wake(2, Default::default());
+    bench.engine.begin_epoch(2, Default::default());
     bench.run_ms(200);
     assert!(listener.heard(&bench).is_empty(), "it is of the past");
-    let new = constant(Law::Pcmu, 3000);
+    let new = constant(G711::Pcmu, 3000);
     for _ in 0..5 {
         speaker.send(&mut bench, &new);
         bench.run_ms(20);
@@ -206,7 +206,7 @@ fn a_tone_is_sent_every_20_ms_in_even_numbers() {
     let mut pcm = Vec::new();
     for payload in &heard {
         let mut frame = [0i16; 160];
-        AudioCodec::decode(&Law::Pcma, payload, &mut frame);
+        AudioCodec::decode(&G711::Pcma, payload, &mut frame);
         pcm.extend(frame);
     }
     let crossings = pcm.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();

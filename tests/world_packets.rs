@@ -5,7 +5,7 @@ mod common;
 use common::callee::answer_to;
 use common::party::{Party, audio_port};
 use common::{Bench, Caller, digits_heard};
-use ringworld::components::audio::{AudioCodec, Law};
+use ringworld::components::audio::{AudioCodec, G711};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::wire::rtp::RtpHeader;
 use ringworld::engine::{Engine, WorldConfig};
@@ -18,14 +18,14 @@ fn voice(party: usize, sample: usize) -> i16 {
     (mixed as i16) / 4
 }
 
-fn encoded(law: Law, party: usize, from: usize, samples: usize) -> Vec<u8> {
+fn encoded(law: G711, party: usize, from: usize, samples: usize) -> Vec<u8> {
     let pcm: Vec<i16> = (from..from + samples).map(|sample| voice(party, sample)).collect();
     let mut payload = vec![0; samples];
     AudioCodec::encode(&law, &pcm, &mut payload);
     payload
 }
 
-fn decoded(law: Law, payload: &[u8]) -> Vec<i32> {
+fn decoded(law: G711, payload: &[u8]) -> Vec<i32> {
     let mut pcm = vec![0; payload.len()];
     AudioCodec::decode(&law, payload, &mut pcm);
     pcm.into_iter().map(i32::from).collect()
@@ -53,7 +53,7 @@ fn what_is_played_is_sent_in_packets_of_the_length_that_was_asked_for() {
         let marked: Vec<bool> = packets.iter().map(|(header, _)| header.marker).collect();
         assert!(marked[0] && !marked[1..].contains(&true), "{ptime} ms");
         assert!(packets.iter().all(|(_, payload)| payload.len() as u32 == samples), "{ptime} ms");
-        let pcm = packets.iter().flat_map(|(_, payload)| decoded(Law::Pcma, payload)).collect::<Vec<i32>>();
+        let pcm = packets.iter().flat_map(|(_, payload)| decoded(G711::Pcma, payload)).collect::<Vec<i32>>();
         let crossings = pcm.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
         assert!((crossings as f64 * 8000.0 / pcm.len() as f64 - 440.0).abs() < 3.0, "{ptime} ms: a tone without gaps");
     }
@@ -62,15 +62,15 @@ fn what_is_played_is_sent_in_packets_of_the_length_that_was_asked_for() {
 #[test]
 fn a_room_mixes_every_packet_time_and_both_laws_sample_by_sample() {
     let mut bench = Bench::new();
-    let laws = [Law::Pcmu, Law::Pcma, Law::Pcma, Law::Pcmu, Law::Pcmu, Law::Pcma];
+    let laws = [G711::Pcmu, G711::Pcma, G711::Pcma, G711::Pcmu, G711::Pcmu, G711::Pcma];
     let mut parties: Vec<Party> = Vec::new();
     for (index, (law, ptime)) in laws.iter().zip(PTIMES).enumerate() {
         // Half of them name their codec by a number of their own.
         let (number, map) = match (index % 2, law) {
-            (0, Law::Pcmu) => (0, String::new()),
-            (0, Law::Pcma) => (8, String::new()),
-            (_, Law::Pcmu) => (111 + index as u8, format!("a=rtpmap:{} PCMU/8000\r\n", 111 + index)),
-            (_, Law::Pcma) => (111 + index as u8, format!("a=rtpmap:{} PCMA/8000\r\n", 111 + index)),
+            (0, G711::Pcmu) => (0, String::new()),
+            (0, G711::Pcma) => (8, String::new()),
+            (_, G711::Pcmu) => (111 + index as u8, format!("a=rtpmap:{} PCMU/8000\r\n", 111 + index)),
+            (_, G711::Pcma) => (111 + index as u8, format!("a=rtpmap:{} PCMA/8000\r\n", 111 + index)),
         };
         let attributes = format!("{map}a=ptime:{ptime}\r\n");
         parties.push(Party::offering(
@@ -96,7 +96,7 @@ fn a_room_mixes_every_packet_time_and_both_laws_sample_by_sample() {
     let said: Vec<Vec<i32>> =
         (0..6).map(|index| decoded(laws[index], &encoded(laws[index], index, 0, 720 * 40))).collect();
     let everybody = parties.iter().enumerate().map(|(index, party)| (Some(index), party, laws[index], PTIMES[index]));
-    for (own, party, law, ptime) in everybody.chain([(None, &listener, Law::Pcma, 30)]) {
+    for (own, party, law, ptime) in everybody.chain([(None, &listener, G711::Pcma, 30)]) {
         let packets = party.packets(&bench);
         assert!(packets.iter().all(|(header, _)| header.payload_type == party.payload_type));
         assert!(packets.iter().all(|(_, payload)| payload.len() == usize::from(ptime) * 8), "{own:?}");
@@ -132,7 +132,7 @@ fn echo_returns_packets_of_every_length_as_they_came() {
         let mut bench = Bench::new();
         let mut party = Party::offering(&mut bench, 1, "echo", 0, "0", &format!("a=ptime:{ptime}\r\n"));
         let said: Vec<Vec<u8>> =
-            (0..20).map(|at| encoded(Law::Pcmu, 0, at * usize::from(ptime) * 8, usize::from(ptime) * 8)).collect();
+            (0..20).map(|at| encoded(G711::Pcmu, 0, at * usize::from(ptime) * 8, usize::from(ptime) * 8)).collect();
         for payload in &said {
             party.send(&mut bench, payload);
             bench.run_ms(u64::from(ptime));
@@ -370,7 +370,7 @@ fn a_world_restored_in_the_middle_of_packets_goes_on_as_if_nothing_had_been() {
     for tick in 0..400usize {
         for (index, party) in parties.iter_mut().enumerate() {
             if tick % 4 == 0 && (tick / 100) % 2 == 0 {
-                let payload = encoded(Law::Pcmu, index, tick * 40, 160);
+                let payload = encoded(G711::Pcmu, index, tick * 40, 160);
                 party.send(&mut bench, &payload);
             }
         }
@@ -420,14 +420,14 @@ fn a_room_learns_how_much_its_members_jitter_and_then_misses_nothing() {
             while let Some((_, at)) = arrivals.next_if(|(due, _)| *due <= tick) {
                 speaker.sequence = first_sequence.wrapping_add(at as u16);
                 let timestamp = first_timestamp.wrapping_add(at as u32 * 160);
-                let payload = encoded(Law::Pcmu, 0, at * 160, 160);
+                let payload = encoded(G711::Pcmu, 0, at * 160, 160);
                 speaker.send_from(&mut bench, &payload, &from, 0, false, timestamp);
             }
             bench.tick();
         }
         // In the second half every frame that is heard is one that was said, whole, and none is made up for a missing one.
-        let linear = |payload: &[u8]| decoded(Law::Pcmu, payload);
-        let said: Vec<Vec<i32>> = (0..1_500).map(|at| linear(&encoded(Law::Pcmu, 0, at * 160, 160))).collect();
+        let linear = |payload: &[u8]| decoded(G711::Pcmu, payload);
+        let said: Vec<Vec<i32>> = (0..1_500).map(|at| linear(&encoded(G711::Pcmu, 0, at * 160, 160))).collect();
         let heard: Vec<Vec<i32>> = listener.heard(&bench).iter().map(|payload| linear(payload)).collect();
         assert!(heard.len() > 1_480, "{jitter_ticks} ticks: {}", heard.len());
         let made_up = heard[750..1_450].iter().filter(|frame| !said.contains(frame)).count();

@@ -97,7 +97,7 @@ mod faults {
         RestoreForgets,
         /// Taking a frame out of a jitter buffer panics.
         EarPanics,
-        /// Playing a frame panics.
+        /// Playback a frame panics.
         PlayerPanics,
         // What is to survive a kill.
         /// What a tick puts out leaves before the tick is written down.

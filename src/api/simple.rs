@@ -20,16 +20,16 @@
 //! world's deadline has passed ([`SessionConfig::deferral`]) the caller is told that nobody is available.
 
 mod address;
-mod bridge;
 mod call;
 mod calls;
 mod config;
+mod dispatch;
 mod error;
 mod handler;
 mod manager;
 
 pub use crate::engine::Summary;
-pub use call::{CallEnding, CallId, CallSession, CallState, IncomingCall};
+pub use call::{CallEnding, CallSession, CallState, IncomingCall, SessionId};
 pub use config::SessionConfig;
 pub use error::Error;
 pub use handler::{AutoAnswerHandler, CallAction, CallHandler, HandlerFuture, RejectReason};

@@ -7,7 +7,7 @@
 use super::Engine;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogOf, DialogTable, Ended, Leg, LegOf, Living, Session, StreamOf, Transaction, TransactionTable,
+    Dialog, DialogOf, DialogTable, Ended, Leg, LegOf, Session, SessionCount, StreamOf, Transaction, TransactionTable,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
@@ -99,7 +99,7 @@ impl Sum {
                 // One that has ended has its outcome, but stays to the end of the next tick.
                 let leaving = world.resource::<Ended>();
                 let leaving = (leaving.fresh.len() + leaving.stale.len()) as u64;
-                let living = u64::from(world.resource::<Living>().sessions).saturating_sub(leaving);
+                let living = u64::from(world.resource::<SessionCount>().sessions).saturating_sub(leaving);
                 vec![("begun", begun), ("with an outcome or alive", ended + living)]
             }
             Self::Answers => {
@@ -186,7 +186,7 @@ mod tests {
     const BREAKS: [(Sum, Break); 11] = [
         (Sum::Calls, |world| world.resource_mut::<Counters>().calls_in += 1),
         (Sum::Answers, |world| world.resource_mut::<Counters>().calls_answered += 1),
-        (Sum::Sessions, |world| world.resource_mut::<Living>().sessions += 1),
+        (Sum::Sessions, |world| world.resource_mut::<SessionCount>().sessions += 1),
         (Sum::Legs, |world| {
             let session = world.spawn_empty().id();
             world.spawn(LegOf(session));

@@ -9,7 +9,7 @@ use crate::net::{Leftovers, Pacer, WorldEdge};
 use crate::replay::Recorder;
 use crate::state::Keeper;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
-use ringworld_components::call::{Draining, Living};
+use ringworld_components::call::{Draining, SessionCount};
 use ringworld_components::edge::{Command, Event, Input, Operation, Output, Reply};
 use ringworld_components::kernel::{Now, TICK, WallTime};
 use std::collections::BTreeMap;
@@ -259,7 +259,7 @@ impl Runner {
             self.watch.cut(&self.engine);
             keeper.begin_next(&self.engine);
         }
-        let sessions = self.engine.world().resource::<Living>().sessions;
+        let sessions = self.engine.world().resource::<SessionCount>().sessions;
         self.shared.sessions.store(u64::from(sessions), Ordering::Release);
         if self.engine.world().resource::<Draining>().0 {
             self.shared.drained.store(true, Ordering::Release);

@@ -5,14 +5,14 @@ use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Living, Role, Session, SessionState, Settings, TransactionTable,
+    Counters, DialogTable, Draining, Leg, Legs, Role, Session, SessionCount, SessionState, Settings, TransactionTable,
 };
 use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
     self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
     Unregistered, WallTime,
 };
-use ringworld_components::media::{Hearing, MediaCounters, MediaFlow, PortPool, RoomTable, StreamTable};
+use ringworld_components::media::{MediaCounters, PortPool, ReceivePath, RoomTable, RtpState, StreamTable};
 use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
@@ -199,16 +199,16 @@ impl Engine {
     /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but those
     /// in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is not heard
     /// any more.
-    pub fn wake(&mut self, epoch: u16, settings: Settings) {
+    pub fn begin_epoch(&mut self, epoch: u16, settings: Settings) {
         let world = self.app.world_mut();
-        let mut streams = world.query::<(&mut Hearing, &mut MediaFlow)>();
+        let mut streams = world.query::<(&mut ReceivePath, &mut RtpState)>();
         for (mut hearing, mut flow) in streams.iter_mut(world) {
             if planted!(PastIsHeard) {
                 continue;
             }
             hearing.forget_audio();
-            if let Some(packing) = &mut flow.packing {
-                packing.clear();
+            if let Some(packetizer) = &mut flow.packetizer {
+                packetizer.clear();
             }
         }
         world.resource_mut::<kernel::StableIds>().begin_epoch(epoch);
@@ -275,7 +275,7 @@ impl Engine {
         let world = self.world();
         Census {
             entities: world.resource::<kernel::StableIds>().living() as u64,
-            sessions: u64::from(world.resource::<Living>().sessions),
+            sessions: u64::from(world.resource::<SessionCount>().sessions),
             transactions: world.resource::<TransactionTable>().len() as u64,
             dialogs: world.resource::<DialogTable>().len() as u64,
             streams: world.resource::<StreamTable>().len() as u64,

@@ -6,7 +6,7 @@ use ringworld_components::call::{
     Dialog, DialogState, Leg, Role, Service, Session, SessionState, Transaction, UnackedAnswer,
 };
 use ringworld_components::kernel::{Now, TimerCounts};
-use ringworld_components::media::{MediaFlow, Participant, Participants, Room, Sink, Stream};
+use ringworld_components::media::{Participant, Participants, Room, RtpState, Sink, Stream};
 use ringworld_components::wire::sdp::Direction;
 
 /// What an entity is and how it stands at a tick.
@@ -18,7 +18,7 @@ pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
     } else if let Some(dialog) = entity.get::<Dialog>() {
         self::dialog(dialog, entity.contains::<UnackedAnswer>())
     } else if let Some(stream) = entity.get::<Stream>() {
-        self::stream(stream, entity.get::<MediaFlow>())
+        self::stream(stream, entity.get::<RtpState>())
     } else if let Some(participant) = entity.get::<Participant>() {
         let name = world.get::<Room>(participant.room).map_or("a room that is gone", |room| &room.name);
         format!("participant of room {name:?} since {}", seconds(participant.joined))
@@ -67,7 +67,7 @@ fn leg(leg: &Leg) -> String {
         Service::Tone(hz) => format!("a tone of {hz} Hz"),
         Service::RingThenEcho { seconds } => format!("echo after {seconds} s of ringing"),
         Service::Reject(status) => format!("a refusal with {status}"),
-        Service::Foreign => "media of others".to_owned(),
+        Service::ExternalMedia => "media of others".to_owned(),
         other => format!("{other:?}").to_ascii_lowercase(),
     };
     let mut line = format!(
@@ -103,7 +103,7 @@ fn dialog(dialog: &Dialog, waits_for_ack: bool) -> String {
     )
 }
 
-fn stream(stream: &Stream, flow: Option<&MediaFlow>) -> String {
+fn stream(stream: &Stream, flow: Option<&RtpState>) -> String {
     let sink = match stream.sink {
         Sink::Echo => "echo",
         Sink::Player => "player",

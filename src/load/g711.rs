@@ -4,51 +4,51 @@ use serde::Serialize;
 
 /// The two companding laws of G.711.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Law {
+pub enum G711 {
     /// PCMU, payload type 0.
     Pcmu,
     /// PCMA, payload type 8.
     Pcma,
 }
 
-impl Law {
+impl G711 {
     /// The encoding name in SDP.
     pub fn name(self) -> &'static str {
         match self {
-            Law::Pcmu => "PCMU",
-            Law::Pcma => "PCMA",
+            G711::Pcmu => "PCMU",
+            G711::Pcma => "PCMA",
         }
     }
 
     /// The static payload type (RFC 3551, section 6).
     pub fn payload_type(self) -> u8 {
         match self {
-            Law::Pcmu => 0,
-            Law::Pcma => 8,
+            G711::Pcmu => 0,
+            G711::Pcma => 8,
         }
     }
 
     /// The byte that decodes to (nearly) nothing.
     pub(crate) fn silence(self) -> u8 {
         match self {
-            Law::Pcmu => 0xff,
-            Law::Pcma => 0xd5,
+            G711::Pcmu => 0xff,
+            G711::Pcma => 0xd5,
         }
     }
 
     /// One sample to one byte.
     pub(crate) fn encode(self, sample: i16) -> u8 {
         match self {
-            Law::Pcmu => encode_mu(sample),
-            Law::Pcma => encode_a(sample),
+            G711::Pcmu => encode_mu(sample),
+            G711::Pcma => encode_a(sample),
         }
     }
 
     /// One byte to one sample.
     pub(crate) fn decode(self, byte: u8) -> i16 {
         match self {
-            Law::Pcmu => decode_mu(byte),
-            Law::Pcma => decode_a(byte),
+            G711::Pcmu => decode_mu(byte),
+            G711::Pcma => decode_a(byte),
         }
     }
 }
@@ -105,8 +105,8 @@ mod tests {
         assert_eq!(decode_a(0x55), -8);
         assert_eq!(decode_a(0xaa), 32_256);
         assert_eq!(decode_a(0x2a), -32_256);
-        assert_eq!(Law::Pcmu.encode(0), 0xff);
-        assert_eq!(Law::Pcma.encode(0), 0xd5);
+        assert_eq!(G711::Pcmu.encode(0), 0xff);
+        assert_eq!(G711::Pcma.encode(0), 0xd5);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_error_stays_within_half_a_step() {
         for sample in i16::MIN..=i16::MAX {
-            for law in [Law::Pcmu, Law::Pcma] {
+            for law in [G711::Pcmu, G711::Pcma] {
                 let back = i32::from(law.decode(law.encode(sample)));
                 let error = (back - i32::from(sample)).abs();
                 assert!(error <= 16 + i32::from(sample).abs() / 30, "{law:?} {sample} {back}");

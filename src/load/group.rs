@@ -136,7 +136,7 @@ fn describe(difference: Difference, expected: usize) -> String {
 mod tests {
     use super::*;
     use crate::load::Service;
-    use crate::load::g711::Law;
+    use crate::load::g711::G711;
     use crate::load::tone::{LOOP_FRAMES, Tones};
 
     #[test]
@@ -153,9 +153,9 @@ mod tests {
     fn a_hearing_is_judged() {
         let plan = Plan::new("127.0.0.1:5060".parse().unwrap()).with(Service::rooms("a", 1, 3));
         let group = &Group::of_plan(&plan)[0];
-        let mut recorder = Recorder::new(Law::Pcmu);
+        let mut recorder = Recorder::new(G711::Pcmu);
         let sent = group.sent_by(1);
-        let tone = Tones::new().tone(sent.hz, sent.amplitude, Law::Pcmu);
+        let tone = Tones::new().tone(sent.hz, sent.amplitude, G711::Pcmu);
         for frame in 0..LOOP_FRAMES {
             recorder.place(frame as u32 * 160, tone.frame(frame));
         }

@@ -5,7 +5,7 @@
 //! room (-12 dB at most), and at most a fifth of the energy anywhere else. Frequencies are whole numbers, so over one
 //! unbroken second even the 500 members of one room are orthogonal; no talker has to pause to be told apart.
 
-use super::g711::Law;
+use super::g711::G711;
 use super::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
 
 const SECONDS: usize = 3;
@@ -19,11 +19,11 @@ pub(crate) struct Recorder {
     end: usize,
     /// The timestamp of that sample; `None` before the first packet.
     next_timestamp: Option<u32>,
-    pub law: Law,
+    pub law: G711,
 }
 
 impl Recorder {
-    pub fn new(law: Law) -> Recorder {
+    pub fn new(law: G711) -> Recorder {
         Recorder { ring: vec![law.silence(); CAPACITY].into(), end: 0, next_timestamp: None, law }
     }
 
@@ -160,14 +160,14 @@ mod tests {
     }
 
     /// What `listener` would hear in a mix of `heard`, each tone encoded, decoded, summed, clipped and encoded again.
-    fn mix(heard: impl Iterator<Item = Sent>, law: Law) -> Vec<i16> {
+    fn mix(heard: impl Iterator<Item = Sent>, law: G711) -> Vec<i16> {
         let mut sum = vec![0i32; SAMPLE_RATE_HZ];
         let mut tones = Tones::new();
         for (n, sent) in heard.enumerate() {
-            let tone = tones.tone(sent.hz, sent.amplitude, Law::Pcmu);
+            let tone = tones.tone(sent.hz, sent.amplitude, G711::Pcmu);
             let bytes: Vec<u8> = (0..LOOP_FRAMES).flat_map(|frame| tone.frame(frame).to_vec()).collect();
             for (t, total) in sum.iter_mut().enumerate() {
-                *total += i32::from(Law::Pcmu.decode(bytes[(t + n * 977) % SAMPLE_RATE_HZ]));
+                *total += i32::from(G711::Pcmu.decode(bytes[(t + n * 977) % SAMPLE_RATE_HZ]));
             }
         }
         sum.iter().map(|&s| law.decode(law.encode(s.clamp(-32_768, 32_767) as i16))).collect()
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_correct_mix_passes_and_each_defect_is_told() {
-        for (size, law) in [(2, Law::Pcmu), (10, Law::Pcma), (10, Law::Pcmu), (500, Law::Pcmu)] {
+        for (size, law) in [(2, G711::Pcmu), (10, G711::Pcma), (10, G711::Pcmu), (500, G711::Pcmu)] {
             let members = room(size);
             let (own, others) = members.split_first().unwrap();
             let expected = Expected { tones: others, absent: Some(*own) };
@@ -194,27 +194,27 @@ mod tests {
     fn a_stranger_in_the_room_is_noticed() {
         let members = room(10);
         let stranger = Sent { hz: frequency_of(4, 2, 10).unwrap(), amplitude: 3 * amplitude_of(10) };
-        let samples = mix(members[1..].iter().copied().chain([stranger]), Law::Pcmu);
+        let samples = mix(members[1..].iter().copied().chain([stranger]), G711::Pcmu);
         let difference = compare_second(&samples, Expected { tones: &members[1..], absent: Some(members[0]) });
         assert!(difference.foreign_percent > 20, "{difference:?}");
     }
 
     #[test]
     fn silence_is_silence_in_either_law() {
-        for law in [Law::Pcmu, Law::Pcma] {
+        for law in [G711::Pcmu, G711::Pcma] {
             let samples = vec![law.decode(law.silence()); SAMPLE_RATE_HZ];
             assert!(compare_second(&samples, Expected { tones: &[], absent: None }).is_none());
         }
-        let tone = mix(room(1).into_iter(), Law::Pcmu);
+        let tone = mix(room(1).into_iter(), G711::Pcmu);
         assert!(!compare_second(&tone, Expected { tones: &[], absent: None }).is_none());
     }
 
     #[test]
     fn packets_are_placed_by_timestamp() {
-        let tone = Tones::new().tone(441, 8_000, Law::Pcmu);
+        let tone = Tones::new().tone(441, 8_000, G711::Pcmu);
         let sent = [Sent { hz: 441, amplitude: 8_000 }];
         let expected = Expected { tones: &sent, absent: None };
-        let mut recorder = Recorder::new(Law::Pcmu);
+        let mut recorder = Recorder::new(G711::Pcmu);
         let start = u32::MAX - 4_000;
         let stamp = |n: usize| start.wrapping_add(n as u32 * 160);
         for pair in 0..50 {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::clock;
-use super::g711::Law;
+use super::g711::G711;
 use super::hearing::Recorder;
 use super::report::Measured;
 use super::rtp::{Arrivals, Packet};
@@ -188,8 +188,8 @@ impl Media {
             return;
         }
         let law = match packet.payload_type {
-            0 => Law::Pcmu,
-            8 => Law::Pcma,
+            0 => G711::Pcmu,
+            8 => G711::Pcma,
             _ => return,
         };
         self.match_echo(&packet, law, arrived, count);
@@ -204,7 +204,7 @@ impl Media {
     }
 
     /// Recognises one of our own packets by its content; no two within a second are the same.
-    fn match_echo(&mut self, packet: &Packet<'_>, law: Law, arrived: u64, count: &mut PacketCounts) {
+    fn match_echo(&mut self, packet: &Packet<'_>, law: G711, arrived: u64, count: &mut PacketCounts) {
         let Some(Sending { tone, .. }) = self.sending.as_ref().filter(|sending| self.echo && sending.tone.law == law)
         else {
             return;
@@ -237,13 +237,13 @@ mod tests {
         let other = open("127.0.0.1:0".parse().unwrap()).unwrap();
         let remote = RemoteAudio {
             address: Some(other.local_addr().unwrap()),
-            law: Law::Pcmu,
+            law: G711::Pcmu,
             payload_type: 0,
             telephone_event: None,
             receives: true,
             sends: true,
         };
-        media.start(&remote, Tones::new().tone(401, 8_000, Law::Pcmu));
+        media.start(&remote, Tones::new().tone(401, 8_000, G711::Pcmu));
         let (mut buffer, mut count) = (Vec::new(), PacketCounts::new());
         let mut sent = Vec::new();
         for _ in 0..3 {

@@ -39,7 +39,7 @@ pub(crate) mod write;
 
 pub use answerer::{Answerer, Behaviour};
 pub use fleet::{LoadError, run};
-pub use g711::Law;
+pub use g711::G711;
 pub use plan::{Hears, Plan, Service};
 pub use report::{HeardCount, Progress, Quantiles, Report};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::g711::Law;
+use super::g711::G711;
 
 /// What the callers of a service should hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Plan {
     /// How long a call may ring before it is cancelled.
     pub ring_limit: Duration,
     /// Laws to offer; callers take turns in which one they prefer.
-    pub laws: Vec<Law>,
+    pub laws: Vec<G711>,
     /// Threads to drive the callers; a group stays on one. A packet out and in costs a thread about 10 microseconds,
     /// most of it in the kernel: plan one thread for every 1,500 speaking callers.
     pub threads: usize,
@@ -94,7 +94,7 @@ impl Plan {
             rate_per_s: 100,
             hold: Duration::from_secs(5),
             ring_limit: Duration::from_secs(60),
-            laws: vec![Law::Pcmu, Law::Pcma],
+            laws: vec![G711::Pcmu, G711::Pcma],
             threads: 1,
             stop: None,
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use super::g711::Law;
+use super::g711::G711;
 
 /// Payload type under which callers offer telephone-event.
 pub(crate) const TELEPHONE_EVENT_OFFERED: u8 = 101;
@@ -13,7 +13,7 @@ pub(crate) const TELEPHONE_EVENT_OFFERED: u8 = 101;
 pub(crate) struct RemoteAudio {
     /// Where it wants packets; `None` for a held stream without an address, or port 0.
     pub address: Option<SocketAddr>,
-    pub law: Law,
+    pub law: G711,
     pub payload_type: u8,
     pub telephone_event: Option<u8>,
     /// It wants to hear us.
@@ -23,7 +23,7 @@ pub(crate) struct RemoteAudio {
 }
 
 /// Our side: the laws in the order of preference, with their static payload types.
-pub(crate) fn describe(address: SocketAddr, laws: &[Law], session: u64, version: u64, direction: &str) -> String {
+pub(crate) fn describe(address: SocketAddr, laws: &[G711], session: u64, version: u64, direction: &str) -> String {
     let family = if address.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (address.ip(), address.port());
     let mut text = format!("v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
@@ -41,7 +41,7 @@ pub(crate) fn describe(address: SocketAddr, laws: &[Law], session: u64, version:
 }
 
 /// Reads the first audio stream that is not refused and has a law that we know; `prefer` wins over the order.
-pub(crate) fn read(body: &[u8], prefer: Option<Law>) -> Option<RemoteAudio> {
+pub(crate) fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
     let text = std::str::from_utf8(body).ok()?;
     let mut session_ip = None;
     let mut session_direction = None;
@@ -98,7 +98,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn finish(self, prefer: Option<Law>) -> Option<RemoteAudio> {
+    fn finish(self, prefer: Option<G711>) -> Option<RemoteAudio> {
         let name_of = |format: u8| self.maps.iter().find(|(mapped, _)| *mapped == format).map(|&(_, name)| name);
         let is = |format: u8, wanted: &str| {
             name_of(format).is_some_and(|name| {
@@ -107,7 +107,7 @@ impl<'a> Stream<'a> {
             })
         };
         let law_of = |format: u8| {
-            [Law::Pcmu, Law::Pcma]
+            [G711::Pcmu, G711::Pcma]
                 .into_iter()
                 .find(|law| is(format, law.name()) || (format == law.payload_type() && name_of(format).is_none()))
         };
@@ -154,18 +154,18 @@ mod tests {
     #[test]
     fn an_offer_reads_back() {
         let address: SocketAddr = "[::1]:20002".parse().unwrap();
-        let text = describe(address, &[Law::Pcma, Law::Pcmu], 1, 1, "sendrecv");
+        let text = describe(address, &[G711::Pcma, G711::Pcmu], 1, 1, "sendrecv");
         let read = read(text.as_bytes(), None).unwrap();
         let expected = RemoteAudio {
             address: Some(address),
-            law: Law::Pcma,
+            law: G711::Pcma,
             payload_type: 8,
             telephone_event: Some(101),
             receives: true,
             sends: true,
         };
         assert_eq!(read, expected);
-        assert_eq!(super::read(text.as_bytes(), Some(Law::Pcmu)).map(|r| r.law), Some(Law::Pcmu));
+        assert_eq!(super::read(text.as_bytes(), Some(G711::Pcmu)).map(|r| r.law), Some(G711::Pcmu));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             a=rtpmap:99 telephone-event/8000\r\nm=video 5 RTP/AVP 0\r\na=inactive\r\n";
         let remote = read(text.as_bytes(), None).unwrap();
         assert_eq!(remote.address, Some("2.2.2.2:4000".parse().unwrap()));
-        assert_eq!((remote.law, remote.payload_type, remote.telephone_event), (Law::Pcmu, 97, Some(99)));
+        assert_eq!((remote.law, remote.payload_type, remote.telephone_event), (G711::Pcmu, 97, Some(99)));
         assert_eq!(mirrored(&remote), "recvonly");
 
         let held = read(b"v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", None).unwrap();

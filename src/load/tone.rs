@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use super::g711::Law;
+use super::g711::G711;
 
 /// Samples a second of every stream here.
 pub(crate) const SAMPLE_RATE_HZ: usize = 8_000;
@@ -52,7 +52,7 @@ pub(crate) fn amplitude_of(size: usize) -> i16 {
 /// One second of a tone, encoded, to be sent round and round.
 #[derive(Debug)]
 pub(crate) struct Tone {
-    pub law: Law,
+    pub law: G711,
     encoded: Box<[u8]>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Tone {
 pub(crate) struct Tones {
     /// One turn of a sine; whole frequencies step through it without a remainder.
     sine: Box<[f64]>,
-    made: BTreeMap<(u16, i16, Law), Arc<Tone>>,
+    made: BTreeMap<(u16, i16, G711), Arc<Tone>>,
 }
 
 impl Tones {
@@ -70,7 +70,7 @@ impl Tones {
         Tones { sine, made: BTreeMap::new() }
     }
 
-    pub fn tone(&mut self, hz: u16, amplitude: i16, law: Law) -> Arc<Tone> {
+    pub fn tone(&mut self, hz: u16, amplitude: i16, law: G711) -> Arc<Tone> {
         let make = || {
             let turn = self.sine.iter().cycle().step_by(usize::from(hz).max(1)).take(SAMPLE_RATE_HZ);
             let encoded = turn.map(|sine| law.encode((f64::from(amplitude) * sine).round() as i16)).collect();
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_tone_is_found_at_its_amplitude_and_nowhere_else() {
-        let tone = Tones::new().tone(441, 5_000, Law::Pcma);
-        let samples: Vec<i16> = (0..LOOP_FRAMES).flat_map(|n| tone.frame(n)).map(|&b| Law::Pcma.decode(b)).collect();
+        let tone = Tones::new().tone(441, 5_000, G711::Pcma);
+        let samples: Vec<i16> = (0..LOOP_FRAMES).flat_map(|n| tone.frame(n)).map(|&b| G711::Pcma.decode(b)).collect();
         let found = amplitudes(&samples, &[441, 443, 447, 1_001, 1_323]);
         assert!((found[0] - 5_000.0).abs() < 100.0, "{found:?}");
         assert!(found[1..].iter().all(|&other| other < 100.0), "{found:?}");
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn no_two_packets_of_a_loop_are_equal() {
-        let tone = Tones::new().tone(frequency(700), 8_000, Law::Pcmu);
+        let tone = Tones::new().tone(frequency(700), 8_000, G711::Pcmu);
         for a in 0..LOOP_FRAMES {
             for b in 0..a {
                 assert_ne!(tone.frame(a), tone.frame(b));

@@ -87,7 +87,7 @@ impl Chunks for FileChunks {
         if !frame.fits(self.index, &self.packed) || frame.raw as usize > RAW_BYTES_MAX {
             return Err(damaged(self.offset, Damage::Checksum));
         }
-        let raw = unpack(&self.packed, frame.raw).ok_or(damaged(self.offset, Damage::Packing))?;
+        let raw = unpack(&self.packed, frame.raw).ok_or(damaged(self.offset, Damage::Packetizer))?;
         self.index += 1;
         self.offset += FRAME_BYTES as u64 + u64::from(frame.packed);
         Ok(Some(raw))

@@ -107,7 +107,7 @@ pub enum Damage {
     /// A chunk does not have the checksum that was written with it, or is not where it belongs.
     Checksum,
     /// A chunk can't be unpacked.
-    Packing,
+    Packetizer,
     /// A chunk holds something that is not what it should be.
     Content(DecodeError),
 }
@@ -200,7 +200,7 @@ impl fmt::Display for Damage {
             Self::Truncated => f.write_str("it ends in the middle of a chunk"),
             Self::NoEnd => f.write_str("it stops without an end: whoever wrote it was killed, or is still writing"),
             Self::Checksum => f.write_str("a checksum is wrong"),
-            Self::Packing => f.write_str("a chunk can't be unpacked"),
+            Self::Packetizer => f.write_str("a chunk can't be unpacked"),
             Self::Content(error) => write!(f, "a chunk makes no sense: {error}"),
         }
     }

@@ -28,7 +28,7 @@ pub struct Recovered {
 impl Recovered {
     /// Wakes the world in its new life.
     pub(crate) fn woken(mut self) -> Self {
-        self.engine.wake(self.world.epoch, self.world.settings.clone());
+        self.engine.begin_epoch(self.world.epoch, self.world.settings.clone());
         self
     }
 }
@@ -171,7 +171,7 @@ fn live(
     if header.epoch != last.epoch {
         let settings = header.settings().map_err(|error| TailError::Damaged { offset: 0, error });
         match settings {
-            Ok(settings) => heir.engine_mut().wake(header.epoch, settings),
+            Ok(settings) => heir.engine_mut().begin_epoch(header.epoch, settings),
             Err(error) => return Ok(Err(error)),
         }
     }

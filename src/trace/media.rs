@@ -4,7 +4,7 @@ use crate::inspect::{direction, duration};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Leg, Legs, Streams};
 use ringworld_components::kernel::{Now, StableId, StableIds};
-use ringworld_components::media::{FactQueue, MediaFact, MediaFlow, Room, Sink, Stream};
+use ringworld_components::media::{FactQueue, MediaFact, Room, RtpState, Sink, Stream};
 use ringworld_components::wire::sdp::Negotiated;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -53,7 +53,7 @@ impl Media {
         let mut living = BTreeMap::new();
         for &session in sessions {
             for (id, entity, local) in streams_of(world, session) {
-                let (Some(stream), Some(flow)) = (world.get::<Stream>(entity), world.get::<MediaFlow>(entity)) else {
+                let (Some(stream), Some(flow)) = (world.get::<Stream>(entity), world.get::<RtpState>(entity)) else {
                     continue;
                 };
                 let before = self.0.remove(&id);
@@ -87,7 +87,7 @@ fn streams_of(world: &World, session: StableId) -> Vec<(StableId, Entity, IpAddr
     found
 }
 
-fn view(world: &World, stream: &Stream, flow: &MediaFlow, local: IpAddr, now: Now, before: Option<&View>) -> View {
+fn view(world: &World, stream: &Stream, flow: &RtpState, local: IpAddr, now: Now, before: Option<&View>) -> View {
     let room = match stream.sink {
         Sink::Room(room) => world.get::<Room>(room).map(|room| room.name.clone()),
         _ => None,

@@ -1,7 +1,7 @@
 //! A party with media: a caller in a call, who sends and hears RTP in virtual time.
 
 use super::{Bench, Caller, status};
-use ringworld::components::audio::{AudioCodec, Law};
+use ringworld::components::audio::{AudioCodec, G711};
 use ringworld::components::edge::{Input, Packet};
 use ringworld::components::wire::rtp::{self, RtpHeader};
 
@@ -99,13 +99,13 @@ pub fn audio_port(text: &str) -> u16 {
     media.split(' ').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
-pub fn constant(law: Law, level: i16) -> [u8; 160] {
+pub fn constant(law: G711, level: i16) -> [u8; 160] {
     let mut payload = [0; 160];
     AudioCodec::encode(&law, &[level; 160], &mut payload);
     payload
 }
 
-pub fn level(law: Law, payload: &[u8]) -> i32 {
+pub fn level(law: G711, payload: &[u8]) -> i32 {
     let mut pcm = [0i16; 160];
     AudioCodec::decode(&law, payload, &mut pcm);
     i32::from(pcm[80])

@@ -1,6 +1,6 @@
 //! What to play for a frame that did not arrive.
 
-use crate::audio::{EncodedFrame, FRAME_SAMPLES, Law};
+use crate::audio::{EncodedFrame, FRAME_SAMPLES, G711};
 use crate::record::Record;
 
 /// Frames that are repeated, each at half the level of the one before; then there is silence.
@@ -26,7 +26,7 @@ impl Concealer {
     }
 
     /// Writes what to play instead of a missing frame.
-    pub fn conceal(&mut self, law: Law, payload: &mut EncodedFrame) {
+    pub fn conceal(&mut self, law: G711, payload: &mut EncodedFrame) {
         match &self.last {
             Some(last) if self.repeats < REPEATS_MAX => {
                 self.repeats += 1;
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_loss_fades_into_silence_and_recovers() {
-        for law in [Law::Pcmu, Law::Pcma] {
+        for law in [G711::Pcmu, G711::Pcma] {
             let mut concealer = Concealer::default();
             let mut loud = [0; FRAME_SAMPLES];
             law.encode(&[8000; FRAME_SAMPLES], &mut loud);

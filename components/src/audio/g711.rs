@@ -10,7 +10,7 @@ use multiversion::multiversion;
 
 /// Which of the two companding laws.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Law {
+pub enum G711 {
     /// μ-law, RTP payload type 0 (RFC 3551, section 4.5.14).
     Pcmu,
     /// A-law, RTP payload type 8.
@@ -35,20 +35,20 @@ impl Pcma {
     pub const SILENCE: u8 = 0xd5;
 }
 
-impl Law {
+impl G711 {
     /// The byte that stands for silence.
     pub const fn silence(self) -> u8 {
         match self {
-            Law::Pcmu => Pcmu::SILENCE,
-            Law::Pcma => Pcma::SILENCE,
+            G711::Pcmu => Pcmu::SILENCE,
+            G711::Pcma => Pcma::SILENCE,
         }
     }
 
     /// The static RTP payload type (RFC 3551, table 4).
     pub const fn payload_type(self) -> u8 {
         match self {
-            Law::Pcmu => 0,
-            Law::Pcma => 8,
+            G711::Pcmu => 0,
+            G711::Pcma => 8,
         }
     }
 
@@ -67,28 +67,28 @@ impl Law {
 
 impl AudioCodec for Pcmu {
     fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        Law::Pcmu.decode(payload, pcm)
+        G711::Pcmu.decode(payload, pcm)
     }
     fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        Law::Pcmu.encode(pcm, payload)
+        G711::Pcmu.encode(pcm, payload)
     }
 }
 
 impl AudioCodec for Pcma {
     fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        Law::Pcma.decode(payload, pcm)
+        G711::Pcma.decode(payload, pcm)
     }
     fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        Law::Pcma.encode(pcm, payload)
+        G711::Pcma.encode(pcm, payload)
     }
 }
 
-impl AudioCodec for Law {
+impl AudioCodec for G711 {
     fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        Law::decode(*self, payload, pcm)
+        G711::decode(*self, payload, pcm)
     }
     fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        Law::encode(*self, pcm, payload)
+        G711::encode(*self, pcm, payload)
     }
 }
 
@@ -151,18 +151,18 @@ fn segment_and_step(magnitude: i32) -> i32 {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn decode_law(law: Law, payload: &[u8], pcm: &mut [i16]) {
+fn decode_law(law: G711, payload: &[u8], pcm: &mut [i16]) {
     match law {
-        Law::Pcmu => expand_all::<Pcmu>(payload, pcm),
-        Law::Pcma => expand_all::<Pcma>(payload, pcm),
+        G711::Pcmu => expand_all::<Pcmu>(payload, pcm),
+        G711::Pcma => expand_all::<Pcma>(payload, pcm),
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn encode_law(law: Law, pcm: &[i16], payload: &mut [u8]) {
+fn encode_law(law: G711, pcm: &[i16], payload: &mut [u8]) {
     match law {
-        Law::Pcmu => compress_all::<Pcmu>(pcm, payload),
-        Law::Pcma => compress_all::<Pcma>(pcm, payload),
+        G711::Pcmu => compress_all::<Pcmu>(pcm, payload),
+        G711::Pcma => compress_all::<Pcma>(pcm, payload),
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn every_byte_decodes_as_the_tables_say() {
         let all: Vec<u8> = (0..=255).collect();
-        for (law, table) in [(Law::Pcmu, MU), (Law::Pcma, A)] {
+        for (law, table) in [(G711::Pcmu, MU), (G711::Pcma, A)] {
             let mut pcm = [0i16; 256];
             assert_eq!(law.decode(&all, &mut pcm), 256);
             for (code, sample) in all.iter().zip(pcm) {
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn every_sample_encodes_as_the_tables_say() {
         let all: Vec<i16> = (i16::MIN..=i16::MAX).collect();
-        for (law, table) in [(Law::Pcmu, MU), (Law::Pcma, A)] {
+        for (law, table) in [(G711::Pcmu, MU), (G711::Pcma, A)] {
             let mut codes = vec![0; all.len()];
             assert_eq!(law.encode(&all, &mut codes), all.len());
             for (sample, code) in all.iter().zip(codes) {
@@ -259,13 +259,13 @@ mod tests {
 
     #[test]
     fn what_was_companded_once_is_not_changed_by_a_second_time() {
-        for law in [Law::Pcmu, Law::Pcma] {
+        for law in [G711::Pcmu, G711::Pcma] {
             for code in 0..=255u8 {
                 let (mut pcm, mut again) = ([0i16], [0u8]);
                 law.decode(&[code], &mut pcm);
                 law.encode(&pcm, &mut again);
                 // μ-law's negative zero is the one code that a linear sample can't tell from another.
-                let expected = if (law, code) == (Law::Pcmu, 0x7f) { 0xff } else { code };
+                let expected = if (law, code) == (G711::Pcmu, 0x7f) { 0xff } else { code };
                 assert_eq!(again, [expected], "{law:?} {code:#x}");
             }
         }

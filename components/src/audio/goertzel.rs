@@ -55,7 +55,7 @@ pub fn is_present(pcm: &[i16], hz: f64, share_min: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{Law, ToneGenerator};
+    use crate::audio::{G711, ToneGenerator};
 
     #[test]
     fn nine_tones_through_g711_are_told_apart_and_the_tenth_is_missed() {
@@ -67,8 +67,8 @@ mod tests {
             mixed.iter_mut().zip(pcm).for_each(|(sum, sample)| *sum += sample);
         }
         let mut payload = vec![0; mixed.len()];
-        Law::Pcma.encode(&mixed, &mut payload);
-        Law::Pcma.decode(&payload, &mut mixed);
+        G711::Pcma.encode(&mixed, &mut payload);
+        G711::Pcma.decode(&payload, &mut mixed);
         for hz in &tones[..9] {
             assert!(is_present(&mixed, f64::from(*hz), 0.05), "{hz}");
         }

@@ -7,20 +7,20 @@
 //!
 //! ```
 //! use ringworld_components::audio::mix::{EMPTY, Speaker, encode_sum, mix_room};
-//! use ringworld_components::audio::{FRAME_SAMPLES, Law};
+//! use ringworld_components::audio::{FRAME_SAMPLES, G711};
 //!
-//! let loud = Speaker { speaks: Law::Pcmu, hears: Law::Pcmu, payload: [0x9f; FRAME_SAMPLES] };
-//! let quiet = Speaker { speaks: Law::Pcma, hears: Law::Pcma, payload: [Law::Pcma.silence(); FRAME_SAMPLES] };
+//! let loud = Speaker { speaks: G711::Pcmu, hears: G711::Pcmu, payload: [0x9f; FRAME_SAMPLES] };
+//! let quiet = Speaker { speaks: G711::Pcma, hears: G711::Pcma, payload: [G711::Pcma.silence(); FRAME_SAMPLES] };
 //! let (mut sum, mut speakers) = (EMPTY, [loud, quiet]);
 //! mix_room(&mut sum, &mut speakers);
 //! // Each payload is now what that speaker hears, and whoever only listens hears the sum.
 //! let mut listeners = [0; FRAME_SAMPLES];
-//! encode_sum(&sum, Law::Pcmu, &mut listeners);
+//! encode_sum(&sum, G711::Pcmu, &mut listeners);
 //! assert_eq!(listeners, [0x9f; FRAME_SAMPLES]);
 //! ```
 
 use super::g711::Companding;
-use super::{EncodedFrame, FRAME_SAMPLES, Frame, Law, Pcma, Pcmu};
+use super::{EncodedFrame, FRAME_SAMPLES, Frame, G711, Pcma, Pcmu};
 use multiversion::multiversion;
 
 /// The sum of a room's contributions to one frame.
@@ -36,9 +36,9 @@ pub const CONTRIBUTIONS_MAX: usize = 1 << 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker {
     /// The law of what he sends.
-    pub speaks: Law,
+    pub speaks: G711,
     /// The law in which he is sent to.
-    pub hears: Law,
+    pub hears: G711,
     /// What he said; after [`mix_minus_own`], what he hears.
     pub payload: EncodedFrame,
 }
@@ -57,8 +57,8 @@ pub fn mix_room(sum: &mut Sum, speakers: &mut [Speaker]) {
 pub fn add_speakers(sum: &mut Sum, speakers: &[Speaker]) {
     for speaker in speakers {
         match speaker.speaks {
-            Law::Pcmu => add_expanded::<Pcmu>(sum, &speaker.payload),
-            Law::Pcma => add_expanded::<Pcma>(sum, &speaker.payload),
+            G711::Pcmu => add_expanded::<Pcmu>(sum, &speaker.payload),
+            G711::Pcma => add_expanded::<Pcma>(sum, &speaker.payload),
         }
     }
 }
@@ -68,20 +68,20 @@ pub fn add_speakers(sum: &mut Sum, speakers: &[Speaker]) {
 pub fn mix_minus_own(sum: &Sum, speakers: &mut [Speaker]) {
     for speaker in speakers {
         match (speaker.speaks, speaker.hears) {
-            (Law::Pcmu, Law::Pcmu) => minus_compressed::<Pcmu, Pcmu>(sum, &mut speaker.payload),
-            (Law::Pcmu, Law::Pcma) => minus_compressed::<Pcmu, Pcma>(sum, &mut speaker.payload),
-            (Law::Pcma, Law::Pcmu) => minus_compressed::<Pcma, Pcmu>(sum, &mut speaker.payload),
-            (Law::Pcma, Law::Pcma) => minus_compressed::<Pcma, Pcma>(sum, &mut speaker.payload),
+            (G711::Pcmu, G711::Pcmu) => minus_compressed::<Pcmu, Pcmu>(sum, &mut speaker.payload),
+            (G711::Pcmu, G711::Pcma) => minus_compressed::<Pcmu, Pcma>(sum, &mut speaker.payload),
+            (G711::Pcma, G711::Pcmu) => minus_compressed::<Pcma, Pcmu>(sum, &mut speaker.payload),
+            (G711::Pcma, G711::Pcma) => minus_compressed::<Pcma, Pcma>(sum, &mut speaker.payload),
         }
     }
 }
 
 /// Encodes the whole sum, for all listeners of that law who don't speak.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub fn encode_sum(sum: &Sum, law: Law, payload: &mut EncodedFrame) {
+pub fn encode_sum(sum: &Sum, law: G711, payload: &mut EncodedFrame) {
     match law {
-        Law::Pcmu => compress_sum::<Pcmu>(sum, payload),
-        Law::Pcma => compress_sum::<Pcma>(sum, payload),
+        G711::Pcmu => compress_sum::<Pcmu>(sum, payload),
+        G711::Pcma => compress_sum::<Pcma>(sum, payload),
     }
 }
 
@@ -140,8 +140,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn law(pcmu: bool) -> Law {
-        if pcmu { Law::Pcmu } else { Law::Pcma }
+    fn law(pcmu: bool) -> G711 {
+        if pcmu { G711::Pcmu } else { G711::Pcma }
     }
 
     fn speakers() -> impl Strategy<Value = Vec<Speaker>> {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     /// What the listener in law `hears` should be sent: the clipped sum of `frames`, one addition after the other.
-    fn naive(frames: &[Frame], hears: Law) -> EncodedFrame {
+    fn naive(frames: &[Frame], hears: G711) -> EncodedFrame {
         let clipped: Frame = std::array::from_fn(|i| {
             let total: i64 = frames.iter().map(|frame| i64::from(frame[i])).sum();
             total.clamp(-32768, 32767) as i16
@@ -188,7 +188,7 @@ mod tests {
                 others.push(tone);
                 prop_assert_eq!(speaker.payload, naive(&others, speaker.hears), "speaker {}", index);
             }
-            for hears in [Law::Pcmu, Law::Pcma] {
+            for hears in [G711::Pcmu, G711::Pcma] {
                 let mut shared = [0; FRAME_SAMPLES];
                 encode_sum(&sum, hears, &mut shared);
                 let all: Vec<Frame> = frames.iter().copied().chain([tone]).collect();
@@ -197,7 +197,7 @@ mod tests {
             let (mut without_tone, mut all) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
             minus_clip(&sum, &tone, &mut without_tone);
             clip(&sum, &mut all);
-            for hears in [Law::Pcmu, Law::Pcma] {
+            for hears in [G711::Pcmu, G711::Pcma] {
                 let mut payload = [0; FRAME_SAMPLES];
                 hears.encode(&without_tone, &mut payload);
                 prop_assert_eq!(payload, naive(&frames, hears));

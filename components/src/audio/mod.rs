@@ -13,7 +13,7 @@ pub mod telephone_event;
 pub mod tone;
 
 pub use concealment::Concealer;
-pub use g711::{Law, Pcma, Pcmu};
+pub use g711::{G711, Pcma, Pcmu};
 pub use jitter::{JitterBuffer, JitterCounters, JitterLimits, PopOutcome, PushOutcome};
 pub use tone::ToneGenerator;
 

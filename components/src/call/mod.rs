@@ -29,7 +29,7 @@ pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
 pub use registration::{Binding, Registrations};
 pub use service::{ROOM_NAME_BYTES_MAX, Service};
 pub use session::{
-    DialogOf, Dialogs, Draining, EndCause, Ended, Ending, IllegalTransition, LegOf, Legs, Living, Role, Session,
+    DialogOf, Dialogs, Draining, EndCause, Ended, Ending, IllegalTransition, LegOf, Legs, Role, Session, SessionCount,
     StreamOf, Streams,
 };
 pub use settings::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};

@@ -22,7 +22,7 @@ pub enum Service {
     /// `busy` (486) and `reject-NNN`.
     Reject(u16),
     /// Media are handled by whoever gave the session description.
-    Foreign,
+    ExternalMedia,
 }
 
 /// The longest name of a room, in bytes.

@@ -28,7 +28,7 @@ pub struct Session {
 
 /// How many sessions there are. Follows from the components by hooks.
 #[derive(Resource, Default, Debug)]
-pub struct Living {
+pub struct SessionCount {
     /// Now.
     pub sessions: u32,
     /// The most at a time.
@@ -36,14 +36,14 @@ pub struct Living {
 }
 
 fn enter(mut world: DeferredWorld, _: HookContext) {
-    if let Some(mut living) = world.get_resource_mut::<Living>() {
+    if let Some(mut living) = world.get_resource_mut::<SessionCount>() {
         living.sessions += 1;
         living.peak = living.peak.max(living.sessions);
     }
 }
 
 fn leave(mut world: DeferredWorld, _: HookContext) {
-    if let Some(mut living) = world.get_resource_mut::<Living>() {
+    if let Some(mut living) = world.get_resource_mut::<SessionCount>() {
         living.sessions = living.sessions.saturating_sub(1);
     }
 }

@@ -3,7 +3,7 @@
 use crate::edge::Target;
 use crate::kernel::Table;
 use crate::record::Record;
-use crate::wire::sip::{Method, ResponseHead};
+use crate::wire::sip::{Method, ResponseTemplate};
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
@@ -28,7 +28,7 @@ pub struct Transaction {
     /// The last message sent, for retransmission. Empty where none can be asked for again.
     pub last: Bytes,
     /// Of a server transaction without a final response: what a response is made of.
-    pub head: Option<ResponseHead>,
+    pub head: Option<ResponseTemplate>,
     /// The leg or dialog that it serves.
     pub owner: Option<Entity>,
     /// The method of its request.
@@ -49,17 +49,17 @@ pub enum TransactionKind {
     /// Section 17.1.1.
     InviteClient,
     /// Section 17.1.2.
-    Client,
+    NonInviteClient,
     /// Section 17.2.1.
     InviteServer,
     /// Section 17.2.2.
-    Server,
+    NonInviteServer,
 }
 
 impl TransactionKind {
     /// Whether it receives a request, rather than sending one.
     pub fn is_server(self) -> bool {
-        matches!(self, Self::InviteServer | Self::Server)
+        matches!(self, Self::InviteServer | Self::NonInviteServer)
     }
 }
 

@@ -8,18 +8,18 @@ use std::marker::PhantomData;
 ///
 /// Whoever inserts the `T` wakes the entity; who finds it done takes both away.
 #[derive(Resource, Debug)]
-pub struct Wakeful<T: Send + Sync + 'static> {
+pub struct ActiveSet<T: Send + Sync + 'static> {
     by_phase: [Vec<Entity>; 4],
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T: Send + Sync + 'static> Default for Wakeful<T> {
+impl<T: Send + Sync + 'static> Default for ActiveSet<T> {
     fn default() -> Self {
         Self { by_phase: Default::default(), kind: PhantomData }
     }
 }
 
-impl<T: Send + Sync + 'static> Record for Wakeful<T> {
+impl<T: Send + Sync + 'static> Record for ActiveSet<T> {
     fn encode(&self, to: &mut Encoder<'_>) {
         self.by_phase.encode(to);
     }
@@ -31,7 +31,7 @@ impl<T: Send + Sync + 'static> Record for Wakeful<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Wakeful<T> {
+impl<T: Send + Sync + 'static> ActiveSet<T> {
     /// Visits this entity from now on. Called once for each time that it falls asleep.
     pub fn wake(&mut self, entity: Entity, phase: u8) {
         self.by_phase[usize::from(phase & 3)].push(entity);

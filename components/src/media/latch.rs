@@ -96,7 +96,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(32);
 /// streams, those that spoke while nobody had it, and those that a stream refused. A peer that does not know yet that its
 /// call is over goes on speaking to the port, and must not be taken for the source of the next call.
 #[derive(Resource, Record, Clone, Debug, Default)]
-pub struct Strangers(Table<u16, Vec<Stranger>>);
+pub struct RecentSources(Table<u16, Vec<Stranger>>);
 
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
 struct Stranger {
@@ -111,7 +111,7 @@ impl Stranger {
     }
 }
 
-impl Strangers {
+impl RecentSources {
     /// A source spoke to a port and is not of the call that has it next.
     pub fn note(&mut self, port: u16, source: SocketAddr, ssrc: u32, heard: Now) {
         let stranger = Stranger { source, ssrc, heard };
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn who_goes_on_after_a_call_is_a_stranger_for_a_while() {
-        let mut strangers = Strangers::default();
+        let mut strangers = RecentSources::default();
         let mut latch = Latch::default();
         strangers.note_last(4000, &latch);
         assert!(!strangers.has(4000, address(1), 7, Now(10)));
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_port_remembers_so_many_strangers_and_none_for_ever() {
-        let mut strangers = Strangers::default();
+        let mut strangers = RecentSources::default();
         for ssrc in 0..=REMEMBERED_MAX as u32 {
             strangers.note(4000, address(3), ssrc, Now(10));
         }

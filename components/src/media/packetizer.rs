@@ -1,6 +1,6 @@
 //! From frames of 20 ms to packets of the packet time that was agreed on.
 
-use super::{MediaFlow, Stream, law_of};
+use super::{RtpState, Stream, law_of};
 use crate::audio::{EncodedFrame, FRAME_SAMPLES};
 use crate::edge::{Outputs, PacketPool, RtpOut};
 use crate::kernel::Now;
@@ -13,7 +13,7 @@ const VISITS_MAX: u8 = 2;
 
 /// Audio that waits for the rest of its packet. Streams whose packet time is that of a frame have none.
 #[derive(Record, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packing {
+pub struct Packetizer {
     /// A byte a sample.
     payload: Vec<u8>,
     /// The timestamp of the first of them.
@@ -26,7 +26,7 @@ pub struct Packing {
     is_awake: bool,
 }
 
-impl Packing {
+impl Packetizer {
     /// Drops what waits, as when another codec was agreed on.
     pub fn clear(&mut self) {
         self.payload.clear();
@@ -58,7 +58,7 @@ impl<'a> PacketSender<'a> {
     }
 
     /// Sends a packet where the stream's packets go; says how many that were.
-    pub fn send(&mut self, stream: &Stream, flow: &MediaFlow, header: &RtpHeader, payload: &[u8]) -> u64 {
+    pub fn send(&mut self, stream: &Stream, flow: &RtpState, header: &RtpHeader, payload: &[u8]) -> u64 {
         let Some(peer) = flow.peer(stream) else { return 0 };
         let mut packet = self.pool.take();
         if !packet.write_rtp(header, payload) {
@@ -76,7 +76,7 @@ impl<'a> PacketSender<'a> {
         &mut self,
         entity: Entity,
         stream: &Stream,
-        flow: &mut MediaFlow,
+        flow: &mut RtpState,
         frame: u64,
         payload: &EncodedFrame,
     ) -> u64 {
@@ -87,61 +87,64 @@ impl<'a> PacketSender<'a> {
             return self.send(stream, flow, &header, payload);
         }
         let begins = flow.begins_with(frame);
-        let mut packing = flow.packing.take().unwrap_or_default();
+        let mut packetizer = flow.packetizer.take().unwrap_or_default();
         let mut sent = 0;
         if begins {
-            sent += self.finish(stream, flow, &mut packing);
+            sent += self.finish(stream, flow, &mut packetizer);
         }
-        if packing.payload.is_empty() {
-            (packing.timestamp, packing.marker) = (flow.timestamp_of(frame), begins);
+        if packetizer.payload.is_empty() {
+            (packetizer.timestamp, packetizer.marker) = (flow.timestamp_of(frame), begins);
         }
-        packing.payload.extend_from_slice(payload);
-        packing.visits = 0;
+        packetizer.payload.extend_from_slice(payload);
+        packetizer.visits = 0;
         let waits = !size.is_multiple_of(FRAME_SAMPLES);
-        while packing.payload.len() > size || (packing.payload.len() == size && !waits) {
-            sent += self.send_packed(stream, flow, &mut packing, size);
+        while packetizer.payload.len() > size || (packetizer.payload.len() == size && !waits) {
+            sent += self.send_packed(stream, flow, &mut packetizer, size);
         }
-        if !packing.payload.is_empty() && !std::mem::replace(&mut packing.is_awake, true) {
+        if !packetizer.payload.is_empty() && !std::mem::replace(&mut packetizer.is_awake, true) {
             self.woken.push((stream.port, entity));
         }
-        flow.packing = Some(packing);
+        flow.packetizer = Some(packetizer);
         sent
     }
 
     /// Half a frame has passed: sends what is whole by now, and what nothing more came for. Says how many packets left, and
     /// whether something still waits.
-    pub fn visit(&mut self, stream: &Stream, flow: &mut MediaFlow) -> (u64, bool) {
-        let Some(mut packing) = flow.packing.take() else { return (0, false) };
-        packing.visits = packing.visits.saturating_add(1);
-        let is_whole =
-            stream.negotiated.as_ref().is_some_and(|agreed| packing.payload.len() >= packet_samples(agreed.ptime_ms));
-        let sent = if is_whole || packing.visits >= VISITS_MAX { self.finish(stream, flow, &mut packing) } else { 0 };
-        packing.is_awake = !packing.payload.is_empty();
-        let waits = packing.is_awake;
-        flow.packing = Some(packing);
+    pub fn visit(&mut self, stream: &Stream, flow: &mut RtpState) -> (u64, bool) {
+        let Some(mut packetizer) = flow.packetizer.take() else { return (0, false) };
+        packetizer.visits = packetizer.visits.saturating_add(1);
+        let is_whole = stream
+            .negotiated
+            .as_ref()
+            .is_some_and(|agreed| packetizer.payload.len() >= packet_samples(agreed.ptime_ms));
+        let sent =
+            if is_whole || packetizer.visits >= VISITS_MAX { self.finish(stream, flow, &mut packetizer) } else { 0 };
+        packetizer.is_awake = !packetizer.payload.is_empty();
+        let waits = packetizer.is_awake;
+        flow.packetizer = Some(packetizer);
         (sent, waits)
     }
 
     /// Sends what waits, filled up with silence; drops it if the stream may not send (any more).
-    fn finish(&mut self, stream: &Stream, flow: &mut MediaFlow, packing: &mut Packing) -> u64 {
-        let agreed = stream.negotiated.as_ref().filter(|_| stream.sends() && !packing.payload.is_empty());
+    fn finish(&mut self, stream: &Stream, flow: &mut RtpState, packetizer: &mut Packetizer) -> u64 {
+        let agreed = stream.negotiated.as_ref().filter(|_| stream.sends() && !packetizer.payload.is_empty());
         let Some(agreed) = agreed else {
-            packing.clear();
+            packetizer.clear();
             return 0;
         };
         let size = packet_samples(agreed.ptime_ms);
-        packing.payload.resize(size.max(packing.payload.len()), law_of(agreed.codec).silence());
-        self.send_packed(stream, flow, packing, size)
+        packetizer.payload.resize(size.max(packetizer.payload.len()), law_of(agreed.codec).silence());
+        self.send_packed(stream, flow, packetizer, size)
     }
 
-    fn send_packed(&mut self, stream: &Stream, flow: &mut MediaFlow, packing: &mut Packing, size: usize) -> u64 {
+    fn send_packed(&mut self, stream: &Stream, flow: &mut RtpState, packetizer: &mut Packetizer, size: usize) -> u64 {
         let Some(agreed) = &stream.negotiated else { return 0 };
-        let marker = std::mem::take(&mut packing.marker);
-        let header = flow.header(marker, packing.timestamp, agreed.payload_type, stream.ssrc);
-        let size = size.min(packing.payload.len());
-        let sent = self.send(stream, flow, &header, packing.payload.get(..size).unwrap_or_default());
-        packing.payload.drain(..size);
-        packing.timestamp = packing.timestamp.wrapping_add(size as u32);
+        let marker = std::mem::take(&mut packetizer.marker);
+        let header = flow.header(marker, packetizer.timestamp, agreed.payload_type, stream.ssrc);
+        let size = size.min(packetizer.payload.len());
+        let sent = self.send(stream, flow, &header, packetizer.payload.get(..size).unwrap_or_default());
+        packetizer.payload.drain(..size);
+        packetizer.timestamp = packetizer.timestamp.wrapping_add(size as u32);
         sent
     }
 }
@@ -174,7 +177,7 @@ mod tests {
 
     /// When packets leave, in half frames, and what they hold, if `frames` are sent one after the other and then none.
     fn send(ptime_ms: u8, frames: u8) -> Vec<(u32, RtpHeader, Vec<u8>)> {
-        let (stream, mut flow) = (stream(ptime_ms), MediaFlow::default());
+        let (stream, mut flow) = (stream(ptime_ms), RtpState::default());
         let (mut pool, mut outputs) = (PacketPool::new(8), Outputs::default());
         let (mut left, mut awake) = (Vec::new(), false);
         for half in 0..u32::from(frames) * 2 + 8 {

@@ -1,6 +1,6 @@
 //! Conference rooms and who is in them.
 
-use super::Speaking;
+use super::SpeechActivity;
 use crate::call::LimitSettings;
 use crate::kernel::{Now, StableIds, Table};
 use crate::record::Record;
@@ -131,7 +131,7 @@ impl Room {
         }
         let id = world.resource_mut::<StableIds>().mint();
         let participant = Participant { room, stream, joined: now };
-        world.spawn((id, participant, Speaking::default(), ParticipantOf(room), VoiceOf(stream)));
+        world.spawn((id, participant, SpeechActivity::default(), ParticipantOf(room), VoiceOf(stream)));
         if let Some(mut room) = world.get_mut::<Room>(room) {
             room.state = RoomState::Active;
         }

@@ -1,8 +1,8 @@
 //! Media streams: one RTP session with a peer.
 
-use super::{Latch, Packing, PortPool, Strangers};
+use super::{Latch, Packetizer, PortPool, RecentSources};
 use crate::audio::telephone_event::{EventReceiver, EventSender};
-use crate::audio::{Concealer, FRAME_SAMPLES, JitterBuffer, Law, ToneGenerator};
+use crate::audio::{Concealer, FRAME_SAMPLES, G711, JitterBuffer, ToneGenerator};
 use crate::kernel::{Now, Table};
 use crate::record::Record;
 use crate::wire::rtp::RtpHeader;
@@ -34,7 +34,7 @@ pub struct Stream {
 pub enum Sink {
     /// Packets go back to where they came from.
     Echo,
-    /// What [`Playing`] says; packets are heard for digits only.
+    /// What [`Playback`] says; packets are heard for digits only.
     Player,
     /// A room.
     Room(Entity),
@@ -56,7 +56,7 @@ impl Stream {
 
 /// The packets of a stream: where they come from, and how ours are numbered.
 #[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
+pub struct RtpState {
     /// When it began. What came until then came before anybody could know of it.
     pub began: Now,
     /// The source.
@@ -70,7 +70,7 @@ pub struct Flow {
     /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
     pub next_frame: u64,
     /// What waits for the rest of its packet.
-    pub packing: Option<Box<Packing>>,
+    pub packetizer: Option<Box<Packetizer>>,
     /// Packets received and taken.
     pub received: u32,
     /// Packets sent.
@@ -90,14 +90,14 @@ pub struct EchoShift {
 
 /// What hears a stream: digits, and for a room the jitter buffer.
 #[derive(Component, Record, Clone, Debug, Default)]
-pub struct Hearing {
+pub struct ReceivePath {
     /// Digits (RFC 4733).
     pub digits: EventReceiver,
     /// Audio for the room; made with the first packet.
-    pub ear: Option<Box<Ear>>,
+    pub ear: Option<Box<ReceivedAudio>>,
 }
 
-impl Hearing {
+impl ReceivePath {
     /// Forgets the audio that has not been heard yet, and what would be heard in the place of lost packets.
     pub fn forget_audio(&mut self) {
         if let Some(ear) = &mut self.ear {
@@ -109,7 +109,7 @@ impl Hearing {
 
 /// What a room hears of a stream.
 #[derive(Record, Clone, Debug, Default)]
-pub struct Ear {
+pub struct ReceivedAudio {
     /// The jitter buffer.
     pub jitter: JitterBuffer,
     /// What is heard where a packet is missing.
@@ -120,7 +120,7 @@ pub struct Ear {
 
 /// What a stream plays: a service, and over it what was asked for.
 #[derive(Component, Record, Clone, Debug, Default)]
-pub struct Playing {
+pub struct Playback {
     /// Whether it plays for as long as the call lasts: the tone, or silence without one.
     pub is_steady: bool,
     /// The tone.
@@ -131,7 +131,7 @@ pub struct Playing {
     pub clip_frames: u16,
 }
 
-impl Playing {
+impl Playback {
     /// Whether there is nothing left to play.
     pub fn is_done(&self) -> bool {
         !self.is_steady && self.clip_frames == 0 && self.digits.as_ref().is_none_or(|digits| digits.is_idle())
@@ -140,7 +140,7 @@ impl Playing {
 
 /// How long a participant has not been heard.
 #[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Speaking {
+pub struct SpeechActivity {
     /// How many frames in a row nothing came.
     pub silent_frames: u32,
 }
@@ -252,13 +252,13 @@ fn release(mut world: DeferredWorld, context: HookContext) {
     if let Some(mut pool) = world.get_resource_mut::<PortPool>() {
         pool.release(port);
     }
-    let latch = world.get::<Flow>(context.entity).map(|flow| flow.latch.clone());
-    if let (Some(latch), Some(mut strangers)) = (latch, world.get_resource_mut::<Strangers>()) {
+    let latch = world.get::<RtpState>(context.entity).map(|flow| flow.latch.clone());
+    if let (Some(latch), Some(mut strangers)) = (latch, world.get_resource_mut::<RecentSources>()) {
         strangers.note_last(port, &latch);
     }
 }
 
-impl Flow {
+impl RtpState {
     /// A flow whose numbers begin at random.
     pub fn starting_at(sequence: u16, timestamp: u32, now: Now) -> Self {
         let mut latch = Latch::default();
@@ -305,9 +305,9 @@ pub fn frame_of(now: Now) -> u64 {
 }
 
 /// The law of G.711 that a codec is.
-pub fn law_of(codec: Codec) -> Law {
+pub fn law_of(codec: Codec) -> G711 {
     match codec {
-        Codec::Pcmu => Law::Pcmu,
-        Codec::Pcma => Law::Pcma,
+        Codec::Pcmu => G711::Pcmu,
+        Codec::Pcma => G711::Pcma,
     }
 }

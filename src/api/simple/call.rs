@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The name of a call: `#` and a hexadecimal number, as in logs and in `ringworld replay --inspect`.
-pub use ringworld_components::kernel::StableId as CallId;
+pub use ringworld_components::kernel::StableId as SessionId;
 
 /// The state of a call.
 pub use ringworld_components::call::SessionState as CallState;
@@ -49,13 +49,13 @@ pub(super) struct Parties {
 /// What all handles of a call share.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub id: CallId,
+    pub id: SessionId,
     pub parties: OnceLock<Parties>,
     pub standing: watch::Sender<Standing>,
 }
 
 impl Record {
-    pub fn new(id: CallId) -> Self {
+    pub fn new(id: SessionId) -> Self {
         let standing = Standing { state: CallState::Initializing, ending: None };
         Self { id, parties: OnceLock::new(), standing: watch::Sender::new(standing) }
     }
@@ -74,7 +74,7 @@ pub struct CallSession {
 
 impl CallSession {
     /// Its name.
-    pub fn id(&self) -> CallId {
+    pub fn id(&self) -> SessionId {
         self.record.id
     }
 
@@ -183,7 +183,7 @@ impl CallSession {
         self.manager.upgrade().ok_or(Error::NotRunning)
     }
 
-    async fn operate(&self, operation: impl FnOnce(CallId) -> Operation) -> Result<(), Error> {
+    async fn operate(&self, operation: impl FnOnce(SessionId) -> Operation) -> Result<(), Error> {
         if self.ending().is_some() {
             return Err(self.over());
         }
@@ -214,7 +214,7 @@ pub struct IncomingCall {
 
 impl IncomingCall {
     /// Its name.
-    pub fn id(&self) -> CallId {
+    pub fn id(&self) -> SessionId {
         self.session.id()
     }
 
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn call_to(to: &str) -> IncomingCall {
-        let record = Record::new(CallId(7));
+        let record = Record::new(SessionId(7));
         let parties = Parties { to: to.to_owned(), ..Parties::default() };
         record.parties.set(parties).unwrap();
         IncomingCall { session: CallSession { record: Arc::new(record), manager: Weak::new() } }

@@ -1,6 +1,6 @@
 //! The calls that there are. An entry is made by the first news of a call and goes with the last.
 
-use super::call::{CallEnding, CallId, Parties, Record, Standing};
+use super::call::{CallEnding, Parties, Record, SessionId, Standing};
 use ringworld_components::call::{EndCause, SessionState};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct Entry {
 
 /// All calls that have not ended.
 #[derive(Default)]
-pub(super) struct Calls(Mutex<BTreeMap<CallId, Entry>>);
+pub(super) struct Calls(Mutex<BTreeMap<SessionId, Entry>>);
 
 /// A call that was not known before, and where its news come out.
 pub(super) struct Fresh {
@@ -40,12 +40,12 @@ pub(super) struct Fresh {
 }
 
 impl Calls {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call came in.
-    pub fn offered(&self, id: CallId, parties: Parties) -> Option<Fresh> {
+    pub fn offered(&self, id: SessionId, parties: Parties) -> Option<Fresh> {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
         if let Some(entry) = calls.get_mut(&id) {
@@ -57,7 +57,7 @@ impl Calls {
     }
 
     /// The task that decides about a call, to be stopped when the call ends first.
-    pub fn decided_by(&self, id: CallId, decision: AbortHandle) {
+    pub fn decided_by(&self, id: SessionId, decision: AbortHandle) {
         match self.lock().get_mut(&id) {
             Some(entry) => entry.decision = Some(decision),
             None => decision.abort(),
@@ -65,7 +65,7 @@ impl Calls {
     }
 
     /// Whoever placed a call knows its name now. It may have ended meanwhile.
-    pub fn claim(&self, id: CallId, parties: Parties) -> (Arc<Record>, Option<Fresh>) {
+    pub fn claim(&self, id: SessionId, parties: Parties) -> (Arc<Record>, Option<Fresh>) {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
         let Some(entry) = calls.get_mut(&id) else { return (Arc::new(Record::new(id)), None) };
@@ -80,7 +80,7 @@ impl Calls {
     }
 
     /// A call changed its state. Says how many news were dropped.
-    pub fn changed(&self, id: CallId, from: SessionState, to: SessionState) -> (Option<Fresh>, u64) {
+    pub fn changed(&self, id: SessionId, from: SessionState, to: SessionState) -> (Option<Fresh>, u64) {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
         let Some(entry) = calls.get(&id) else { return (fresh, 0) };
@@ -89,12 +89,12 @@ impl Calls {
     }
 
     /// A digit was heard. Says how many news were dropped.
-    pub fn digit(&self, id: CallId, digit: char) -> u64 {
+    pub fn digit(&self, id: SessionId, digit: char) -> u64 {
         self.lock().get(&id).map_or(0, |entry| tell(entry, News::Digit(digit)))
     }
 
     /// A call is over. Says how many news were dropped.
-    pub fn ended(&self, id: CallId, ending: CallEnding) -> u64 {
+    pub fn ended(&self, id: SessionId, ending: CallEnding) -> u64 {
         let mut calls = self.lock();
         let Some(entry) = calls.get_mut(&id) else { return 0 };
         if let Some(decision) = entry.decision.take() {
@@ -135,7 +135,7 @@ impl Calls {
     }
 }
 
-fn insert(calls: &mut BTreeMap<CallId, Entry>, id: CallId) -> Option<Fresh> {
+fn insert(calls: &mut BTreeMap<SessionId, Entry>, id: SessionId) -> Option<Fresh> {
     if calls.contains_key(&id) {
         return None;
     }
@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn a_call_that_came_in_is_there_until_it_ends() {
         let calls = Calls::default();
-        let mut fresh = calls.offered(CallId(1), Parties::default()).unwrap();
-        assert!(calls.changed(CallId(1), SessionState::Initializing, SessionState::Connected).0.is_none());
+        let mut fresh = calls.offered(SessionId(1), Parties::default()).unwrap();
+        assert!(calls.changed(SessionId(1), SessionState::Initializing, SessionState::Connected).0.is_none());
         assert_eq!(calls.all().len(), 1);
-        calls.digit(CallId(1), '7');
-        calls.ended(CallId(1), ENDING);
+        calls.digit(SessionId(1), '7');
+        calls.ended(SessionId(1), ENDING);
         assert!(calls.all().is_empty() && calls.lock().is_empty());
         let news: Vec<News> = std::iter::from_fn(|| fresh.news.try_recv().ok()).collect();
         let changed = News::Changed(SessionState::Initializing, SessionState::Connected);
@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn a_placed_call_may_end_before_its_placer_knows_its_name() {
         let calls = Calls::default();
-        assert!(calls.changed(CallId(1), SessionState::Initializing, SessionState::Dialing).0.is_some());
-        calls.ended(CallId(1), ENDING);
+        assert!(calls.changed(SessionId(1), SessionState::Initializing, SessionState::Dialing).0.is_some());
+        calls.ended(SessionId(1), ENDING);
         assert!(calls.all().is_empty(), "over is over");
-        let (record, fresh) = calls.claim(CallId(1), Parties::default());
+        let (record, fresh) = calls.claim(SessionId(1), Parties::default());
         assert!(fresh.is_none() && record.standing.borrow().ending == Some(ENDING));
         assert!(calls.lock().is_empty());
     }
@@ -184,8 +184,8 @@ mod tests {
     fn calls_that_nobody_comes_for_do_not_pile_up() {
         let calls = Calls::default();
         for id in 0..2 * UNCLAIMED_MAX as u64 {
-            calls.changed(CallId(id), SessionState::Initializing, SessionState::Dialing);
-            calls.ended(CallId(id), ENDING);
+            calls.changed(SessionId(id), SessionState::Initializing, SessionState::Dialing);
+            calls.ended(SessionId(id), ENDING);
         }
         assert!(calls.lock().len() <= UNCLAIMED_MAX + 1);
     }
@@ -193,8 +193,8 @@ mod tests {
     #[test]
     fn news_that_nobody_takes_are_dropped_and_counted() {
         let calls = Calls::default();
-        let _fresh = calls.offered(CallId(1), Parties::default());
-        let lost: u64 = (0..NEWS_MAX + 3).map(|_| calls.digit(CallId(1), '1')).sum();
+        let _fresh = calls.offered(SessionId(1), Parties::default());
+        let lost: u64 = (0..NEWS_MAX + 3).map(|_| calls.digit(SessionId(1), '1')).sum();
         assert_eq!(lost, 3);
     }
 }

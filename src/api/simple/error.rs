@@ -1,6 +1,6 @@
 //! What can go wrong, as a sentence that says what to do.
 
-use super::{CallEnding, CallId, CallState};
+use super::{CallEnding, CallState, SessionId};
 use crate::config::ConfigError;
 use crate::engine::StartError;
 use ringworld_components::call::{CallError, CallErrorCause, ErrorContext};
@@ -39,7 +39,7 @@ pub enum Error {
     /// The call is over.
     Ended {
         /// The call.
-        call: CallId,
+        call: SessionId,
         /// How it ended, where that is known.
         ending: Option<CallEnding>,
     },
@@ -54,7 +54,7 @@ pub enum Error {
     /// What was waited for did not happen in time; the call was left as it is.
     TimedOut {
         /// The call.
-        call: CallId,
+        call: SessionId,
         /// The state that it is in.
         state: CallState,
         /// What was waited for.

@@ -1,9 +1,9 @@
 //! The manager of sessions: a switch, its calls and its handler.
 
 use super::address::{Callee, caller};
-use super::bridge;
-use super::call::{CallId, CallSession, Parties};
+use super::call::{CallSession, Parties, SessionId};
 use super::calls::Calls;
+use super::dispatch;
 use super::{AutoAnswerHandler, CallHandler, Error, SessionConfig, Summary};
 use crate::engine::Switch;
 use ringworld_components::call::Service;
@@ -83,7 +83,7 @@ impl SessionManager {
             let events = switch.subscribe(EVENTS_MAX);
             let manager = Arc::downgrade(&inner);
             let reader = std::thread::Builder::new().name("call-events".to_owned());
-            let started = reader.spawn(move || bridge::read_events(&manager, &events));
+            let started = reader.spawn(move || dispatch::read_events(&manager, &events));
             if let Err(error) = started {
                 switch.stop();
                 return Err(Error::Start(crate::engine::StartError::System(error)));
@@ -131,7 +131,7 @@ impl SessionManager {
             let id = switch.command(world, Operation::Place(call))?;
             let (record, fresh) = inner.calls.claim(id, parties);
             if let Some(fresh) = fresh {
-                bridge::follow(&inner, fresh);
+                dispatch::follow(&inner, fresh);
             }
             Ok(CallSession { record, manager: Arc::downgrade(&inner) })
         })
@@ -146,7 +146,7 @@ impl SessionManager {
     }
 
     /// The call of that name, unless it is over.
-    pub fn call(&self, id: CallId) -> Option<CallSession> {
+    pub fn call(&self, id: SessionId) -> Option<CallSession> {
         self.active_calls().into_iter().find(|call| call.id() == id)
     }
 
@@ -213,7 +213,7 @@ impl Inner {
     }
 
     /// Asks a world to do something, on a thread that may wait for its answer.
-    pub async fn command(&self, world: usize, operation: Operation) -> Result<CallId, Error> {
+    pub async fn command(&self, world: usize, operation: Operation) -> Result<SessionId, Error> {
         let switch = self.switch()?;
         blocking(move || Ok(switch.command(world, operation)?)).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Behaviour, Counters, add};
 use crate::load::call::{GIVE_UP, Outbox, Transaction};
 use crate::load::clock::{MS, SECOND};
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 use crate::load::message::{Message, Start, uri_of};
 use crate::load::sdp;
 use crate::load::write::{Identity, Request, next_hop, response};
@@ -94,7 +94,7 @@ impl Answered {
     fn respond(&mut self, line: (u16, &str), with_sdp: bool, context: &mut Context) {
         let Ok(invite) = Message::parse(&self.invite) else { return };
         let remote = sdp::read(invite.body, None);
-        let law = remote.as_ref().map_or(Law::Pcmu, |remote| remote.law);
+        let law = remote.as_ref().map_or(G711::Pcmu, |remote| remote.law);
         let direction = remote.as_ref().map_or("sendrecv", sdp::mirrored);
         let body = sdp::describe(self.rtp, &[law], 1, 1, direction);
         let contact = format!("<sip:answerer@{}>", context.address);
@@ -161,7 +161,7 @@ impl Answered {
 
     fn on_reinvite(&mut self, message: &Message<'_>, source: SocketAddr, context: &mut Context) {
         let remote = sdp::read(message.body, None);
-        let law = remote.as_ref().map_or(Law::Pcmu, |remote| remote.law);
+        let law = remote.as_ref().map_or(G711::Pcmu, |remote| remote.law);
         let body = sdp::describe(self.rtp, &[law], 1, 2, remote.as_ref().map_or("sendrecv", sdp::mirrored));
         let contact = format!("<sip:answerer@{}>", context.address);
         let body = Some(("application/sdp", body.as_str()));

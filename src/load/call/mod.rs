@@ -8,7 +8,7 @@ mod transaction;
 
 use std::net::SocketAddr;
 
-use super::g711::Law;
+use super::g711::G711;
 use super::sdp::{self, RemoteAudio};
 use super::write::{Identity, Request, next_hop};
 pub(crate) use transaction::{GIVE_UP, Outbox, Transaction};
@@ -79,7 +79,7 @@ pub(crate) struct Start {
     pub uri: String,
     pub hop: SocketAddr,
     pub rtp: SocketAddr,
-    pub laws: Vec<Law>,
+    pub laws: Vec<G711>,
     /// How long it may ring, in nanoseconds.
     pub ring_limit: u64,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Call {
     uri: String,
     hop: SocketAddr,
     rtp: SocketAddr,
-    laws: Vec<Law>,
+    laws: Vec<G711>,
     ring_limit: u64,
     pub state: State,
     pub end: Option<End>,
@@ -111,7 +111,7 @@ pub(crate) struct Call {
     /// The answer to the last re-INVITE, by its CSeq, for retransmissions.
     answered: Option<(u32, Vec<u8>)>,
     /// The law in use, and the version of our description.
-    law: Option<Law>,
+    law: Option<G711>,
     version: u64,
 }
 
@@ -149,7 +149,7 @@ impl Call {
         format!("z9hG4bK{}.{}{what}", self.unique, self.cseq)
     }
 
-    fn describe(&self, laws: &[Law], direction: &str) -> String {
+    fn describe(&self, laws: &[G711], direction: &str) -> String {
         sdp::describe(self.rtp, laws, self.invited_at, self.version, direction)
     }
 

@@ -26,7 +26,7 @@ fn peer(reliable: bool) -> Peer {
         uri: "sip:echo@127.0.0.1".into(),
         hop: "127.0.0.1:5060".parse().unwrap(),
         rtp: "127.0.0.1:20002".parse().unwrap(),
-        laws: vec![Law::Pcma],
+        laws: vec![G711::Pcma],
         ring_limit: GIVE_UP,
     });
     let mut out = Outbox::new();
@@ -71,7 +71,7 @@ fn a_call_is_answered_held_and_ended() {
     assert_eq!(peer.answer(1, "INVITE", (100, "Trying"), "t"), Happened::Nothing);
     assert_eq!(peer.answer(2, "INVITE", (180, "Ringing"), "theirs"), Happened::Ringing(180));
     let Happened::Answered(remote) = peer.answer(3, "INVITE", (200, "OK"), "theirs") else { panic!() };
-    assert_eq!(remote.law, Law::Pcma);
+    assert_eq!(remote.law, G711::Pcma);
     // The ACK goes to the Contact and is sent again for a repeated 200.
     assert_eq!(peer.out.last().unwrap().0, "127.0.0.1:5090".parse().unwrap());
     assert_eq!(peer.answer(4, "INVITE", (200, "OK"), "theirs"), Happened::Nothing);

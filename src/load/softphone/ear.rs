@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 use crate::load::softphone::Failure;
 use crate::load::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
 
@@ -32,7 +32,7 @@ impl Ear {
         &self.samples
     }
 
-    pub fn place(&mut self, ssrc: u32, timestamp: u32, law: Law, payload: &[u8]) {
+    pub fn place(&mut self, ssrc: u32, timestamp: u32, law: G711, payload: &[u8]) {
         let here = self.origin.filter(|(source, ..)| *source == ssrc).map(|(_, first, start)| {
             // Within an hour, the distance to the first timestamp is far from wrapping.
             start as i64 + i64::from(timestamp.wrapping_sub(first) as i32)
@@ -106,10 +106,10 @@ mod tests {
     use crate::load::tone::Tones;
 
     fn ear_with(hz: u16, frames: u32) -> Ear {
-        let tone = Tones::new().tone(hz, 8_000, Law::Pcma);
+        let tone = Tones::new().tone(hz, 8_000, G711::Pcma);
         let mut ear = Ear::new(10);
         for n in 0..frames {
-            ear.place(1, (u32::MAX - 500).wrapping_add(n * 160), Law::Pcma, tone.frame(n as usize));
+            ear.place(1, (u32::MAX - 500).wrapping_add(n * 160), G711::Pcma, tone.frame(n as usize));
         }
         ear
     }
@@ -122,21 +122,21 @@ mod tests {
         assert_eq!(heard, 440);
         assert!(matches!(Ear::new(1).expect(440), Err(Failure::NothingHeard)));
         let mut silent = Ear::new(10);
-        silent.place(1, 0, Law::Pcmu, &[0xff; 8_000]);
+        silent.place(1, 0, G711::Pcmu, &[0xff; 8_000]);
         assert!(matches!(silent.expect(440), Err(Failure::OnlySilence { .. })));
     }
 
     #[test]
     fn placement_survives_gaps_new_sources_and_the_limit() {
         let mut ear = Ear::new(1);
-        ear.place(1, 1_000, Law::Pcmu, &[0x80; 160]);
-        ear.place(1, 1_320, Law::Pcmu, &[0x80; 160]);
+        ear.place(1, 1_000, G711::Pcmu, &[0x80; 160]);
+        ear.place(1, 1_320, G711::Pcmu, &[0x80; 160]);
         assert_eq!(ear.samples().len(), 480);
         assert_eq!((ear.samples()[159], ear.samples()[160], ear.samples()[320]), (32_124, 0, 32_124));
-        ear.place(2, 7, Law::Pcmu, &[0x80; 160]);
-        ear.place(2, 3_000_000_000, Law::Pcmu, &[0x80; 160]);
+        ear.place(2, 7, G711::Pcmu, &[0x80; 160]);
+        ear.place(2, 3_000_000_000, G711::Pcmu, &[0x80; 160]);
         assert_eq!(ear.samples().len(), 640);
-        ear.place(2, 7 + 160, Law::Pcmu, &[0x80; 9_000]);
+        ear.place(2, 7 + 160, G711::Pcmu, &[0x80; 9_000]);
         assert_eq!(ear.samples().len(), 640);
     }
 

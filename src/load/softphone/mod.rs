@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::clock;
-use super::g711::Law;
+use super::g711::G711;
 use super::write::uri_parts;
 pub use failure::Failure;
 use talk::Talk;
@@ -41,7 +41,7 @@ pub struct Settings {
     /// How long it may ring.
     pub ring_limit: Duration,
     /// Laws to offer, by preference.
-    pub laws: Vec<Law>,
+    pub laws: Vec<G711>,
     /// Hangs up when set.
     pub stop: Option<Arc<AtomicBool>>,
 }
@@ -58,7 +58,7 @@ impl Settings {
             expect_tone_hz: None,
             hear: None,
             ring_limit: Duration::from_secs(60),
-            laws: vec![Law::Pcmu, Law::Pcma],
+            laws: vec![G711::Pcmu, G711::Pcma],
             stop: None,
         }
     }
@@ -72,7 +72,7 @@ pub enum Event {
     Ringing(u16),
     Answered {
         after: Duration,
-        law: Law,
+        law: G711,
     },
     /// A digit came from the other side.
     DigitHeard(char),
@@ -85,7 +85,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     pub setup: Duration,
-    pub law: Law,
+    pub law: G711,
     pub packets_sent: u64,
     pub packets_received: u64,
     pub packets_lost: u64,

@@ -12,7 +12,7 @@ use super::wire::{Incoming, Wire};
 use super::{Conversation, Event, Failure, LONGEST_S, Settings, unique};
 use crate::load::call::{Call, End, Happened, Outbox, Signalling, Start, State};
 use crate::load::clock::{self, MS, SECOND};
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 use crate::load::message::{Message, Start as Line};
 use crate::load::net::{Read, Reader, RtpPorts};
 use crate::load::rtp::{Arrivals, Packet};
@@ -250,8 +250,8 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             self.received += 1;
             self.arrivals.count(&packet);
             match packet.payload_type {
-                0 => self.ear.place(packet.ssrc, packet.timestamp, Law::Pcmu, packet.payload),
-                8 => self.ear.place(packet.ssrc, packet.timestamp, Law::Pcma, packet.payload),
+                0 => self.ear.place(packet.ssrc, packet.timestamp, G711::Pcmu, packet.payload),
+                8 => self.ear.place(packet.ssrc, packet.timestamp, G711::Pcma, packet.payload),
                 TELEPHONE_EVENT_OFFERED => {
                     if let Some(digit) = self.digits_heard.take(packet.timestamp, packet.payload) {
                         (self.on_event)(Event::DigitHeard(digit));

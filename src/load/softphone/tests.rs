@@ -28,13 +28,13 @@ fn a_tone_and_digits_are_heard_back_and_recorded() {
         expect_tone_hz: Some(620),
         dtmf: "19#".into(),
         hear: Some(path.clone()),
-        laws: vec![Law::Pcma],
+        laws: vec![G711::Pcma],
         ..Settings::new(uri)
     };
     let mut events = Vec::new();
     let conversation = call(&settings, |event| events.push(event)).unwrap();
     assert_eq!(conversation.digits_heard, "19#");
-    assert_eq!((conversation.packets_lost, conversation.law), (0, Law::Pcma));
+    assert_eq!((conversation.packets_lost, conversation.law), (0, G711::Pcma));
     assert!(conversation.packets_received >= 90, "{conversation:?}");
     assert!(matches!(events[..3], [Event::Calling(_), Event::Ringing(180), Event::Answered { .. }]), "{events:?}");
     assert!(events.contains(&Event::DigitHeard('9')));

@@ -148,7 +148,7 @@ impl Chunks for MemoryChunks {
     fn next(&mut self, tick: u64) -> Result<Option<Vec<u8>>, ReplayError> {
         if let Some(chunk) = self.chunks.next() {
             let raw = unpack(&chunk.bytes, chunk.raw);
-            let damaged = ReplayError::Damaged { offset: 0, readable_to: tick, damage: Damage::Packing };
+            let damaged = ReplayError::Damaged { offset: 0, readable_to: tick, damage: Damage::Packetizer };
             return raw.map(Some).ok_or(damaged);
         }
         if std::mem::replace(&mut self.has_ended, true) {

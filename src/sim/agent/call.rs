@@ -1,7 +1,7 @@
 //! One call of an agent, from either side: its dialog, its transactions and what it knows of the other side.
 
 use crate::load::call::{GIVE_UP, Outbox, Transaction};
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 use crate::load::sdp::{self, RemoteAudio};
 use crate::load::write::{Identity, Request, next_hop};
 use crate::sim::SECOND;
@@ -93,7 +93,7 @@ pub(crate) struct Call {
     pub(super) acts: Vec<(u64, Act)>,
     /// Where we receive audio.
     pub(super) rtp: SocketAddr,
-    pub(super) laws: Vec<Law>,
+    pub(super) laws: Vec<G711>,
     pub(crate) remote: Option<RemoteAudio>,
     pub(super) version: u64,
     /// Whether we hold the other side, and whether it holds us.

@@ -1,7 +1,7 @@
 //! What an agent is like, and what it means to do: drawn once, from the seed and its number.
 
 use super::voice::{SLOTS, Voice};
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 use crate::sim::fault::{Fault, Kind, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
 
@@ -18,7 +18,7 @@ pub(crate) struct Habits {
     /// Its voice, if it has one.
     pub voice: Option<Voice>,
     /// The codec that it prefers.
-    pub law: Law,
+    pub law: G711,
     /// The name of its room.
     pub room: String,
     /// How long it rests between two calls, in the mean.
@@ -56,7 +56,7 @@ impl Habits {
         Self {
             over_tcp: dice.happens(200),
             voice,
-            law: if dice.happens(500) { Law::Pcmu } else { Law::Pcma },
+            law: if dice.happens(500) { G711::Pcmu } else { G711::Pcma },
             room: format!("conf-r{}", speaker / ROOM),
             rest: dice.within(SECOND..=8 * SECOND),
             stay: dice.within(2 * SECOND..=15 * SECOND),

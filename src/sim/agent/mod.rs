@@ -201,7 +201,7 @@ impl Agent {
 
     fn new_call(&mut self, now: u64, (identity, ours): (Identity, String), target: String) -> Call {
         let mut call = Call::new(identity, ours, self.switch, target, now);
-        let other = [crate::load::g711::Law::Pcmu, crate::load::g711::Law::Pcma];
+        let other = [crate::load::g711::G711::Pcmu, crate::load::g711::G711::Pcma];
         call.laws = vec![self.habits.law];
         call.laws.extend(other.into_iter().filter(|law| *law != self.habits.law));
         // Ports are not used again soon, as stragglers of the last call may still arrive.

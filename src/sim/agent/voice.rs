@@ -4,7 +4,7 @@
 //! who speaks and in which frame it was said. Others of the room speak in other slots, so their sum is read exactly, and
 //! what is played softer in place of a lost frame still reads the same. Two voices in one slot are seen as such.
 
-use crate::load::g711::Law;
+use crate::load::g711::G711;
 
 /// Slots of a frame: the most voices that a room can have.
 pub(crate) const SLOTS: u32 = 10;
@@ -36,7 +36,7 @@ pub(crate) enum Sound {
 }
 
 /// The payload in which a voice speaks in this frame.
-pub(crate) fn speak(voice: Voice, frame: u64, law: Law) -> Vec<u8> {
+pub(crate) fn speak(voice: Voice, frame: u64, law: G711) -> Vec<u8> {
     let bits = u16::from(voice.id) << 8 | (frame % FRAMES) as u16;
     let mut payload = vec![law.silence(); FRAME];
     let start = voice.slot as usize * 16;
@@ -48,7 +48,7 @@ pub(crate) fn speak(voice: Voice, frame: u64, law: Law) -> Vec<u8> {
 }
 
 /// What is heard in a payload.
-pub(crate) fn listen(payload: &[u8], law: Law) -> Vec<Sound> {
+pub(crate) fn listen(payload: &[u8], law: G711) -> Vec<Sound> {
     let mut heard = Vec::new();
     for (slot, part) in (0..).zip(payload.chunks_exact(16)) {
         if part.iter().all(|&byte| byte == law.silence()) {
@@ -73,7 +73,7 @@ pub(crate) fn listen(payload: &[u8], law: Law) -> Vec<Sound> {
 mod tests {
     use super::*;
 
-    fn mixed(payloads: &[Vec<u8>], law: Law) -> Vec<u8> {
+    fn mixed(payloads: &[Vec<u8>], law: G711) -> Vec<u8> {
         (0..FRAME)
             .map(|n| law.encode(payloads.iter().map(|payload| law.decode(payload[n])).fold(0, i16::saturating_add)))
             .collect()
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_voice_of_a_mix_is_told() {
-        for law in [Law::Pcmu, Law::Pcma] {
+        for law in [G711::Pcmu, G711::Pcma] {
             let voices: Vec<Voice> = (0..SLOTS).map(|slot| Voice { slot, id: 20 * slot as u8 + 3 }).collect();
             let payloads: Vec<_> = voices.iter().map(|&voice| speak(voice, 300 + u64::from(voice.slot), law)).collect();
             let expected: Vec<Sound> = voices.iter().map(|&voice| Sound::Voice(voice, 44 + voice.slot as u8)).collect();
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn two_voices_in_a_slot_are_noise_and_a_softer_one_is_the_same() {
-        let law = Law::Pcmu;
+        let law = G711::Pcmu;
         let speaks = |id| speak(Voice { slot: 4, id }, 7, law);
         assert_eq!(listen(&mixed(&[speaks(1), speaks(2)], law), law), [Sound::Noise { slot: 4 }]);
         let softer: Vec<u8> = speaks(9).iter().map(|&byte| law.encode(law.decode(byte) / 8)).collect();

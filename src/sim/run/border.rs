@@ -11,7 +11,7 @@ use crate::sim::{SECOND, TICK};
 use ringworld_components::call::{Leg, LegOf, StreamOf};
 use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
 use ringworld_components::kernel::StableId;
-use ringworld_components::media::{MediaFlow, Stream, StreamTable};
+use ringworld_components::media::{RtpState, Stream, StreamTable};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::net::SocketAddr;
 
@@ -117,7 +117,7 @@ impl Run {
         let leg = world.get::<StreamOf>(stream).and_then(|of| world.get::<LegOf>(of.0));
         let Some(session) = leg.and_then(|of| world.get::<StableId>(of.0)) else { return };
         let receives = world.get::<Stream>(stream).is_some_and(Stream::receives);
-        let is_source = world.get::<MediaFlow>(stream).is_some_and(|flow| flow.latch.source() == Some(peer));
+        let is_source = world.get::<RtpState>(stream).is_some_and(|flow| flow.latch.source() == Some(peer));
         self.watchers.digits.arrived(agent, *session, timestamp, receives && is_source);
     }
 

@@ -2,13 +2,13 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::mix::{EMPTY, Speaker, Sum, encode_sum, mix_room};
-use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, Law, PopOutcome};
+use ringworld_components::audio::{EncodedFrame, FRAME_SAMPLES, G711, PopOutcome};
 use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, PacketSender, Packing, Participant,
-    Participants, Playing, Speaking, Stream, Wakeful, frame_of, half_a_frame_later, law_of,
+    ActiveSet, FactQueue, MediaCounters, MediaFact, Mixing, PacketSender, Packetizer, Participant, Participants,
+    Playback, ReceivePath, ReceivedAudio, RtpState, SpeechActivity, Stream, frame_of, half_a_frame_later, law_of,
 };
 use ringworld_components::planted;
 
@@ -17,7 +17,7 @@ const SILENT_FRAMES_MAX: u32 = 5;
 
 /// The mixing desk: scratch space that is written anew for every room.
 #[derive(Resource)]
-pub(super) struct Desk {
+pub(super) struct MixScratch {
     sum: Sum,
     speakers: Vec<Speaker>,
     /// The streams of the speakers, then those of the mere listeners.
@@ -27,7 +27,7 @@ pub(super) struct Desk {
     broken: Vec<(u16, Entity)>,
 }
 
-impl Default for Desk {
+impl Default for MixScratch {
     fn default() -> Self {
         let (speaking, listening, broken) = (Vec::new(), Vec::new(), Vec::new());
         Self { sum: EMPTY, speakers: Vec::new(), speaking, listening, broken }
@@ -37,18 +37,18 @@ impl Default for Desk {
 /// Mixes the rooms in which somebody speaks and whose frame falls into this tick. All other rooms cost nothing.
 #[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
 pub(super) fn mix_rooms(
-    mut awake: ResMut<Wakeful<Mixing>>,
+    mut awake: ResMut<ActiveSet<Mixing>>,
     rooms: Query<&Participants, With<Mixing>>,
-    mut participants: Query<(&Participant, &mut Speaking)>,
+    mut participants: Query<(&Participant, &mut SpeechActivity)>,
     mut streams: StreamQuery,
-    mut desk: ResMut<Desk>,
+    mut desk: ResMut<MixScratch>,
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
     mut facts: ResMut<FactQueue>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
-    mut packing: ResMut<Wakeful<Packing>>,
+    mut packetizer: ResMut<ActiveSet<Packetizer>>,
     mut commands: Commands,
 ) {
     for back in (0..u64::from(elapsed.0.min(8))).rev() {
@@ -65,7 +65,7 @@ pub(super) fn mix_rooms(
             counters.frames_mixed += desk.mix(&mut streams, &mut sender, frame_of(then));
             true
         });
-        packing.wake_all(&mut sender.woken, half_a_frame_later(then));
+        packetizer.wake_all(&mut sender.woken, half_a_frame_later(then));
         // Rooms and participants come in the order of their storage: what leaves is put into the order of ports.
         let sent = outputs.rtp.get_mut(first_packet..).unwrap_or_default();
         sent.sort_by_cached_key(|RtpOut(packet)| {
@@ -80,14 +80,14 @@ pub(super) fn mix_rooms(
 }
 
 type StreamQuery<'w, 's> =
-    Query<'w, 's, (&'static Stream, &'static mut MediaFlow, &'static mut Hearing, Option<&'static Playing>)>;
+    Query<'w, 's, (&'static Stream, &'static mut RtpState, &'static mut ReceivePath, Option<&'static Playback>)>;
 
-impl Desk {
+impl MixScratch {
     /// Takes from every member the frame that is due. Says whether anybody may still have something to say.
     fn collect(
         &mut self,
         members: &Participants,
-        participants: &mut Query<(&Participant, &mut Speaking)>,
+        participants: &mut Query<(&Participant, &mut SpeechActivity)>,
         streams: &mut StreamQuery<'_, '_>,
     ) -> bool {
         self.speakers.clear();
@@ -161,11 +161,11 @@ fn send(
     frame: u64,
     entity: Entity,
     broken: &mut Vec<(u16, Entity)>,
-    payload: impl FnOnce(Law) -> EncodedFrame,
+    payload: impl FnOnce(G711) -> EncodedFrame,
 ) {
     let Ok((stream, mut flow, _, playing)) = streams.get_mut(entity) else { return };
     if let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends())
-        && playing.is_none_or(Playing::is_done)
+        && playing.is_none_or(Playback::is_done)
     {
         let payload = payload(law_of(agreed.codec));
         if contain_item(|| sender.send_frame(entity, stream, &mut flow, frame, &payload)).is_none() {
@@ -175,7 +175,7 @@ fn send(
 }
 
 /// What a member says in this frame; `None` if nothing. An ear that has nothing more to give falls asleep.
-fn listen(ear: &mut Ear, speaking: &mut Speaking, law: Law) -> Option<EncodedFrame> {
+fn listen(ear: &mut ReceivedAudio, speaking: &mut SpeechActivity, law: G711) -> Option<EncodedFrame> {
     let mut payload = [0; FRAME_SAMPLES];
     if planted!(EarPanics) {
         panic!("planted");

@@ -5,7 +5,8 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick};
 use ringworld_components::media::{
-    Mixing, Participant, ParticipantOf, Participants, Room, RoomTable, Speaking, Vacated, Voice, VoiceOf, Wakeful,
+    ActiveSet, Mixing, Participant, ParticipantOf, Participants, Room, RoomTable, SpeechActivity, Vacated, Voice,
+    VoiceOf,
 };
 
 /// Rooms and their participants.
@@ -20,13 +21,13 @@ impl Plugin for ConferencePlugin {
             .derived::<Participants>()
             .record::<VoiceOf>("conference.voice_of")
             .derived::<Voice>()
-            .record_media::<Speaking>("conference.speaking")
+            .record_media::<SpeechActivity>("conference.speaking")
             .record_media::<Mixing>("conference.mixing")
-            .record_media_resource(Wakeful::<Mixing>::default(), "conference.rooms_awake")
+            .record_media_resource(ActiveSet::<Mixing>::default(), "conference.rooms_awake")
             .unrecorded_resource(RoomTable::default())
-            .unrecorded_resource(mix::Desk::default())
+            .unrecorded_resource(mix::MixScratch::default())
             .scratch::<Vacated>(|vacated| vacated.0.is_empty());
-        app.awake_while(|world| !world.resource::<Wakeful<Mixing>>().is_empty());
+        app.awake_while(|world| !world.resource::<ActiveSet<Mixing>>().is_empty());
         app.add_systems(Tick, (mix::mix_rooms.in_set(Step::Mix), membership::close_empty_rooms.in_set(Step::Close)));
     }
 }

@@ -6,8 +6,8 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallOffered, Counters, Dialog, DialogOf, DialogTable, Draining, Leg, LegOf, Living, Queue, RingDeadline, Role,
-    Session, Settings, Signal, Transaction, mint_tag,
+    CallOffered, Counters, Dialog, DialogOf, DialogTable, Draining, Leg, LegOf, Queue, RingDeadline, Role, Session,
+    SessionCount, Settings, Signal, Transaction, mint_tag,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::{Now, Secret, StableIds};
@@ -58,7 +58,7 @@ pub(super) fn limit_reached(world: &World) -> Option<&'static str> {
     let limits = &world.resource::<Settings>().limits;
     if world.resource::<Draining>().0 {
         Some("draining")
-    } else if world.resource::<Living>().sessions >= limits.sessions {
+    } else if world.resource::<SessionCount>().sessions >= limits.sessions {
         Some("sessions")
     } else if world.resource::<DialogTable>().len() >= limits.dialogs as usize {
         Some("dialogs")

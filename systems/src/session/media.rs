@@ -7,7 +7,7 @@ use ringworld_components::audio::ToneGenerator;
 use ringworld_components::call::{CallErrorCause, Counters, Leg, Service, Settings, StreamOf};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
-    Hearing, MediaFlow, Playing, PortPool, Room, RoomFull, RtpSilence, Sink, Stream, StreamTable, Wakeful,
+    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
 };
 use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SessionDescription};
 use std::time::Duration;
@@ -91,10 +91,10 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     let id = world.resource_mut::<StableIds>().mint();
     let random = |purpose| world.resource::<Secret>().bits(id, now, purpose, 0);
     let ssrc = random(Purpose::Ssrc) as u32;
-    let flow = MediaFlow::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
+    let flow = RtpState::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
     let phase = world.resource::<StreamTable>().calmest_phase();
     let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
-    let stream = world.spawn((id, stream, flow, Hearing::default(), StreamOf(leg))).id();
+    let stream = world.spawn((id, stream, flow, ReceivePath::default(), StreamOf(leg))).id();
     if let Err(cause) = connect(world, leg, stream) {
         world.despawn(stream);
         return Err(cause);
@@ -109,11 +109,11 @@ fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErr
         Service::Echo | Service::RingThenEcho { .. } => Sink::Echo,
         Service::Tone(hz) => {
             let tone = Some(ToneGenerator::new(u32::from(hz), TONE_LEVEL));
-            play(world, stream, Playing { tone, is_steady: true, ..Playing::default() });
+            play(world, stream, Playback { tone, is_steady: true, ..Playback::default() });
             Sink::Player
         }
         Service::Silence => {
-            play(world, stream, Playing { is_steady: true, ..Playing::default() });
+            play(world, stream, Playback { is_steady: true, ..Playback::default() });
             Sink::Player
         }
         Service::Conference(name) => {
@@ -130,7 +130,7 @@ fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErr
                 }
             }
         }
-        Service::Reject(_) | Service::Foreign => Sink::Player,
+        Service::Reject(_) | Service::ExternalMedia => Sink::Player,
     };
     if let Some(mut stream) = world.get_mut::<Stream>(stream) {
         stream.sink = sink;
@@ -139,13 +139,13 @@ fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErr
 }
 
 /// Gives a stream something to play, and has it visited from now on.
-pub(super) fn play(world: &mut World, stream: Entity, playing: Playing) {
+pub(super) fn play(world: &mut World, stream: Entity, playing: Playback) {
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
-    let was_awake = entity.contains::<Playing>();
+    let was_awake = entity.contains::<Playback>();
     entity.insert(playing);
     let phase = entity.get::<Stream>().map_or(0, |stream| stream.phase);
     if !was_awake {
-        world.resource_mut::<Wakeful<Playing>>().wake(stream, phase);
+        world.resource_mut::<ActiveSet<Playback>>().wake(stream, phase);
     }
 }
 
@@ -172,15 +172,15 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     // Who spoke before there was an answer may have been anybody.
     let has_moved = before.as_ref().is_none_or(|before| before.remote != negotiated.remote);
     let is_coded_anew = before.is_some_and(|before| before.codec != negotiated.codec);
-    if let Some(mut flow) = entity.get_mut::<MediaFlow>() {
+    if let Some(mut flow) = entity.get_mut::<RtpState>() {
         if has_moved {
             flow.latch.reset(now);
         }
-        if let Some(packing) = flow.packing.as_mut().filter(|_| is_coded_anew) {
-            packing.clear();
+        if let Some(packetizer) = flow.packetizer.as_mut().filter(|_| is_coded_anew) {
+            packetizer.clear();
         }
     }
-    if let Some(mut hearing) = entity.get_mut::<Hearing>().filter(|_| is_coded_anew) {
+    if let Some(mut hearing) = entity.get_mut::<ReceivePath>().filter(|_| is_coded_anew) {
         hearing.forget_audio();
     }
     // Who holds us need not send anything, though he may.

@@ -22,7 +22,7 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         return refused(world, CallErrorCause::Limit(limit.to_owned()));
     }
     let service = match (&call.sdp, Service::named(&call.service)) {
-        (Some(_), _) => Service::Foreign,
+        (Some(_), _) => Service::ExternalMedia,
         (None, Some(service)) => service,
         (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };

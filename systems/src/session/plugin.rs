@@ -6,7 +6,8 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
-    Faults, Glare, GlareWait, Leg, LegOf, Legs, Living, Queue, RingDeadline, Session, StateChanged, StreamOf, Streams,
+    Faults, Glare, GlareWait, Leg, LegOf, Legs, Queue, RingDeadline, Session, SessionCount, StateChanged, StreamOf,
+    Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -27,7 +28,7 @@ impl Plugin for SessionPlugin {
             .record_resource(Ended::default(), "call.ended")
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
-            .unrecorded_resource(Living::default())
+            .unrecorded_resource(SessionCount::default())
             .scratch::<Queue<Command>>(Queue::is_empty)
             .record_message::<CallOffered>()
             .record_message::<StateChanged>()

@@ -127,7 +127,7 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
     }) else {
         return;
     };
-    let is_foreign = world.get::<Leg>(leg).is_some_and(|leg| leg.service == Service::Foreign);
+    let is_foreign = world.get::<Leg>(leg).is_some_and(|leg| leg.service == Service::ExternalMedia);
     let agreed = if is_foreign { Ok(()) } else { media::take_answer(world, leg, &response.head.body) };
     match (outgoing.aim, agreed) {
         (InviteAim::Call, agreed) => {

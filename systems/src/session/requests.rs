@@ -10,7 +10,7 @@ use ringworld_components::call::{
     contain,
 };
 use ringworld_components::kernel::StableId;
-use ringworld_components::media::{Playing, Stream};
+use ringworld_components::media::{Playback, Stream};
 use ringworld_components::wire::telephone_event::event_of;
 
 /// How long the signal of an [`Announce`] lasts, in frames of 20 ms.
@@ -80,7 +80,7 @@ fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), Cal
         let what = format!("{digit:?} is no digit; digits are 0-9 * # A-D");
         return Err(error(world, session, CallErrorCause::Invalid(what)));
     }
-    let mut playing = world.get::<Playing>(stream).cloned().unwrap_or_default();
+    let mut playing = world.get::<Playback>(stream).cloned().unwrap_or_default();
     let sender = playing.digits.get_or_insert_with(|| Box::new(EventSender::default()));
     if !digits.chars().filter_map(event_of).all(|event| sender.queue(event)) {
         let limit = "digits to send";
@@ -96,8 +96,8 @@ fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), Cal
 fn begin_clip(world: &mut World, session: Entity) -> Result<(), CallError> {
     allow(world, session, SessionOperation::Announce)?;
     if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
-        let playing = world.get::<Playing>(stream).cloned().unwrap_or_default();
-        media::play(world, stream, Playing { clip_frames: CLIP_FRAMES, ..playing });
+        let playing = world.get::<Playback>(stream).cloned().unwrap_or_default();
+        media::play(world, stream, Playback { clip_frames: CLIP_FRAMES, ..playing });
     }
     Ok(())
 }

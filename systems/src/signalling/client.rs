@@ -11,7 +11,7 @@ use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::StableId;
 use ringworld_components::planted;
 use ringworld_components::wire::sip::{
-    Limits, Message, Method, NameAddr, Request, RequestLine, Response, client_key, parse_datagram,
+    Limits, Message, Method, NameAddr, OutgoingRequest, Request, Response, client_key, parse_datagram,
 };
 
 /// Section 17.1.1.2.
@@ -31,7 +31,7 @@ pub(super) fn begin(
     let (t1_ms, transaction_ms) = (sip.t1_ms, sip.transaction_ms());
     let is_invite = method == Method::Invite;
     let transaction = Transaction {
-        kind: if is_invite { TransactionKind::InviteClient } else { TransactionKind::Client },
+        kind: if is_invite { TransactionKind::InviteClient } else { TransactionKind::NonInviteClient },
         state: if is_invite { TransactionState::Calling } else { TransactionState::Trying },
         key: client_key(branch.as_bytes(), &method, seed(world)),
         merge_key: None,
@@ -62,8 +62,8 @@ pub(super) fn receive_response(world: &mut World, flow: Flow, response: Response
     let (kind, at, owner) = (state.kind, state.state, state.owner);
     let goes_up = match kind {
         TransactionKind::InviteClient => receive_for_invite(world, transaction, at, &response),
-        TransactionKind::Client => receive_for_other(world, transaction, at, response.status),
-        TransactionKind::InviteServer | TransactionKind::Server => false,
+        TransactionKind::NonInviteClient => receive_for_other(world, transaction, at, response.status),
+        TransactionKind::InviteServer | TransactionKind::NonInviteServer => false,
     };
     if goes_up {
         let is_invite = kind == TransactionKind::InviteClient;
@@ -158,7 +158,7 @@ fn ack_of(invite: &Request, to: &NameAddr) -> Bytes {
         Some(port) => format!("{}:{port}", String::from_utf8_lossy(&via.host)),
         None => String::from_utf8_lossy(&via.host).into_owned(),
     };
-    RequestLine {
+    OutgoingRequest {
         method: &Method::Ack,
         uri: invite.uri.as_bytes(),
         via_transport: &String::from_utf8_lossy(&via.transport),

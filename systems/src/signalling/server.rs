@@ -12,8 +12,8 @@ use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::planted;
 use ringworld_components::wire::sip::{
-    Malformed, Message, Method, Request, ResponseHead, cancelled_invite_key, merge_key, reason_phrase, response_target,
-    server_key,
+    Malformed, Message, Method, Request, ResponseTemplate, cancelled_invite_key, merge_key, reason_phrase,
+    response_target, server_key,
 };
 
 pub(super) fn receive_messages(world: &mut World) {
@@ -124,7 +124,7 @@ fn receive_cancel(world: &mut World, flow: &Flow, request: &Request) {
 
 /// Begins a server transaction; past the limit the request is refused without one.
 fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key: Option<u128>) -> Option<Entity> {
-    let head = ResponseHead::of(request, flow.remote);
+    let head = ResponseTemplate::of(request, flow.remote);
     let remote = response_target(request, flow.remote, flow.transport.is_reliable());
     let target = Target { transport: flow.transport, remote, conn: flow.conn };
     let limits = &world.resource::<Settings>().limits;
@@ -142,7 +142,7 @@ fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key
     }
     let is_invite = request.method == Method::Invite;
     let transaction = Transaction {
-        kind: if is_invite { TransactionKind::InviteServer } else { TransactionKind::Server },
+        kind: if is_invite { TransactionKind::InviteServer } else { TransactionKind::NonInviteServer },
         state: if is_invite { TransactionState::Proceeding } else { TransactionState::Trying },
         key,
         merge_key,

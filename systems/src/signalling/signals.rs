@@ -12,7 +12,7 @@ use ringworld_components::call::{
 use ringworld_components::edge::{Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, TimerWheel};
 use ringworld_components::planted;
-use ringworld_components::wire::sip::{Method, RequestLine, ResponseHead, client_key};
+use ringworld_components::wire::sip::{Method, OutgoingRequest, ResponseTemplate, client_key};
 
 /// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
 #[derive(Debug)]
@@ -56,7 +56,7 @@ fn send_response(
     // Not that of the dialog's last request: another one may have come in this very tick.
     let invite = world.get::<Transaction>(transaction).and_then(|invite| invite.head.as_ref());
     let cseq =
-        invite.filter(|_| !planted!(AckOfAnother)).and_then(ResponseHead::cseq).or(state.remote_cseq).unwrap_or(0);
+        invite.filter(|_| !planted!(AckOfAnother)).and_then(ResponseTemplate::cseq).or(state.remote_cseq).unwrap_or(0);
     let mut headers = Vec::new();
     if makes_dialog {
         headers.push(("Contact", contact(state.local_address, state.target.transport)));
@@ -118,7 +118,7 @@ fn write_in_dialog(
 fn request_in(dialog: &Dialog, method: &Method, branch: &str, cseq: u32, body: Option<&Bytes>) -> Bytes {
     let own_contact = contact(dialog.local_address, dialog.target.transport);
     let (uri, route) = dialog.request_line();
-    RequestLine {
+    OutgoingRequest {
         method,
         uri: &uri,
         via_transport: dialog.target.transport.as_str(),
@@ -198,7 +198,7 @@ fn write_first_invite(world: &mut World, leg: Entity, body: Option<Bytes>) -> Op
     let branch = mint_branch(world.resource::<Secret>(), id, *world.resource::<Now>());
     let state = world.get::<Leg>(leg)?;
     let session = world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0))?;
-    let bytes = RequestLine {
+    let bytes = OutgoingRequest {
         method: &Method::Invite,
         uri: &session.to,
         via_transport: state.target.transport.as_str(),
@@ -239,7 +239,7 @@ pub(super) fn send_cancel(world: &mut World, leg: Entity) {
     let transport = if target.transport == Transport::Tcp { "TCP" } else { "UDP" };
     let host = String::from_utf8_lossy(&head.via.host);
     let sent_by = head.via.port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
-    let bytes = RequestLine {
+    let bytes = OutgoingRequest {
         method: &Method::Cancel,
         uri: invite.uri.as_bytes(),
         via_transport: transport,

@@ -2,7 +2,7 @@
 
 use ringworld_components::edge::Packet;
 use ringworld_components::kernel::Now;
-use ringworld_components::media::{EchoShift, MediaFlow, Stream, frame_of};
+use ringworld_components::media::{EchoShift, RtpState, Stream, frame_of};
 use ringworld_components::wire::rtp::{self, RtpHeader};
 use ringworld_components::wire::sdp::Negotiated;
 
@@ -13,7 +13,7 @@ pub(super) fn turn_around(
     header: &RtpHeader,
     stream: &Stream,
     agreed: &Negotiated,
-    flow: &mut MediaFlow,
+    flow: &mut RtpState,
     now: Now,
 ) {
     let shift = match flow.echo {

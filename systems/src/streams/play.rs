@@ -7,7 +7,7 @@ use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    FactQueue, MediaCounters, MediaFact, MediaFlow, PacketSender, Packing, Playing, Stream, Wakeful, frame_of,
+    ActiveSet, FactQueue, MediaCounters, MediaFact, PacketSender, Packetizer, Playback, RtpState, Stream, frame_of,
     half_a_frame_later, law_of,
 };
 use ringworld_components::planted;
@@ -22,15 +22,15 @@ const BEEP_LEVEL: i16 = 8_000;
 /// Visits the streams whose frame falls into this tick, and lets those go that have nothing left to play.
 #[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
 pub(super) fn play_streams(
-    mut wakeful: ResMut<Wakeful<Playing>>,
-    mut streams: Query<(&Stream, &mut MediaFlow, &mut Playing)>,
+    mut wakeful: ResMut<ActiveSet<Playback>>,
+    mut streams: Query<(&Stream, &mut RtpState, &mut Playback)>,
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
     mut facts: ResMut<FactQueue>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
-    mut packing: ResMut<Wakeful<Packing>>,
+    mut packetizer: ResMut<ActiveSet<Packetizer>>,
     mut commands: Commands,
 ) {
     let mut sender = PacketSender::new(&mut pool, &mut outputs);
@@ -47,19 +47,19 @@ pub(super) fn play_streams(
             }
             counters.packets_out += sent.unwrap_or(0);
             if sent.is_none() || playing.is_done() {
-                commands.entity(entity).remove::<Playing>();
+                commands.entity(entity).remove::<Playback>();
                 return false;
             }
             true
         });
-        packing.wake_all(&mut sender.woken, half_a_frame_later(then));
+        packetizer.wake_all(&mut sender.woken, half_a_frame_later(then));
     }
 }
 
 struct Player<'a, 'b> {
     entity: Entity,
     stream: &'a Stream,
-    flow: &'a mut MediaFlow,
+    flow: &'a mut RtpState,
     frame: u64,
     sender: &'a mut PacketSender<'b>,
 }
@@ -67,7 +67,7 @@ struct Player<'a, 'b> {
 impl Player<'_, '_> {
     /// Sends one frame of what there is to play; says how many packets went out. Nothing is used up while the stream may
     /// not send.
-    fn play_frame(&mut self, playing: &mut Playing) -> u64 {
+    fn play_frame(&mut self, playing: &mut Playback) -> u64 {
         if !self.stream.sends() {
             if let Some(digits) = &mut playing.digits {
                 digits.interrupt();
@@ -84,7 +84,7 @@ impl Player<'_, '_> {
         }
     }
 
-    fn send_audio(&mut self, playing: &mut Playing) -> u64 {
+    fn send_audio(&mut self, playing: &mut Playback) -> u64 {
         let mut pcm = [0i16; FRAME_SAMPLES];
         if playing.clip_frames > 0 {
             playing.clip_frames -= 1;
@@ -116,8 +116,8 @@ impl Player<'_, '_> {
 
 /// Sends what waited for half a frame, and what waited for more that did not come.
 pub(super) fn finish_packets(
-    mut packing: ResMut<Wakeful<Packing>>,
-    mut streams: Query<(&Stream, &mut MediaFlow)>,
+    mut packetizer: ResMut<ActiveSet<Packetizer>>,
+    mut streams: Query<(&Stream, &mut RtpState)>,
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
@@ -126,7 +126,7 @@ pub(super) fn finish_packets(
 ) {
     let mut sender = PacketSender::new(&mut pool, &mut outputs);
     for back in (0..u64::from(elapsed.0.min(8))).rev() {
-        packing.visit(((now.0 - back.min(now.0)) & 3) as u8, |&entity| {
+        packetizer.visit(((now.0 - back.min(now.0)) & 3) as u8, |&entity| {
             let Ok((stream, mut flow)) = streams.get_mut(entity) else { return false };
             let (sent, waits) = sender.visit(stream, &mut flow);
             counters.packets_out += sent;

@@ -7,8 +7,8 @@ use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
-    DigitFlush, FactQueue, Hearing, MediaCounters, MediaFlow, Packing, Playing, PortPool, RtpSilence, Strangers,
-    Stream, StreamTable, Wakeful,
+    ActiveSet, DigitFlush, FactQueue, MediaCounters, Packetizer, Playback, PortPool, ReceivePath, RecentSources,
+    RtpSilence, RtpState, Stream, StreamTable,
 };
 
 /// Streams, their ports and their packets.
@@ -27,21 +27,21 @@ impl Default for StreamsPlugin {
 impl Plugin for StreamsPlugin {
     fn build(&self, app: &mut App) {
         app.record::<Stream>("media.stream")
-            .record_media::<MediaFlow>("media.flow")
-            .record_media::<Hearing>("media.hearing")
-            .record_media::<Playing>("media.playing")
+            .record_media::<RtpState>("media.flow")
+            .record_media::<ReceivePath>("media.hearing")
+            .record_media::<Playback>("media.playing")
             .record_resource(PortPool::default(), "media.ports")
             .record_resource(FactQueue::default(), "media.facts")
-            .record_media_resource(Wakeful::<Playing>::default(), "media.players")
-            .record_media_resource(Wakeful::<Packing>::default(), "media.packing")
+            .record_media_resource(ActiveSet::<Playback>::default(), "media.players")
+            .record_media_resource(ActiveSet::<Packetizer>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
-            .record_media_resource(Strangers::default(), "media.strangers")
+            .record_media_resource(RecentSources::default(), "media.strangers")
             .unrecorded_resource(StreamTable::default())
             .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);
         app.awake_while(|world| {
-            !world.resource::<Wakeful<Playing>>().is_empty()
-                || !world.resource::<Wakeful<Packing>>().is_empty()
+            !world.resource::<ActiveSet<Playback>>().is_empty()
+                || !world.resource::<ActiveSet<Packetizer>>().is_empty()
                 || !world.resource::<FactQueue>().0.is_empty()
         });
         app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");

@@ -8,8 +8,8 @@ use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
-    DigitFlush, Ear, FactQueue, Hearing, MediaCounters, MediaFact, MediaFlow, Mixing, Room, Sink, Strangers, Stream,
-    StreamTable, Verdict, Wakeful,
+    ActiveSet, DigitFlush, FactQueue, MediaCounters, MediaFact, Mixing, ReceivePath, ReceivedAudio, RecentSources,
+    Room, RtpState, Sink, Stream, StreamTable, Verdict,
 };
 use ringworld_components::planted;
 use ringworld_components::wire::rtp::{self, RtpHeader};
@@ -32,15 +32,15 @@ enum Fate {
 pub(super) fn receive_packets(
     mut packets: ResMut<Queue<PacketHandle>>,
     table: Res<StreamTable>,
-    mut strangers: ResMut<Strangers>,
-    mut streams: Query<(&Stream, &mut MediaFlow, &mut Hearing)>,
+    mut strangers: ResMut<RecentSources>,
+    mut streams: Query<(&Stream, &mut RtpState, &mut ReceivePath)>,
     now: Res<Now>,
     mut counters: ResMut<MediaCounters>,
     mut facts: ResMut<FactQueue>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     sleeping: Query<&Room, Without<Mixing>>,
-    mut awake: ResMut<Wakeful<Mixing>>,
+    mut awake: ResMut<ActiveSet<Mixing>>,
     mut flushes: Timers<DigitFlush>,
     mut commands: Commands,
 ) {
@@ -107,10 +107,10 @@ pub(super) fn receive_packets(
 struct Receiver<'a> {
     entity: Entity,
     stream: &'a Stream,
-    flow: &'a mut MediaFlow,
-    hearing: &'a mut Hearing,
+    flow: &'a mut RtpState,
+    hearing: &'a mut ReceivePath,
     rooms: &'a mut Vec<Entity>,
-    strangers: &'a mut Strangers,
+    strangers: &'a mut RecentSources,
     now: Now,
 }
 
@@ -186,7 +186,7 @@ fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict
 }
 
 /// Another source speaks: what is known of the numbers of the last one does not hold any more.
-fn begin_anew(hearing: &mut Hearing, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
+fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
     if let Some(heard) = hearing.digits.flush() {
         report(heard, stream, counters, facts);
     }
@@ -198,8 +198,8 @@ fn begin_anew(hearing: &mut Hearing, stream: Entity, counters: &mut MediaCounter
 
 /// Audio goes to the jitter buffer of the room's ear.
 /// Says whether the ear was asleep before.
-fn hear(hearing: &mut Hearing, header: &RtpHeader, body: &[u8], counters: &mut MediaCounters) -> bool {
-    let ear = hearing.ear.get_or_insert_with(|| Box::new(Ear::default()));
+fn hear(hearing: &mut ReceivePath, header: &RtpHeader, body: &[u8], counters: &mut MediaCounters) -> bool {
+    let ear = hearing.ear.get_or_insert_with(|| Box::new(ReceivedAudio::default()));
     match ear.jitter.push(header.sequence, header.timestamp, header.marker, body) {
         PushOutcome::Stored | PushOutcome::Reset => {}
         _ => counters.dropped_jitter += 1,
@@ -208,7 +208,7 @@ fn hear(hearing: &mut Hearing, header: &RtpHeader, body: &[u8], counters: &mut M
 }
 
 fn hear_event(
-    hearing: &mut Hearing,
+    hearing: &mut ReceivePath,
     stream: Entity,
     header: &RtpHeader,
     body: &[u8],
@@ -228,7 +228,7 @@ fn hear_event(
 /// A digit whose end packets were all lost is reported once nothing more has come for it.
 pub(super) fn flush_digits(
     mut fired: MessageReader<TimerFired<DigitFlush>>,
-    mut streams: Query<&mut Hearing>,
+    mut streams: Query<&mut ReceivePath>,
     mut counters: ResMut<MediaCounters>,
     mut facts: ResMut<FactQueue>,
 ) {

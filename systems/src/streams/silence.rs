@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Settings;
 use ringworld_components::kernel::{Elapsed, Now, TICK, TimerFired, Timers};
-use ringworld_components::media::{FactQueue, MediaFact, MediaFlow, RtpSilence, Stream};
+use ringworld_components::media::{FactQueue, MediaFact, RtpSilence, RtpState, Stream};
 use std::time::Duration;
 
 /// A step of the world that is longer than this was no step: nobody ran it, and nobody could be heard.
@@ -12,7 +12,7 @@ const STOPPED: Duration = Duration::from_millis(1_000);
 /// Looks, when a stream's timer fires, how long it has been silent: nothing is done per packet.
 pub(super) fn watch_for_silence(
     mut fired: MessageReader<TimerFired<RtpSilence>>,
-    streams: Query<(&Stream, &MediaFlow)>,
+    streams: Query<(&Stream, &RtpState)>,
     settings: Res<Settings>,
     now: Res<Now>,
     elapsed: Res<Elapsed>,

@@ -1,7 +1,7 @@
 //! SIP messages (RFC 3261): parse, inspect, answer, write, and the keys by which transactions and dialogs are found.
 //!
 //! ```
-//! use ringworld_components::wire::sip::{Limits, Message, ResponseHead, parse_datagram};
+//! use ringworld_components::wire::sip::{Limits, Message, ResponseTemplate, parse_datagram};
 //!
 //! let datagram = "OPTIONS sip:echo@192.0.2.1 SIP/2.0\r\n\
 //!     Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK77;rport\r\n\
@@ -10,7 +10,7 @@
 //! let Ok(Message::Request(request)) = parse_datagram(datagram.into(), &Limits::default()) else { panic!() };
 //! assert_eq!(request.uri.user().unwrap(), "echo");
 //!
-//! let head = ResponseHead::of(&request, "203.0.113.5:49152".parse().unwrap());
+//! let head = ResponseTemplate::of(&request, "203.0.113.5:49152".parse().unwrap());
 //! let response = head.write(200, "OK", Some("99"), false, &[("Allow", "OPTIONS")], None);
 //! assert!(response.starts_with(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK77;rport=49152;received=203.0.113.5\r\n"));
 //! ```
@@ -42,7 +42,7 @@ pub use method::Method;
 pub use parse::{Limits, parse_datagram};
 pub use phrases::reason_phrase;
 pub use refusal::Refusal;
-pub use request::RequestLine;
-pub use response::{ResponseHead, response_target};
+pub use request::OutgoingRequest;
+pub use response::{ResponseTemplate, response_target};
 pub use uri::{BadUri, Scheme, Uri};
 pub use via::Via;

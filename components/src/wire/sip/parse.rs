@@ -189,7 +189,7 @@ fn parse_cseq(text: &Bytes) -> Option<(u32, Method)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ResponseHead, server_key};
+    use super::super::{ResponseTemplate, server_key};
     use super::*;
     use proptest::prelude::*;
 
@@ -266,7 +266,7 @@ mod tests {
         let source = "192.0.2.1:5060".parse().unwrap();
         match parse_datagram(bytes.into(), &Limits::default()) {
             Ok(Message::Request(request)) => {
-                let response = ResponseHead::of(&request, source).write(200, "OK", Some("t"), true, &[], None);
+                let response = ResponseTemplate::of(&request, source).write(200, "OK", Some("t"), true, &[], None);
                 let head = &request.head;
                 let _ = (server_key(&request, 1), head.via_count(), head.route(), head.expires(), head.to.to_text());
                 assert!(matches!(parse_datagram(response, &Limits::default()), Ok(Message::Response(_))));

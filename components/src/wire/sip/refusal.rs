@@ -3,7 +3,7 @@
 use super::grammar::{is_token, list_items, share, trim};
 use super::keys::refusal_key;
 use super::response::{Field, target};
-use super::{MalformedReason, NameAddr, ResponseHead, Via};
+use super::{MalformedReason, NameAddr, ResponseTemplate, Via};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -53,14 +53,14 @@ impl Refusal {
     }
 
     /// What the response is written from; `source` is where the request came from.
-    pub fn head(&self, source: SocketAddr) -> ResponseHead {
+    pub fn head(&self, source: SocketAddr) -> ResponseTemplate {
         let values = |field: Field| {
             let same = self.fields.iter().filter(move |(other, _)| *other == field);
             same.map(|(_, value)| Cow::Borrowed(value.as_ref()))
         };
         let to = self.fields.iter().find(|(field, _)| *field == Field::To);
         let to_has_tag = to.is_some_and(|(_, value)| NameAddr::parse(value.clone()).is_ok_and(|to| to.tag.is_some()));
-        ResponseHead::compose(&self.via, values, to_has_tag, source)
+        ResponseTemplate::compose(&self.via, values, to_has_tag, source)
     }
 
     /// Where the response goes (RFC 3261 section 18.2.2).

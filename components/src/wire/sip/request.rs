@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// All that a request is written from. Line ends in a value become blanks, so no value can add a header.
 #[derive(Debug, Clone)]
-pub struct RequestLine<'a> {
+pub struct OutgoingRequest<'a> {
     /// The method, of the request line and of CSeq.
     pub method: &'a Method,
     /// The Request-URI.
@@ -37,7 +37,7 @@ pub struct RequestLine<'a> {
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
-impl RequestLine<'_> {
+impl OutgoingRequest<'_> {
     /// The request as bytes; its Via asks for `rport`, and Content-Length is always there.
     pub fn write(&self) -> Bytes {
         let routes: usize = self.route.iter().map(|route| route.len() + 9).sum();
@@ -84,8 +84,8 @@ mod tests {
     use super::super::{Limits, Message, parse_datagram};
     use super::*;
 
-    fn line<'a>(method: &'a Method, route: &'a [Bytes]) -> RequestLine<'a> {
-        RequestLine {
+    fn line<'a>(method: &'a Method, route: &'a [Bytes]) -> OutgoingRequest<'a> {
+        OutgoingRequest {
             method,
             uri: b"sip:bob@biloxi.example",
             via_transport: "UDP",
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn no_value_adds_a_header() {
-        let evil = RequestLine {
+        let evil = OutgoingRequest {
             to: b"<sip:a>\r\nEvil: 1\r\n\r\nbody",
             contact: Some("x\nEvil: 2"),
             ..line(&Method::Options, &[])

@@ -58,7 +58,7 @@ impl Field {
 /// It holds the header lines ready to send, Via with `received` and `rport` filled; 300 to 400 bytes for an ordinary
 /// INVITE.
 #[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ResponseHead {
+pub struct ResponseTemplate {
     /// Via, From, Call-ID, CSeq, Timestamp lines; the To line without its end; Record-Route lines.
     text: Bytes,
     to_end: u32,
@@ -66,7 +66,7 @@ pub struct ResponseHead {
     to_has_tag: bool,
 }
 
-impl ResponseHead {
+impl ResponseTemplate {
     /// What responses to `request`, received from `source`, are written from.
     pub fn of(request: &Request, source: SocketAddr) -> Self {
         let to_has_tag = request.head.to.tag.is_some();
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn a_response_takes_over_what_it_must() {
         let request = request("SIP/2.0/UDP h;branch=z9hG4bK1;rport, SIP/2.0/UDP i", "<sip:c@d>");
-        let head = ResponseHead::of(&request, source("192.0.2.9:6000"));
-        assert_eq!(from_bytes::<ResponseHead>(&to_bytes(&head)).unwrap(), head);
+        let head = ResponseTemplate::of(&request, source("192.0.2.9:6000"));
+        assert_eq!(from_bytes::<ResponseTemplate>(&to_bytes(&head)).unwrap(), head);
         let fixed = "Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport=6000;received=192.0.2.9,SIP/2.0/UDP i\r\nVia: SIP/2.0/TCP far;branch=z9hG4bK9\r\n\
             From: <sip:a@b>;tag=1\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\n";
         assert_eq!(
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_never_doubled_and_no_value_adds_a_header() {
-        let head = ResponseHead::of(&request("SIP/2.0/UDP h", "<sip:c@d>;tag=theirs"), source("192.0.2.9:6000"));
+        let head = ResponseTemplate::of(&request("SIP/2.0/UDP h", "<sip:c@d>;tag=theirs"), source("192.0.2.9:6000"));
         assert!(head.to_has_tag());
         let text = head.write(486, "Busy\r\nEvil: 1", Some("ours"), false, &[("X", "y\nEvil: 2\0")], None);
         let text = std::str::from_utf8(&text).unwrap();
@@ -278,15 +278,20 @@ mod tests {
     fn it_is_small_and_keeps_nothing_alive() {
         let request = request("SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK77ef4c2312983.1;rport", "<sip:c@d>");
         let whole = request.head.as_bytes().clone();
-        let head = ResponseHead::of(&request, source("10.0.0.9:5060"));
+        let head = ResponseTemplate::of(&request, source("10.0.0.9:5060"));
         drop(request);
         assert!(whole.is_unique(), "the datagram is free again");
-        assert!(head.len() < 300 && size_of::<ResponseHead>() <= 40, "{} {}", head.len(), size_of::<ResponseHead>());
+        assert!(
+            head.len() < 300 && size_of::<ResponseTemplate>() <= 40,
+            "{} {}",
+            head.len(),
+            size_of::<ResponseTemplate>()
+        );
     }
 
     #[test]
     fn a_damaged_recording_writes_something_and_never_panics() {
-        let head = ResponseHead { text: Bytes::from("abc"), to_end: 99, has_to: true, to_has_tag: false };
+        let head = ResponseTemplate { text: Bytes::from("abc"), to_end: 99, has_to: true, to_has_tag: false };
         assert!(head.write(200, "OK", Some("x"), true, &[], None).ends_with(b"Content-Length: 0\r\n\r\n"));
     }
 
