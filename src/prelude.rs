@@ -21,7 +21,7 @@
 //!     });
 //! }
 //!
-//! let engine = Engine::with_plugins(&WorldConfig::default(), |app| { app.add_plugins(HashHangsUp); });
+//! let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| { plugins.add(HashHangsUp); });
 //! assert_eq!(engine.now(), Now(0));
 //! ```
 
@@ -41,4 +41,4 @@ pub use ringworld_components::record::Record;
 pub use std::time::Duration;
 
 pub use crate::config::Config;
-pub use crate::engine::{Engine, StartError, Summary, Switch, WorldConfig};
+pub use crate::engine::{Engine, Plugins, StartError, Summary, Switch, WorldConfig};

@@ -2,6 +2,7 @@
 
 mod common;
 
+use bevy_app::App;
 use bevy_ecs::observer::Observer;
 use bevy_ecs::prelude::*;
 use common::{Bench, Caller, status};
@@ -26,10 +27,12 @@ fn explode_at_once(added: On<Add<Session>>, sessions: Query<&Session>) {
 }
 
 fn bench() -> Bench {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.derived::<Observer>();
-        app.world_mut().add_observer(explode);
-        app.world_mut().add_observer(explode_at_once);
+    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.adjust(|app| {
+            app.derived::<Observer>();
+            app.world_mut().add_observer(explode);
+            app.world_mut().add_observer(explode_at_once);
+        });
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();
@@ -75,8 +78,10 @@ fn report_the_first_stream(
 
 #[test]
 fn a_call_whose_media_panicked_gets_a_bye() {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.add_systems(Tick, report_the_first_stream.in_set(Phase::Observe));
+    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.add(|app: &mut App| {
+            app.add_systems(Tick, report_the_first_stream.in_set(Phase::Observe));
+        });
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();

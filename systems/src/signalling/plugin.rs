@@ -5,23 +5,19 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     AckWait, AnswerRetransmit, CallEvent, Counters, Dialog, DialogOf, DialogTable, Dialogs, Lifetime, Queue,
-    Registrations, Retransmit, SentAck, Settings, Signal, SipReceived, Transaction, TransactionEvent, TransactionTable,
+    Registrations, Retransmit, SentAck, Signal, SipReceived, Transaction, TransactionEvent, TransactionTable,
     UnackedAnswer,
 };
 use ringworld_components::edge::Output;
 use ringworld_components::kernel::{Phase, RecordApp, Step, Tick, TimerApp};
 
 /// Transactions, dialogs, registration.
-#[derive(Clone, Debug, Default)]
-pub struct SignallingPlugin {
-    /// The settings of the world.
-    pub settings: Settings,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignallingPlugin;
 
 impl Plugin for SignallingPlugin {
     fn build(&self, app: &mut App) {
-        app.record_resource(self.settings.clone(), "call.settings")
-            .record_resource(Counters::default(), "call.counters")
+        app.record_resource(Counters::default(), "call.counters")
             .record_resource(Registrations::default(), "signalling.registrations")
             .unrecorded_resource(TransactionTable::default())
             .unrecorded_resource(DialogTable::default())
