@@ -2,12 +2,11 @@
 
 use super::call::{CallEnding, CallSession, IncomingCall, Parties};
 use super::calls::{Fresh, News};
-use super::handler::{CallAction, CallHandler};
+use super::handler::{AnyHandler, CallAction, OwnedFuture};
 use super::manager::Inner;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use ringworld_components::call::{CallErrorCause, EndCause};
 use ringworld_components::edge::{Event, Operation};
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -70,21 +69,15 @@ pub(super) fn follow(inner: &Arc<Inner>, fresh: Fresh) -> CallSession {
 async fn tell(call: CallSession, mut news: mpsc::Receiver<News>) {
     while let Some(news) = news.recv().await {
         let Some(handler) = call.manager.upgrade().map(|inner| inner.handler()) else { return };
-        let subject = call.clone();
-        match news {
-            News::Changed(from, to) => {
-                guard(&call, async move { handler.on_call_state_changed(subject, from, to).await }).await;
-            }
-            News::Digit(digit) => guard(&call, async move { handler.on_dtmf(subject, digit).await }).await,
-            News::Ended(ending) => {
-                return guard(&call, async move { handler.on_call_ended(subject, ending).await }).await;
-            }
+        guard(&call, handler.tell(call.clone(), news)).await;
+        if matches!(news, News::Ended(_)) {
+            return;
         }
     }
 }
 
 /// Runs a method of the user's as a task of its own: its panic ends there, and it has an end.
-async fn guard(call: &CallSession, method: impl Future<Output = ()> + Send + 'static) {
+async fn guard(call: &CallSession, method: OwnedFuture<()>) {
     let mut task = tokio::spawn(method);
     match tokio::time::timeout(METHOD_PATIENCE, &mut task).await {
         Ok(Ok(())) => {}
@@ -103,8 +96,8 @@ fn decide(inner: &Arc<Inner>, call: CallSession) {
     inner.calls.decided_by(id, task.abort_handle());
 }
 
-async fn ask(handler: Arc<dyn CallHandler>, call: IncomingCall) {
-    let decided = match handler.on_incoming_call(call.clone()).await {
+async fn ask(handler: Arc<dyn AnyHandler>, call: IncomingCall) {
+    let decided = match handler.decide(call.clone()).await {
         CallAction::Answer => call.answer().await,
         CallAction::Connect(service) => call.connect(&service).await,
         CallAction::Reject(reason) => call.reject(reason).await,
