@@ -4,7 +4,7 @@
 
 use ringworld::api::simple::{CallState, EndCause, SessionConfig, SessionManager};
 use ringworld::prelude::{
-    App, CallRequest, DigitHeard, IntoScheduleConfigs, MessageReader, MessageWriter, Phase, Plugin, Tick,
+    App, DigitHeard, IntoScheduleConfigs, MessageReader, Operation, Operations, Phase, Plugin, Tick,
 };
 use std::error::Error;
 use std::time::Duration;
@@ -20,10 +20,10 @@ impl Plugin for HashHangsUp {
     }
 }
 
-fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut requests: MessageWriter<CallRequest>) {
-    for heard in digits.read().filter(|heard| heard.digit == '#') {
-        requests.write(CallRequest::hang_up(heard.session));
-    }
+fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut operations: Operations) {
+    operations.for_each_call(digits.read().filter(|heard| heard.digit == '#'), |operations, heard| {
+        operations.write(Operation::hang_up(heard.session));
+    });
 }
 
 #[tokio::main]

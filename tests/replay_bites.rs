@@ -29,12 +29,12 @@ fn race(plugins: &mut Plugins) {
 fn build_race(app: &mut App) {
     fn first(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
         for call in offered.read() {
-            commands.entity(call.session).insert(Clerk { name: "first".into() });
+            commands.entity(call.entity).insert(Clerk { name: "first".into() });
         }
     }
     fn second(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
         for call in offered.read() {
-            commands.entity(call.session).insert(Clerk { name: "second".into() });
+            commands.entity(call.entity).insert(Clerk { name: "second".into() });
         }
     }
     app.record::<Clerk>("race.clerk");

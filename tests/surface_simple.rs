@@ -1,13 +1,13 @@
 //! The simple interface over loopback: against simulated callers and answerers, and the engine against itself.
 
 use ringworld::api::simple::{
-    AutoAnswerHandler, CallAction, CallEnding, CallHandler, CallSession, CallState, EndCause, Error, IncomingCall,
-    RejectReason, SessionConfig, SessionManager,
+    AutoAnswerHandler, CallAction, CallEnding, CallHandler, CallMedia, CallSession, CallState, EndCause, Error,
+    IncomingCall, RejectReason, SessionConfig, SessionManager,
 };
 use ringworld::engine::StartError;
 use ringworld::load::{self, Answerer, Behaviour, Plan, Report, Service};
 use ringworld::prelude::{
-    App, CallRequest, DigitHeard, IntoScheduleConfigs, MessageReader, MessageWriter, Phase, Plugin, Tick,
+    App, DigitHeard, IntoScheduleConfigs, MessageReader, Operation, Operations, Phase, Plugin, Tick,
 };
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -147,10 +147,10 @@ impl Plugin for HashHangsUp {
     }
 }
 
-fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut requests: MessageWriter<CallRequest>) {
-    for heard in digits.read().filter(|heard| heard.digit == '#') {
-        requests.write(CallRequest::hang_up(heard.session));
-    }
+fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut operations: Operations) {
+    operations.for_each_call(digits.read().filter(|heard| heard.digit == '#'), |operations, heard| {
+        operations.write(Operation::hang_up(heard.session));
+    });
 }
 
 #[tokio::test]
@@ -204,6 +204,12 @@ impl CallHandler for Keeper {
     async fn on_call_state_changed(&self, _: &CallSession, _: CallState, to: CallState) {
         self.note(to.to_string());
     }
+    async fn on_call_answered(&self, call: &CallSession) {
+        self.note(format!("{} was answered", call.to()));
+    }
+    async fn on_media_established(&self, _: &CallSession, media: CallMedia) {
+        self.note(format!("{:?} to {}", media.codec, media.remote.ip()));
+    }
     async fn on_dtmf(&self, _: &CallSession, digit: char) {
         self.note(digit.to_string());
     }
@@ -217,7 +223,9 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     let keeper = Keeper::default();
     let (server, address) = server(keeper.clone(), config().deferral(PATIENCE)).await;
     // Two echoes would pass the digits round and round.
-    let client = SessionManager::new(ports(SessionConfig::client().service("silence"))).await.unwrap();
+    let placer = Keeper::default();
+    let config = ports(SessionConfig::client().service("silence"));
+    let client = SessionManager::builder().config(config).handler(Arc::new(placer.clone())).build().await.unwrap();
     let call = client.make_call("alice@home.example", &format!("sip:bob@{address}"), None).await.unwrap();
     assert_eq!((call.from(), call.to()), ("sip:alice@home.example", format!("sip:bob@{address}").as_str()));
     assert_eq!(client.active_calls(), std::slice::from_ref(&call));
@@ -236,6 +244,14 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     incoming.answer().await.unwrap();
     call.wait_for(CallState::Connected, PATIENCE).await.unwrap();
     assert!(matches!(incoming.answer().await, Err(Error::NotNow(_))), "once is enough");
+    let (answered, media) = (format!("sip:bob@{address} was answered"), "Pcmu to 127.0.0.1");
+    for end in [&keeper, &placer] {
+        end.has_noted(&answered).await;
+        end.has_noted(media).await;
+        let notes = end.notes.lock().unwrap().clone();
+        let times = |what: &str| notes.iter().filter(|note| *note == what).count();
+        assert_eq!((times(&answered), times(media)), (1, 1), "{notes:?}");
+    }
 
     call.send_dtmf("19#").await.unwrap();
     for digit in ["1", "9", "#"] {

@@ -32,7 +32,7 @@ mod manager;
 
 pub use crate::engine::Summary;
 pub use builder::SessionManagerBuilder;
-pub use call::{CallEnding, CallSession, CallState, IncomingCall, SessionId};
+pub use call::{CallEnding, CallMedia, CallSession, CallState, IncomingCall, SessionId};
 pub use config::SessionConfig;
 pub use error::Error;
 pub use handler::{AutoAnswerHandler, CallAction, CallHandler, RejectReason};
@@ -40,3 +40,4 @@ pub use manager::SessionManager;
 pub use ringworld_components::call::{
     CallError, CallErrorCause, DialogStanding, EndCause, ErrorContext, MediaStanding,
 };
+pub use ringworld_components::wire::sdp::Codec;

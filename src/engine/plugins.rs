@@ -6,6 +6,7 @@ use ringworld_components::kernel::{Anchor, KernelPlugin, Registry, Secret, Tick,
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::facts::FactsPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -18,7 +19,8 @@ use std::fmt;
 /// panic at start-up. The names of the plugins ([`Plugin::name`]), in order, are part of the schema: a recording or a snapshot
 /// of another list is refused, and the refusal names the plugin that differs.
 ///
-/// [`KernelPlugin`] and [`EdgePlugin`] are in every world, before all others. They can be neither disabled nor replaced.
+/// [`KernelPlugin`], [`EdgePlugin`] and [`FactsPlugin`] are in every world, before all others. They can be neither disabled nor
+/// replaced.
 ///
 /// ```
 /// use ringworld::prelude::*;
@@ -33,10 +35,10 @@ use std::fmt;
 ///     }
 /// }
 ///
-/// fn refuse(mut offered: MessageReader<CallOffered>, mut requests: MessageWriter<CallRequest>) {
-///     for call in offered.read() {
-///         requests.write(CallRequest::reject(call.session, 603));
-///     }
+/// fn refuse(mut offered: MessageReader<CallOffered>, mut operations: Operations) {
+///     operations.for_each_call(offered.read(), |operations, call| {
+///         operations.write(Operation::reject(call.session, 603));
+///     });
 /// }
 ///
 /// let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
@@ -73,7 +75,8 @@ impl Plugins {
         let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
         let kernel = KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor };
         let edge = EdgePlugin { settings: config.settings.clone(), pool_share: config.pool_share };
-        let mut plugins = Self { kernel, entries: vec![Entry::of(edge)], adjustments: Vec::new() };
+        let mut plugins =
+            Self { kernel, entries: vec![Entry::of(edge), Entry::of(FactsPlugin)], adjustments: Vec::new() };
         plugins.add(SignallingPlugin).add(SessionPlugin).add(StreamsPlugin).add(ConferencePlugin).add(CallEnginePlugin);
         plugins
     }
@@ -171,7 +174,7 @@ impl Plugins {
 
     fn position<P: Plugin>(&self, participle: &str) -> usize {
         let (kind, name) = (TypeId::of::<P>(), type_name::<P>());
-        let foundation = [TypeId::of::<KernelPlugin>(), TypeId::of::<EdgePlugin>()];
+        let foundation = [TypeId::of::<KernelPlugin>(), TypeId::of::<EdgePlugin>(), TypeId::of::<FactsPlugin>()];
         assert!(!foundation.contains(&kind), "the plugin {name} can't be {participle}: every world has it");
         let at = self.entries.iter().position(|entry| entry.kind == kind);
         at.unwrap_or_else(|| panic!("there is no plugin {name} to be {participle}; the list is {:?}", self.names()))

@@ -1,6 +1,6 @@
 //! From the world's events to the handler's methods: a thread that reads events, and a task for every call.
 
-use super::call::{CallEnding, CallSession, IncomingCall, Parties};
+use super::call::{CallEnding, CallMedia, CallSession, IncomingCall, Parties};
 use super::calls::{Fresh, News};
 use super::handler::{AnyHandler, CallAction, OwnedFuture};
 use super::manager::Inner;
@@ -52,7 +52,11 @@ fn take(inner: &Arc<Inner>, event: Event) {
             }
             lost
         }
-        Event::Digit { session, digit, .. } => inner.calls.digit(session, digit),
+        Event::Answered { session } => inner.calls.happened(session, News::Answered),
+        Event::MediaEstablished { session, codec, remote } => {
+            inner.calls.happened(session, News::MediaEstablished(CallMedia { codec, remote }))
+        }
+        Event::Digit { session, digit, .. } => inner.calls.happened(session, News::Digit(digit)),
         Event::Ended { session, cause, status } => inner.calls.ended(session, CallEnding { cause, status }),
     };
     inner.count_lost(lost);

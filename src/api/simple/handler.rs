@@ -1,7 +1,7 @@
 //! Decisions about calls, made outside the world.
 
 use super::calls::News;
-use super::{CallEnding, CallSession, CallState, IncomingCall};
+use super::{CallEnding, CallMedia, CallSession, CallState, IncomingCall};
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +42,19 @@ pub trait CallHandler: Send + Sync + 'static {
         ready(())
     }
 
+    /// A call was answered with a 2xx: by us if it came in, by the peer if we placed it.
+    fn on_call_answered(&self, call: &CallSession) -> impl Future<Output = ()> + Send {
+        let _ = call;
+        ready(())
+    }
+
+    /// Offer and answer agreed on the audio of a call for the first time. This may come before or after
+    /// [`CallHandler::on_call_answered`].
+    fn on_media_established(&self, call: &CallSession, media: CallMedia) -> impl Future<Output = ()> + Send {
+        let _ = (call, media);
+        ready(())
+    }
+
     /// A digit (`0-9 * # A-D`) was pressed at the other end.
     fn on_dtmf(&self, call: &CallSession, digit: char) -> impl Future<Output = ()> + Send {
         let _ = (call, digit);
@@ -75,6 +88,8 @@ impl<H: CallHandler> AnyHandler for H {
         Box::pin(async move {
             match news {
                 News::Changed(from, to) => self.on_call_state_changed(&call, from, to).await,
+                News::Answered => self.on_call_answered(&call).await,
+                News::MediaEstablished(media) => self.on_media_established(&call, media).await,
                 News::Digit(digit) => self.on_dtmf(&call, digit).await,
                 News::Ended(ending) => self.on_call_ended(&call, ending).await,
             }

@@ -1,6 +1,6 @@
 //! Assembles the border of the world.
 
-use super::{egress, events, ingress};
+use super::{egress, ingress};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Settings;
@@ -29,12 +29,6 @@ impl Plugin for EdgePlugin {
             .unrecorded_resource(Outputs::default())
             .record_resource(self.settings.clone(), "call.settings")
             .unrecorded_resource(PacketPool::new(self.pool_share));
-        app.add_systems(
-            Tick,
-            (
-                ingress::take_inputs.in_set(Phase::Ingress),
-                (events::publish_events, egress::flush_outputs).chain().in_set(Step::Flush),
-            ),
-        );
+        app.add_systems(Tick, (ingress::take_inputs.in_set(Phase::Ingress), egress::flush_outputs.in_set(Step::Flush)));
     }
 }
