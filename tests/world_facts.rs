@@ -171,7 +171,7 @@ fn a_fact_that_waits_survives_a_kill() {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("facts-{}-{is_refused}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder");
-        let extend: Extend = Arc::new(|plugins: &mut Plugins| {
+        let extend: Extend = Arc::new(|plugins| {
             plugins.add(Watcher);
         });
         let world = WorldConfig { epoch: 1, ..config(is_refused) };

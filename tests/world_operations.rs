@@ -13,11 +13,6 @@ use ringworld::prelude::*;
 #[derive(Resource, Record, Clone, Debug, Default)]
 struct Told(Vec<String>);
 
-fn listener(app: &mut App) {
-    app.record_resource(Told::default(), "test.told");
-    app.add_systems(Tick, listen.in_set(Phase::Behaviour));
-}
-
 fn listen(mut done: MessageReader<OperationDone>, mut told: ResMut<Told>) {
     told.0.extend(done.read().map(|fact| match &fact.result {
         Ok(session) => format!("{} of {session}: done", fact.kind),
@@ -25,13 +20,18 @@ fn listen(mut done: MessageReader<OperationDone>, mut told: ResMut<Told>) {
     }));
 }
 
-/// A bench with these plugins, in this order.
-fn bench(asks: bool, extend: impl Fn(&mut App) + Send + Sync + 'static) -> Bench {
+fn listening(app: &mut App) {
+    app.record_resource(Told::default(), "test.told");
+    app.add_systems(Tick, listen.in_set(Phase::Behaviour));
+}
+
+/// A bench with this plugin.
+fn bench(asks: bool, plugin: impl Fn(&mut App) + Send + Sync + 'static) -> Bench {
     let mut config = WorldConfig::default();
     config.settings.services.ask_handler = asks;
     config.settings.timers.deferral_s = 3;
     let engine = Engine::with_plugins(&config, |plugins| {
-        plugins.add(listener).add(extend);
+        plugins.add(listening).add(plugin);
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();
@@ -256,7 +256,7 @@ fn what_is_written_after_admission_is_carried_out_in_the_next_tick_even_across_a
         let mut config = WorldConfig::default();
         config.settings.timers.deferral_s = 3;
         bench.engine = Engine::with_plugins(&config, |plugins| {
-            plugins.add(listener).add(extend);
+            plugins.add(listening).add(extend);
         });
         bench.engine.restore(&snapshot, None).expect("a snapshot");
         bench.take_sent();

@@ -20,6 +20,7 @@ mod world;
 pub use accounting::{Imbalance, Sum};
 pub use chain::{Chain, ChainDigest};
 pub use hand_over::HandOver;
+#[cfg(feature = "cli")]
 pub(crate) use leaks::ENDING_MAX;
 pub use leaks::Leak;
 pub use plugins::Plugins;

@@ -19,7 +19,8 @@ use std::fmt;
 /// panic at start-up. The names of the plugins ([`Plugin::name`]), in order, are part of the schema: a recording or a snapshot
 /// of another list is refused, and the refusal names the plugin that differs.
 ///
-/// [`KernelPlugin`] and [`EdgePlugin`] are in every world, before all others. They can be neither disabled nor replaced.
+/// [`KernelPlugin`], [`EdgePlugin`] and [`FactsPlugin`] are in every world, before all others. They can be neither disabled nor
+/// replaced.
 ///
 /// ```
 /// use ringworld::prelude::*;
@@ -74,14 +75,9 @@ impl Plugins {
         let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
         let kernel = KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor };
         let edge = EdgePlugin { settings: config.settings.clone(), pool_share: config.pool_share };
-        let mut plugins = Self { kernel, entries: vec![Entry::of(edge)], adjustments: Vec::new() };
-        plugins
-            .add(FactsPlugin)
-            .add(SignallingPlugin)
-            .add(SessionPlugin)
-            .add(StreamsPlugin)
-            .add(ConferencePlugin)
-            .add(CallEnginePlugin);
+        let mut plugins =
+            Self { kernel, entries: vec![Entry::of(edge), Entry::of(FactsPlugin)], adjustments: Vec::new() };
+        plugins.add(SignallingPlugin).add(SessionPlugin).add(StreamsPlugin).add(ConferencePlugin).add(CallEnginePlugin);
         plugins
     }
 
@@ -178,7 +174,7 @@ impl Plugins {
 
     fn position<P: Plugin>(&self, participle: &str) -> usize {
         let (kind, name) = (TypeId::of::<P>(), type_name::<P>());
-        let foundation = [TypeId::of::<KernelPlugin>(), TypeId::of::<EdgePlugin>()];
+        let foundation = [TypeId::of::<KernelPlugin>(), TypeId::of::<EdgePlugin>(), TypeId::of::<FactsPlugin>()];
         assert!(!foundation.contains(&kind), "the plugin {name} can't be {participle}: every world has it");
         let at = self.entries.iter().position(|entry| entry.kind == kind);
         at.unwrap_or_else(|| panic!("there is no plugin {name} to be {participle}; the list is {:?}", self.names()))

@@ -7,6 +7,7 @@ mod value;
 
 pub use time::{duration, seconds, utc};
 
+#[cfg(feature = "cli")]
 pub(crate) use line::direction;
 
 use bevy_ecs::prelude::*;
