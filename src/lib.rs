@@ -18,6 +18,7 @@ pub mod replay;
 pub mod sim;
 pub mod state;
 pub mod trace;
+pub(crate) mod ua;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;
