@@ -17,6 +17,7 @@ pub mod prelude;
 pub mod replay;
 pub mod sim;
 pub mod state;
+pub mod testkit;
 pub mod trace;
 pub(crate) mod ua;
 

@@ -6,7 +6,7 @@
 //! and dialogs are its own, so that one error cannot hide on both sides of a call.
 //!
 //! - [`Call`] is one call from either side, from its INVITE to its end.
-//! - [`Inquiry`] is a request outside of any call.
+//! - [`inquiry::Inquiry`] is a request outside of any call.
 //! - [`Message`], [`Request`] and [`Reply`] read and write SIP; [`sdp`], [`rtp`], [`digits`] and [`tone`] serve the media.
 //!
 //! Times are in nanoseconds of a clock that the owner chooses.
@@ -15,6 +15,7 @@ pub(crate) mod call;
 pub(crate) mod digits;
 pub(crate) mod frame;
 pub(crate) mod g711;
+pub(crate) mod inquiry;
 pub(crate) mod message;
 pub(crate) mod rtp;
 pub(crate) mod sdp;

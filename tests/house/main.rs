@@ -173,7 +173,7 @@ fn the_user_agent_and_its_owners_share_nothing_with_the_switch() {
 #[test]
 fn sip_is_spoken_to_the_switch_by_the_user_agent_alone() {
     let pieces = ["SIP/2.0/UDP", "SIP/2.0/TCP", "CSeq: {", "Call-ID: {"];
-    for folder in ["src/load", "src/sim/agent"] {
+    for folder in ["src/load", "src/sim/agent", "src/testkit"] {
         for (path, text) in sources(folder) {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let written = pieces.iter().find(|piece| naming(code, piece).next().is_some());

@@ -56,6 +56,22 @@ impl Call {
         self.respond(key, message, source, status, out)
     }
 
+    /// Answers a request of this Call-ID, an ACK excepted, with a status that the owner chooses. Nothing else comes of it.
+    pub fn on_request_with(
+        &mut self,
+        now: u64,
+        message: &Message<'_>,
+        source: SocketAddr,
+        status: u16,
+        out: &mut Outbox,
+    ) {
+        match (message.start, key_of(message)) {
+            (Start::Request { method: "ACK", .. }, _) => drop(self.on_request(now, message, source, out)),
+            (_, Some(key)) => drop(self.respond(key, message, source, status, out)),
+            _ => {}
+        }
+    }
+
     /// Answers a request with a response that changes nothing.
     pub(super) fn respond(
         &mut self,
