@@ -25,8 +25,10 @@ pub mod replay;
 #[cfg(feature = "cli")]
 pub mod sim;
 pub mod state;
+pub mod testkit;
 #[cfg(feature = "cli")]
 pub mod trace;
+pub(crate) mod ua;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;

@@ -151,11 +151,35 @@ fn the_lists_of_clippy_hold_in_both_crates_of_the_world() {
 }
 
 #[test]
-fn simulated_agents_share_nothing_with_the_switch() {
+fn the_user_agent_and_its_owners_share_nothing_with_the_switch() {
     let switch = ["ringworld_components", "ringworld_systems", "crate::engine", "crate::net", "crate::replay", "bevy"];
-    assert_never("src/sim/agent", &switch);
-    // What carries and judges them may look at the world, but takes nothing from its logic.
+    for folder in ["src/ua", "src/load", "src/sim/agent"] {
+        assert_never(folder, &switch);
+    }
+    // The user agent depends on nothing of ours at all, its callers on it alone.
+    for (folder, may) in [("ua", &["ua"][..]), ("load", &["ua", "load"][..])] {
+        for (path, text) in sources(&format!("src/{folder}")) {
+            let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("a source file");
+            for name in named(&text).iter().filter_map(|name| absolute(relative, name)) {
+                let reached = name.split("::").next().unwrap_or_default();
+                assert!(may.contains(&reached), "{} must not name {reached}: {name}", path.display());
+            }
+        }
+    }
+    // What carries and judges the agents may look at the world, but takes nothing from its logic.
     assert_never("src/sim", &["ringworld_systems", "crate::net"]);
+}
+
+#[test]
+fn sip_is_spoken_to_the_switch_by_the_user_agent_alone() {
+    let pieces = ["SIP/2.0/UDP", "SIP/2.0/TCP", "CSeq: {", "Call-ID: {"];
+    for folder in ["src/load", "src/sim/agent", "src/testkit"] {
+        for (path, text) in sources(folder) {
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let written = pieces.iter().find(|piece| naming(code, piece).next().is_some());
+            assert_eq!(written, None, "{} writes SIP by hand", path.display());
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::{Breach, Invariant, of_agent};
 use crate::engine::Engine;
-use crate::sim::agent::{Agent, Call, Stage};
+use crate::sim::agent::{Agent, Call};
 use crate::sim::invariants::Invariants;
+use crate::ua::State;
 use ringworld_components::call::{Dialog, DialogOf, DialogState, Leg, LegOf, Session, SessionState};
 use ringworld_components::kernel::StableId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,21 +24,21 @@ pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invari
     let known = known_to_the_switch(engine);
     let mut agreed = 0;
     for agent in agents.iter().filter(|agent| agent.is_honest() && !agent.is_tainted) {
-        for call in agent.calls.iter().filter(|call| call.is_sure && call.is_calm()) {
+        for call in agent.calls.iter().filter(|call| call.ua.is_sure && call.ua.is_calm()) {
             let disagree = |what: String| {
-                let who = [of_agent(agent.number), format!("Call-ID {}", call.identity.call_id)];
+                let who = [of_agent(agent.number), format!("Call-ID {}", call.ua.identity.call_id)];
                 Breach::new(Invariant::BothAgree, what, who)
             };
-            let dialog = known.get(&call.identity.call_id);
-            match (call.stage, dialog) {
-                (Stage::Up, None) if !watchers.wire.said_bye(&call.identity.call_id) => {
+            let dialog = known.get(&call.ua.identity.call_id);
+            match (call.ua.state, dialog) {
+                (State::Confirmed, None) if !watchers.wire.said_bye(&call.ua.identity.call_id) => {
                     return Err(disagree("the agent is in a call that the switch does not know of".to_owned()));
                 }
-                (Stage::Up, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
+                (State::Confirmed, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
                     agreed += 1;
                     same(call, dialog).map_err(disagree)?;
                 }
-                (Stage::Over, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
+                (State::Ended, Some(dialog)) if !dialog.is_busy && !dialog.state.is_over() => {
                     return Err(disagree(format!(
                         "session {} is {} though the agent's call is over",
                         dialog.session, dialog.state
@@ -57,12 +58,12 @@ pub(in crate::sim) fn calls_up(engine: &Engine) -> BTreeSet<String> {
 }
 
 fn same(call: &Call, dialog: &Known) -> Result<(), String> {
-    if call.ours != dialog.peer_tag {
-        return Err(format!("the agent's tag is {}, for the switch it is {}", call.ours, dialog.peer_tag));
+    if call.tag() != dialog.peer_tag {
+        return Err(format!("the agent's tag is {}, for the switch it is {}", call.tag(), dialog.peer_tag));
     }
-    let (agents, switchs) = ((call.we_hold, call.they_hold), (dialog.peer_holds, dialog.we_hold));
+    let (agents, switchs) = ((call.ua.we_hold, call.ua.they_hold), (dialog.peer_holds, dialog.we_hold));
     // While the switch holds it can't tell whether the agent's silence is its own wish, too.
-    if agents != switchs && !(dialog.we_hold && call.we_hold && call.they_hold) {
+    if agents != switchs && !(dialog.we_hold && call.ua.we_hold && call.ua.they_hold) {
         return Err(format!("(agent holds, switch holds): the agent says {agents:?}, the switch {switchs:?}"));
     }
     let on_hold = dialog.state == SessionState::OnHold;

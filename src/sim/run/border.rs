@@ -2,12 +2,12 @@
 
 use super::lives::Met;
 use super::{DEEP_TICKS, Run};
-use crate::load::rtp::Packet as Rtp;
 use crate::sim::agent::Out;
 use crate::sim::fault::Kind;
 use crate::sim::invariants::{Breach, Invariant, deep};
 use crate::sim::network::{Arrival, Delivery};
 use crate::sim::{SECOND, TICK};
+use crate::ua::rtp::Packet as Rtp;
 use ringworld_components::call::{Leg, LegOf, StreamOf};
 use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
 use ringworld_components::kernel::StableId;
@@ -54,7 +54,7 @@ impl Run {
         for (timestamp, digit) in out.pressed {
             let undisturbed = self.is_calm(now, number);
             let call = self.desk.agents.get(number as usize).and_then(|agent| agent.call());
-            let is_calm = undisturbed && call.is_some_and(|call| call.is_calm() && call.began + 2 * SECOND < now);
+            let is_calm = undisturbed && call.is_some_and(|call| call.ua.is_calm() && call.ua.began + 2 * SECOND < now);
             self.watchers.digits.pressed(number, timestamp, digit, is_calm);
         }
         for (port, to, bytes) in out.rtp {

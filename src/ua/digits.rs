@@ -1,7 +1,5 @@
 //! DTMF digits as telephone events (RFC 4733): sent one packet each 20 ms, and read.
 
-use super::Failure;
-
 /// The sixteen keys in the order of their event codes.
 const KEYS: &str = "0123456789*#ABCD";
 
@@ -15,7 +13,7 @@ const VOLUME: u8 = 10;
 
 /// A telephone event to be sent in place of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     pub marker: bool,
     /// The time at which the digit began; the same in all its packets.
     pub timestamp: u32,
@@ -24,18 +22,16 @@ pub(super) struct Event {
 
 /// Digits that wait to be sent, and the one under way.
 #[derive(Debug)]
-pub(super) struct Digits {
+pub(crate) struct Digits {
     codes: std::vec::IntoIter<u8>,
     current: Option<(u8, u32, u16)>,
 }
 
 impl Digits {
-    pub fn new(text: &str) -> Result<Digits, Failure> {
-        let code = |key: char| {
-            let code = KEYS.find(key.to_ascii_uppercase()).ok_or(Failure::BadDigit(key))?;
-            Ok(code as u8)
-        };
-        let codes: Vec<u8> = text.chars().map(code).collect::<Result<_, Failure>>()?;
+    /// The digits of a text; the error is a character that no key has.
+    pub fn new(text: &str) -> Result<Digits, char> {
+        let code = |key: char| KEYS.find(key.to_ascii_uppercase()).map(|code| code as u8).ok_or(key);
+        let codes: Vec<u8> = text.chars().map(code).collect::<Result<_, char>>()?;
         Ok(Digits { codes: codes.into_iter(), current: None })
     }
 
@@ -60,7 +56,7 @@ impl Digits {
 
 /// Reads digits; each has its own timestamp.
 #[derive(Debug, Default)]
-pub(super) struct DigitsHeard {
+pub(crate) struct DigitsHeard {
     last: Option<u32>,
     pub digits: String,
 }
@@ -106,7 +102,7 @@ mod tests {
         assert!(
             sent[5..8].iter().all(|event| event.payload == [0, 0x8a, 3, 32] && event.timestamp == u32::MAX - 1_000)
         );
-        assert!(matches!(Digits::new("12x"), Err(Failure::BadDigit('x'))));
+        assert_eq!(Digits::new("12x").err(), Some('x'));
     }
 
     #[test]

@@ -1,24 +1,27 @@
-//! Writes SIP text: requests of a caller and responses to what the other side asks.
+//! Writes SIP text: requests, and responses to the requests of the peer.
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use super::message::{Message, uri_of};
+use super::message::{Message, Start, parameter, uri_of};
 
-/// Who speaks and from where: what all requests of one caller have in common.
+/// What all requests of one call, or of one inquiry, have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub call_id: String,
     /// The From value, tag included.
     pub from: String,
-    /// The To value; with the other side's tag once there is one.
+    /// The To value; with the tag of the peer once there is one. A call that comes in takes it from the INVITE.
     pub to: String,
+    /// The user part of Contact.
+    pub user: String,
     /// Our own address as Via and Contact show it.
     pub local: SocketAddr,
     pub reliable: bool,
 }
 
 /// A request to be written.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub method: &'a str,
     pub uri: &'a str,
@@ -26,6 +29,19 @@ pub(crate) struct Request<'a> {
     pub cseq: u32,
     pub branch: &'a str,
     pub to: &'a str,
+    /// Header fields beside those of every request, with their values.
+    pub headers: &'a [(String, String)],
+    /// Content type and body.
+    pub body: Option<(&'a str, &'a str)>,
+}
+
+/// A response to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reply<'a> {
+    pub status: u16,
+    /// Our tag, for a To that has none.
+    pub to_tag: Option<&'a str>,
+    pub contact: Option<&'a str>,
     /// Content type and body.
     pub body: Option<(&'a str, &'a str)>,
 }
@@ -35,9 +51,14 @@ impl Identity {
         if self.reliable { "TCP" } else { "UDP" }
     }
 
+    /// Our tag (RFC 3261, section 19.3).
+    pub fn tag(&self) -> &str {
+        parameter(&self.from, "tag").unwrap_or_default()
+    }
+
     pub fn contact(&self) -> String {
         let suffix = if self.reliable { ";transport=tcp" } else { "" };
-        format!("<sip:caller@{}{suffix}>", self.local)
+        format!("<sip:{}@{}{suffix}>", self.user, self.local)
     }
 
     pub fn request(&self, request: &Request<'_>) -> Vec<u8> {
@@ -53,33 +74,73 @@ impl Identity {
         if *method == "INVITE" {
             let _ = write!(text, "Contact: {}\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n", self.contact());
         }
+        for (name, value) in request.headers {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
         finish(text, request.body)
     }
 }
 
-/// The response to a request: its Via, From, To, Call-ID, CSeq and Record-Route copied (RFC 3261, section 8.2.6).
-pub(crate) fn response(
-    request: &Message<'_>,
-    (status, reason): (u16, &str),
-    to_tag: Option<&str>,
-    contact: Option<&str>,
-    body: Option<(&str, &str)>,
-) -> Vec<u8> {
-    let mut text = String::with_capacity(700);
-    let _ = write!(text, "SIP/2.0 {status} {reason}\r\n");
-    for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
-        for value in request.headers(name) {
-            let tag = to_tag.filter(|_| name == "To" && request.tag("To").is_none());
-            let _ = match tag {
-                Some(tag) => write!(text, "{name}: {value};tag={tag}\r\n"),
-                None => write!(text, "{name}: {value}\r\n"),
-            };
+impl<'a> Reply<'a> {
+    /// A response without a body.
+    pub fn new(status: u16, to_tag: &'a str) -> Self {
+        Self { status, to_tag: Some(to_tag), ..Self::default() }
+    }
+
+    /// Writes it: Via, From, To, Call-ID, CSeq and Record-Route of the request are copied (RFC 3261, section 8.2.6).
+    pub fn to(&self, request: &Message<'_>) -> Vec<u8> {
+        let mut text = String::with_capacity(700);
+        let _ = write!(text, "SIP/2.0 {} {}\r\n", self.status, reason(self.status));
+        for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
+            for value in request.headers(name) {
+                let tag = self.to_tag.filter(|_| name == "To" && request.tag("To").is_none());
+                let _ = match tag {
+                    Some(tag) => write!(text, "{name}: {value};tag={tag}\r\n"),
+                    None => write!(text, "{name}: {value}\r\n"),
+                };
+            }
         }
+        if let Some(contact) = self.contact {
+            let _ = write!(text, "Contact: {contact}\r\n");
+        }
+        finish(text, self.body)
     }
-    if let Some(contact) = contact {
-        let _ = write!(text, "Contact: {contact}\r\n");
+}
+
+/// What is answered to a message that belongs to no call (RFC 3261, sections 8.2 and 12.2.2); `None` of an ACK and of
+/// responses.
+pub(crate) fn outside_of_calls(message: &Message<'_>) -> Option<Vec<u8>> {
+    let status = match message.start {
+        Start::Response { .. } | Start::Request { method: "ACK", .. } => return None,
+        Start::Request { method: "OPTIONS", .. } => 200,
+        Start::Request { .. } => 481,
+    };
+    Some(Reply::new(status, "none").to(message))
+}
+
+/// The reason phrases of the statuses that a user agent sends (RFC 3261, section 21).
+fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        302 => "Moved Temporarily",
+        404 => "Not Found",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        603 => "Decline",
+        100..200 => "Progress",
+        200..300 => "Accepted",
+        _ => "Refused",
     }
-    finish(text, body)
 }
 
 fn finish(mut text: String, body: Option<(&str, &str)>) -> Vec<u8> {
@@ -91,7 +152,7 @@ fn finish(mut text: String, body: Option<(&str, &str)>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The parts of a SIP URI that a caller needs to reach it.
+/// The parts of a SIP URI that are needed to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UriParts<'a> {
     pub host: &'a str,
@@ -129,14 +190,13 @@ pub(crate) fn next_hop(target: &str, route: &[String], before: SocketAddr) -> So
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::message::Start;
-    use crate::load::message::tests::branch;
 
     fn identity() -> Identity {
         Identity {
             call_id: "1@x".into(),
             from: "<sip:a@x>;tag=f".into(),
             to: "<sip:echo@y>".into(),
+            user: "caller".into(),
             local: "[::1]:5090".parse().unwrap(),
             reliable: false,
         }
@@ -152,20 +212,43 @@ mod tests {
             cseq: 3,
             branch: "z9hG4bKb",
             to: "<sip:echo@y>",
+            headers: &[("Subject".to_owned(), "lunch".to_owned())],
             body: Some(("application/sdp", "v=0\r\n")),
         });
         let message = Message::parse(&bytes).unwrap();
         assert_eq!(message.start, Start::Request { method: "INVITE", uri: "sip:echo@y" });
-        assert_eq!(branch(&message), Some("z9hG4bKb"));
+        assert_eq!(message.branch(), Some("z9hG4bKb"));
         assert_eq!(message.cseq(), Some((3, "INVITE")));
         assert_eq!(message.header("Route"), Some("<sip:p;lr>"));
         assert_eq!(message.header("Contact"), Some("<sip:caller@[::1]:5090>"));
+        assert_eq!(message.header("Subject"), Some("lunch"));
         assert_eq!(message.body, b"v=0\r\n");
 
-        let answer = response(&message, (200, "OK"), Some("t"), Some("<sip:me>"), None);
+        let answer = Reply { contact: Some("<sip:me>"), ..Reply::new(200, "t") }.to(&message);
         let answer = Message::parse(&answer).unwrap();
         assert_eq!((answer.tag("From"), answer.tag("To")), (Some("f"), Some("t")));
-        assert_eq!(branch(&answer), Some("z9hG4bKb"));
+        assert_eq!(answer.branch(), Some("z9hG4bKb"));
+    }
+
+    #[test]
+    fn what_belongs_to_no_call_is_answered_once_if_at_all() {
+        let status = |method: &str| {
+            let request = Request {
+                method,
+                uri: "sip:x",
+                route: &[],
+                cseq: 1,
+                branch: "b",
+                to: "<sip:x>",
+                headers: &[],
+                body: None,
+            };
+            let bytes = identity().request(&request);
+            let answer = outside_of_calls(&Message::parse(&bytes).unwrap())?;
+            let Start::Response { status, .. } = Message::parse(&answer).unwrap().start else { panic!() };
+            Some(status)
+        };
+        assert_eq!(["OPTIONS", "BYE", "ACK"].map(status), [Some(200), Some(481), None]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! SDP for one audio stream: offers and answers of a caller, and what it reads of the other side's (RFC 4566, 3264).
+//! SDP for one audio stream: offers and answers, and what a description of the peer says (RFC 4566, 3264).
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use super::g711::G711;
 
-/// Payload type under which callers offer telephone-event.
+/// Payload type under which telephone-event is offered.
 pub(crate) const TELEPHONE_EVENT_OFFERED: u8 = 101;
 
-/// What the other side's description says about the audio.
+/// What the description of the peer says about the audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RemoteAudio {
     /// Where it wants packets; `None` for a held stream without an address, or port 0.
@@ -137,9 +137,9 @@ fn direction(attribute: &str) -> Option<(bool, bool)> {
     }
 }
 
-/// The direction with which to answer an offer (RFC 3264, section 6.1).
-pub(crate) fn mirrored(remote: &RemoteAudio) -> &'static str {
-    match (remote.receives, remote.sends) {
+/// The direction with which to answer an offer (RFC 3264, section 6.1), by whether the peer receives and sends.
+pub(crate) fn mirrored(receives: bool, sends: bool) -> &'static str {
+    match (receives, sends) {
         (true, true) => "sendrecv",
         (true, false) => "sendonly",
         (false, true) => "recvonly",
@@ -176,7 +176,7 @@ mod tests {
         let remote = read(text.as_bytes(), None).unwrap();
         assert_eq!(remote.address, Some("2.2.2.2:4000".parse().unwrap()));
         assert_eq!((remote.law, remote.payload_type, remote.telephone_event), (G711::Pcmu, 97, Some(99)));
-        assert_eq!(mirrored(&remote), "recvonly");
+        assert_eq!(mirrored(remote.receives, remote.sends), "recvonly");
 
         let held = read(b"v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", None).unwrap();
         assert_eq!((held.address, held.receives), (None, false));

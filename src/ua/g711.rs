@@ -1,4 +1,4 @@
-//! G.711 for the callers: both laws, sample by sample (ITU-T G.711), independent of the switch's kernels.
+//! G.711 of the user agent: both laws, sample by sample (ITU-T G.711), independent of the switch's kernels.
 
 use serde::Serialize;
 

@@ -1,8 +1,9 @@
-//! A client transaction of a caller: sends a request again until it is answered or given up (RFC 3261, section 17.1).
+//! Sends a message again until it is answered or given up: a request (RFC 3261, section 17.1), or a final response to INVITE
+//! that waits for its ACK (sections 13.3.1.4 and 17.2.1).
 
 use std::net::SocketAddr;
 
-use crate::load::clock::MS;
+use super::MS;
 
 /// Timer T1.
 pub(crate) const T1: u64 = 500 * MS;
@@ -26,7 +27,7 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    /// Sends the request for the first time.
+    /// Sends the message for the first time.
     pub fn start(
         now: u64,
         (hop, branch): (SocketAddr, String),

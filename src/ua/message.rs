@@ -1,4 +1,4 @@
-//! Reads SIP text: as much of RFC 3261 as a caller needs, by plain string handling.
+//! Reads SIP text: as much of RFC 3261 as a user agent needs, by plain string handling.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub(crate) struct Message<'a> {
     pub body: &'a [u8],
 }
 
-/// Names and their compact forms (RFC 3261, section 7.3.3) that a caller looks at.
+/// Names and their compact forms (RFC 3261, section 7.3.3) that a user agent looks at.
 const COMPACT: [(&str, &str); 7] = [
     ("Via", "v"),
     ("From", "f"),
@@ -79,6 +79,11 @@ impl<'a> Message<'a> {
     /// The tag of From or To.
     pub fn tag<'m>(&'m self, name: &'m str) -> Option<&'m str> {
         parameter(self.header(name)?, "tag")
+    }
+
+    /// The branch of the topmost Via.
+    pub fn branch(&self) -> Option<&str> {
+        parameter(first_of_list(self.header("Via")?), "branch")
     }
 
     /// The entries of the Record-Route headers, top to bottom.
@@ -145,13 +150,8 @@ pub(crate) fn uri_of(value: &str) -> &str {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// The branch of the topmost Via.
-    pub(crate) fn branch<'m>(message: &'m Message<'_>) -> Option<&'m str> {
-        parameter(first_of_list(message.header("Via")?), "branch")
-    }
 
     const OK: &str = "SIP/2.0 200 All right\r\n\
         v: SIP/2.0/UDP 127.0.0.1:5071;branch=z9hG4bK-7;rport=5071, SIP/2.0/UDP far;branch=other\r\n\
@@ -165,10 +165,10 @@ pub(crate) mod tests {
         Content-Length: 3\r\n\r\nv=0trailing";
 
     #[test]
-    fn reads_what_a_caller_needs() {
+    fn reads_what_a_user_agent_needs() {
         let message = Message::parse(OK.as_bytes()).unwrap();
         assert_eq!(message.start, Start::Response { status: 200, reason: "All right" });
-        assert_eq!(branch(&message), Some("z9hG4bK-7"));
+        assert_eq!(message.branch(), Some("z9hG4bK-7"));
         assert_eq!(message.tag("From"), Some("here"));
         assert_eq!(message.tag("To"), Some("there"));
         assert_eq!(message.header("call-id"), Some("7@x"));
@@ -204,7 +204,7 @@ pub(crate) mod tests {
             text.truncate(cut);
             if let Some(byte) = text.get_mut(flip) { *byte ^= 0x15; }
             if let Ok(message) = Message::parse(&text) {
-                let _ = (branch(&message), message.cseq(), message.tag("To"), message.record_route());
+                let _ = (message.branch(), message.cseq(), message.tag("To"), message.record_route());
             }
         }
     }

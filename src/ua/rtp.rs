@@ -1,6 +1,6 @@
-//! RTP packets of the callers (RFC 3550, section 5.1), and how many arrived.
+//! RTP packets (RFC 3550, section 5.1), and how many arrived.
 
-/// The part of a packet that callers look at.
+/// The part of a packet that a user agent looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packet<'a> {
     pub marker: bool,
