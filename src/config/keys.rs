@@ -151,6 +151,11 @@ pub const KEYS: &[Key] = &[
     key("limits.rooms", "Conference rooms.", Numbers(1, COUNT_MAX)),
     key("limits.participants", "Participants of one room.", Numbers(1, 1_000_000)),
     key("limits.registrations", "Bindings of registered addresses.", Numbers(1, COUNT_MAX)),
+    key("limits.children", "Children of one session.", Numbers(0, 1_000_000)),
+    key("limits.dependency_depth", "Parents above a session, one above the other.", Numbers(0, 1_000)),
+    key("limits.groups", "Groups of sessions.", Numbers(0, COUNT_MAX)),
+    key("limits.group_members", "Members of one group of sessions.", Numbers(0, 1_000_000)),
+    key("limits.groups_per_session", "Groups that one session is in.", Numbers(0, 1_000)),
     key("limits.retry_after_s", "The Retry-After of a 503, in seconds.", Numbers(0, 86_400)),
     key(
         "timers.ringing_s",

@@ -17,6 +17,7 @@ use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::relations::RelationsPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -124,6 +125,7 @@ impl Engine {
             EdgePlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
+            RelationsPlugin,
             StreamsPlugin { pool_share: config.pool_share },
             ConferencePlugin,
             CallEnginePlugin,

@@ -259,6 +259,12 @@ fn in_words(operation: &Operation) -> String {
         Operation::SendDtmf { digits, .. } => format!("send digits {digits}"),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
+        Operation::Link { parent, kind, .. } => format!("make it a child of {parent} ({kind:?})"),
+        Operation::Unlink { .. } => "take its parent away".to_owned(),
+        Operation::Sequence { b, rule, .. } => format!("put it in sequence with {b} ({rule:?})"),
+        Operation::EnterGroup { group, .. } => format!("let it enter a group: {group:?}"),
+        Operation::LeaveGroup { group, .. } => format!("let it leave the group {group}"),
+        Operation::EndGroup { group } => format!("end the group {group}"),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod callengine;
 pub mod conference;
 pub mod edge;
+pub mod relations;
 pub mod session;
 pub mod signalling;
 pub mod streams;

@@ -1,6 +1,8 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{DialogState, IllegalTransition, SessionOperation, SessionState};
+use super::{
+    DependencyError, DialogState, GroupError, IllegalTransition, SequenceError, SessionOperation, SessionState,
+};
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
 use crate::wire::sdp::{Codec, Direction, SdpError};
@@ -96,6 +98,12 @@ pub enum CallErrorCause {
     Invalid(String),
     /// The work for the call panicked in this system.
     Panicked(String),
+    /// Two sessions can't become parent and child.
+    Dependency(DependencyError),
+    /// Two sessions can't be put in sequence.
+    Sequence(SequenceError),
+    /// A session can't enter or leave a group.
+    Group(GroupError),
 }
 
 impl CallError {
@@ -116,7 +124,10 @@ impl CallError {
             | CallErrorCause::IllegalTransition(_)
             | CallErrorCause::NoDigits
             | CallErrorCause::Invalid(_)
-            | CallErrorCause::Panicked(_) => 500,
+            | CallErrorCause::Panicked(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => 500,
         }
     }
 
@@ -134,7 +145,10 @@ impl CallError {
             CallErrorCause::NoSuchService(_) => "name one of the built-in services",
             CallErrorCause::Limit(_) => "end calls or raise it",
             CallErrorCause::NoDigits => "send no digits on this call",
-            CallErrorCause::Invalid(_) => "mend the request",
+            CallErrorCause::Invalid(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => "mend the request",
             CallErrorCause::Panicked(_) => "report it with a recording: the call is ended, the switch goes on",
         }
     }
@@ -155,6 +169,9 @@ impl fmt::Display for CallErrorCause {
             Self::NoDigits => f.write_str("the peer takes no digits (no telephone-event)"),
             Self::Invalid(what) => f.write_str(what),
             Self::Panicked(system) => write!(f, "the system {system} panicked"),
+            Self::Dependency(why) => why.fmt(f),
+            Self::Sequence(why) => why.fmt(f),
+            Self::Group(why) => why.fmt(f),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! What a call is: sessions, their legs, dialogs and transactions, their state, and the messages about them.
 
 mod counters;
+mod dependency;
 mod dialog;
 mod error;
 mod fault;
+mod group;
 mod ident;
 mod leg;
 mod messages;
+mod operations;
 mod queues;
 mod registration;
+mod relation;
+mod sequence;
 mod service;
 mod session;
 mod settings;
@@ -16,17 +21,25 @@ mod state;
 mod transaction;
 
 pub use counters::Counters;
+pub use dependency::{ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, ParentSession};
 pub use dialog::{AckWait, AnswerRetransmit, Dialog, DialogState, DialogTable, SentAck, UnackedAnswer};
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
 pub use fault::{Fault, Faults, contain, contain_item};
+pub use group::{
+    GROUP_NAME_BYTES_MAX, Group, GroupChoice, GroupCount, GroupError, GroupKind, LeftGroups, MemberOf, Members,
+    Membership, MembershipOf, Memberships,
+};
 pub use ident::{mint_branch, mint_call_id, mint_tag, world_of};
 pub use leg::{Glare, GlareWait, InviteAim, Leg, OutgoingInvite};
 pub use messages::{
     Announce, CallAction, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, DurationDeadline,
     RingDeadline, RingThenAnswer, ServiceName, StateChanged,
 };
+pub use operations::{CarryOut, OperationApp, OperationTable};
 pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
 pub use registration::{Binding, Registrations};
+pub use relation::{EndFollower, StateEntered};
+pub use sequence::{ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState};
 pub use service::{ROOM_NAME_BYTES_MAX, Service};
 pub use session::{
     DialogOf, Dialogs, Draining, EndCause, Ended, Ending, IllegalTransition, LegOf, Legs, Role, Session, SessionCount,

@@ -83,6 +83,16 @@ pub struct LimitSettings {
     pub participants: u32,
     /// Bindings of registered addresses.
     pub registrations: u32,
+    /// Children of one session.
+    pub children: u32,
+    /// Parents above a session, one above the other.
+    pub dependency_depth: u32,
+    /// Groups.
+    pub groups: u32,
+    /// Members of one group.
+    pub group_members: u32,
+    /// Groups that one session is in.
+    pub groups_per_session: u32,
     /// The Retry-After of a 503, in seconds.
     pub retry_after_s: u32,
 }
@@ -97,6 +107,11 @@ impl Default for LimitSettings {
             rooms: 20_000,
             participants: 10_000,
             registrations: 10_000,
+            children: 1_000,
+            dependency_depth: 16,
+            groups: 20_000,
+            group_members: 10_000,
+            groups_per_session: 16,
             retry_after_s: 5,
         }
     }

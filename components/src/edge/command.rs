@@ -1,6 +1,6 @@
 //! What the outside may ask of a world.
 
-use crate::call::{CallError, CallErrorCause};
+use crate::call::{CallError, CallErrorCause, DependencyKind, EndingRule, GroupChoice};
 use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
 use std::net::SocketAddr;
@@ -68,20 +68,66 @@ pub enum Operation {
         /// The time.
         time: WallTime,
     },
+    /// Make one session the child of another one, or change the kind of a child of that parent.
+    Link {
+        /// The parent.
+        parent: StableId,
+        /// The child.
+        child: StableId,
+        /// What the end of the parent does to the child.
+        kind: DependencyKind,
+    },
+    /// Make a child a session without a parent.
+    Unlink {
+        /// The child.
+        child: StableId,
+    },
+    /// Put two sessions in sequence, or change the rule of their sequence. The reply names the sequence.
+    Sequence {
+        /// The A-leg.
+        a: StableId,
+        /// The B-leg.
+        b: StableId,
+        /// Which ending ends the other leg.
+        rule: EndingRule,
+    },
+    /// Let a session enter a group. The reply names the group.
+    EnterGroup {
+        /// The session.
+        session: StableId,
+        /// Which group.
+        group: GroupChoice,
+    },
+    /// Let a session leave a group.
+    LeaveGroup {
+        /// The session.
+        session: StableId,
+        /// The group.
+        group: StableId,
+    },
+    /// Let all members leave a group.
+    EndGroup {
+        /// The group.
+        group: StableId,
+    },
 }
 
 impl Operation {
     /// The session that it is about.
     pub fn session(&self) -> Option<StableId> {
         match self {
-            Self::Place(_) | Self::Drain | Self::Reanchor { .. } => None,
+            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } => None,
+            Self::Link { child, .. } | Self::Unlink { child } => Some(*child),
+            Self::Sequence { a, .. } => Some(*a),
             Self::Answer { session, .. }
             | Self::Ring { session }
             | Self::Reject { session, .. }
             | Self::HangUp { session }
             | Self::Hold { session }
             | Self::Resume { session }
-            | Self::SendDtmf { session, .. } => Some(*session),
+            | Self::SendDtmf { session, .. }
+            | Self::EnterGroup { session, .. }
+            | Self::LeaveGroup { session, .. } => Some(*session),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Commands from outside are carried out, and answered.
 
-use super::state::error_without_session;
+use super::state::{error, error_without_session};
 use super::{ending, place, requests};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallAction, CallError, CallErrorCause, Draining, EndCause, Queue, Session, SessionState, contain,
+    CallAction, CallError, CallErrorCause, Draining, EndCause, OperationTable, Queue, Session, SessionState, contain,
 };
 use ringworld_components::edge::{Command, Operation, Output, Reply};
 use ringworld_components::kernel::{Anchor, Now, StableId, StableIds};
@@ -46,12 +46,26 @@ fn carry_out(world: &mut World, operation: Operation) -> Result<StableId, CallEr
         Operation::Hold { session } => (session, CallAction::Hold),
         Operation::Resume { session } => (session, CallAction::Resume),
         Operation::SendDtmf { session, digits } => (session, CallAction::SendDtmf(digits)),
+        other => return carry_out_elsewhere(world, &other),
     };
     let entity = world.resource::<StableIds>().find(session).filter(|&entity| world.get::<Session>(entity).is_some());
     match entity {
         Some(entity) => requests::carry_out(world, entity, &action).map(|()| session),
         None => Err(error_without_session(world, session, CallErrorCause::NoSuchSession)),
     }
+}
+
+/// Lets the plugin that knows the operation carry it out.
+fn carry_out_elsewhere(world: &mut World, operation: &Operation) -> Result<StableId, CallError> {
+    let result = OperationTable::carry_out(world, operation);
+    let unknown = || Err(CallErrorCause::Invalid("no plugin carries this operation out".to_owned()));
+    result.unwrap_or_else(unknown).map_err(|cause| {
+        let session = operation.session();
+        match session.and_then(|session| world.resource::<StableIds>().find(session)) {
+            Some(entity) => error(world, entity, cause),
+            None => error_without_session(world, session.unwrap_or(StableId(0)), cause),
+        }
+    })
 }
 
 /// Refuses new calls and ends all others, in the order of their ids.

@@ -5,9 +5,9 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
-    Faults, Glare, GlareWait, Leg, LegOf, Legs, Queue, RingDeadline, Session, SessionCount, StateChanged, StreamOf,
-    Streams,
+    Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, EndFollower,
+    Ended, Faults, Glare, GlareWait, Leg, LegOf, Legs, Queue, RingDeadline, Session, SessionCount, StateChanged,
+    StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -30,6 +30,7 @@ impl Plugin for SessionPlugin {
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
             .scratch::<Queue<Command>>(Queue::is_empty)
+            .scratch::<Queue<EndFollower>>(Queue::is_empty)
             .record_message::<CallOffered>()
             .record_message::<StateChanged>()
             .record_message::<CallEnded>()
@@ -58,7 +59,7 @@ impl Plugin for SessionPlugin {
                     .chain()
                     .in_set(Phase::Sessions),
                 (commands::carry_out_commands, requests::carry_out_requests).chain().in_set(Phase::Admission),
-                ending::reap_ended_sessions.in_set(Step::Reap),
+                (ending::end_followers, ending::reap_ended_sessions).chain().in_set(Step::Reap),
             ),
         );
     }

@@ -4,7 +4,7 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, Dialog, DialogOf, DialogStanding, ErrorContext, IllegalTransition, Leg, LegOf, Legs,
-    MediaStanding, Session, SessionOperation, SessionState, StateChanged, Streams,
+    MediaStanding, Queue, Session, SessionOperation, SessionState, StateChanged, StateEntered, Streams,
 };
 use ringworld_components::kernel::{Anchor, Now, StableId};
 use ringworld_components::media::Stream;
@@ -20,6 +20,9 @@ pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Re
     match changed {
         Ok(from) => {
             world.resource_mut::<Messages<StateChanged>>().write(StateChanged { session, from, to });
+            if let Some(mut entered) = world.get_resource_mut::<Queue<StateEntered>>() {
+                entered.push(StateEntered { session, state: to });
+            }
             Ok(())
         }
         Err(illegal) => Err(refused(world, session, illegal)),
