@@ -5,9 +5,10 @@ use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Role, Session, SessionCount, SessionState, Settings, TransactionTable,
+    Counters, DialogTable, Draining, Leg, Legs, Queue, Role, Session, SessionCount, SessionState, Settings,
+    TransactionTable,
 };
-use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
+use ringworld_components::edge::{Event, Input, Inputs, Output, Outputs, PacketPool};
 use ringworld_components::kernel::{
     self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
     Unregistered, WallTime,
@@ -17,7 +18,9 @@ use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::priority::{PriorityPlugin, marks_of_calls};
 use ringworld_systems::relations::RelationsPlugin;
+use ringworld_systems::resources::ResourcesPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -125,7 +128,9 @@ impl Engine {
             EdgePlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
+            ResourcesPlugin,
             RelationsPlugin,
+            PriorityPlugin,
             StreamsPlugin { pool_share: config.pool_share },
             ConferencePlugin,
             CallEnginePlugin,
@@ -217,6 +222,8 @@ impl Engine {
         world.resource_mut::<PortPool>().forget_offers();
         world.resource_mut::<Draining>().0 = false;
         world.insert_resource(settings);
+        let marks = marks_of_calls(world);
+        world.resource_mut::<Queue<Output>>().0.extend(marks);
     }
 
     /// The RTP ports of all streams, in order.

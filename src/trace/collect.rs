@@ -264,7 +264,11 @@ fn in_words(operation: &Operation) -> String {
         Operation::Sequence { b, rule, .. } => format!("put it in sequence with {b} ({rule:?})"),
         Operation::EnterGroup { group, .. } => format!("let it enter a group: {group:?}"),
         Operation::LeaveGroup { group, .. } => format!("let it leave the group {group}"),
+        Operation::ReportLoad { cpu_permille } => format!("tell it a load of {cpu_permille} in 1,000"),
         Operation::EndGroup { group } => format!("end the group {group}"),
+        Operation::SetPriority { level, class, .. } => {
+            format!("set its priority: {} {}", level.as_str(), class.as_str())
+        }
     }
 }
 

@@ -7,7 +7,9 @@
 pub mod callengine;
 pub mod conference;
 pub mod edge;
+pub mod priority;
 pub mod relations;
+pub mod resources;
 pub mod session;
 pub mod signalling;
 pub mod streams;

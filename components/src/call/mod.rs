@@ -10,9 +10,12 @@ mod ident;
 mod leg;
 mod messages;
 mod operations;
+mod priority;
+mod priority_rules;
 mod queues;
 mod registration;
 mod relation;
+mod resources;
 mod sequence;
 mod service;
 mod session;
@@ -36,9 +39,12 @@ pub use messages::{
     RingDeadline, RingThenAnswer, ServiceName, StateChanged,
 };
 pub use operations::{CarryOut, OperationApp, OperationTable};
+pub use priority::{Priority, PriorityLevel, PrioritySource, QosClass, priority_of_headers};
+pub use priority_rules::{PriorityRule, PrioritySettings, RuleField};
 pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
 pub use registration::{Binding, Registrations};
 pub use relation::{EndFollower, StateEntered};
+pub use resources::{Account, Accounts, Amounts, Charge, MeasuredLoad, Refusal, ResourceSettings};
 pub use sequence::{ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState};
 pub use service::{ROOM_NAME_BYTES_MAX, Service};
 pub use session::{

@@ -1,6 +1,6 @@
 //! What the outside may ask of a world.
 
-use crate::call::{CallError, CallErrorCause, DependencyKind, EndingRule, GroupChoice};
+use crate::call::{CallError, CallErrorCause, DependencyKind, EndingRule, GroupChoice, PriorityLevel, QosClass};
 use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
 use std::net::SocketAddr;
@@ -110,13 +110,29 @@ pub enum Operation {
         /// The group.
         group: StableId,
     },
+    /// Tell the load that was measured outside.
+    ReportLoad {
+        /// The load of the processor, in thousandths.
+        cpu_permille: u32,
+    },
+    /// Set the priority of a session.
+    SetPriority {
+        /// The session.
+        session: StableId,
+        /// How urgent it is.
+        level: PriorityLevel,
+        /// How its packets are marked.
+        class: QosClass,
+    },
 }
 
 impl Operation {
     /// The session that it is about.
     pub fn session(&self) -> Option<StableId> {
         match self {
-            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } => None,
+            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } | Self::ReportLoad { .. } => {
+                None
+            }
             Self::Link { child, .. } | Self::Unlink { child } => Some(*child),
             Self::Sequence { a, .. } => Some(*a),
             Self::Answer { session, .. }
@@ -127,7 +143,8 @@ impl Operation {
             | Self::Resume { session }
             | Self::SendDtmf { session, .. }
             | Self::EnterGroup { session, .. }
-            | Self::LeaveGroup { session, .. } => Some(*session),
+            | Self::LeaveGroup { session, .. }
+            | Self::SetPriority { session, .. } => Some(*session),
         }
     }
 }

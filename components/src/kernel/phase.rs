@@ -51,6 +51,8 @@ pub enum Step {
     Settle,
     /// In `Cleanup`: what they shared is looked at.
     Close,
+    /// In `Egress`: the network is told how packets are to be marked.
+    Mark,
     /// In `Egress`: messages are written.
     Write,
     /// In `Egress`: what was written leaves.

@@ -218,7 +218,7 @@ impl Run {
                     self.operator.hear(now, &event);
                 }
             }
-            Output::Reply(_) => {}
+            Output::PortMarked(..) | Output::Reply(_) => {}
         }
     }
 
