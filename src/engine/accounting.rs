@@ -8,8 +8,9 @@ use super::Engine;
 use bevy_ecs::archetype::Archetype;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    ALeg, BLeg, Dependency, Dialog, DialogOf, DialogTable, Ended, Group, GroupCount, Leg, LegOf, MemberOf, Members,
-    Membership, MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf, Transaction, TransactionTable,
+    ALeg, Accounts, BLeg, Charge, Dependency, Dialog, DialogOf, DialogTable, Ended, Group, GroupCount, Leg, LegOf,
+    MemberOf, Members, Membership, MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf, Transaction,
+    TransactionTable,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
@@ -50,6 +51,10 @@ pub enum Sum {
     Groups,
     /// Every membership is in a group and is that of a session.
     Memberships,
+    /// Every session is charged, and is on the accounts of a user and of an endpoint.
+    Accounts,
+    /// Every port in use is charged.
+    Charges,
 }
 
 /// A sum that does not add up: the counts that should be the same.
@@ -70,7 +75,7 @@ impl fmt::Display for Imbalance {
 
 impl Sum {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Calls,
         Self::Answers,
         Self::Sessions,
@@ -86,6 +91,8 @@ impl Sum {
         Self::Sequences,
         Self::Groups,
         Self::Memberships,
+        Self::Accounts,
+        Self::Charges,
     ];
 
     /// `None` if it adds up.
@@ -170,6 +177,21 @@ impl Sum {
                 ("in a group", count::<MemberOf>(world)),
                 ("of a session", count::<MembershipOf>(world)),
             ],
+            Self::Accounts => {
+                let accounts = world.resource::<Accounts>();
+                vec![
+                    ("charged", accounts.used().sessions),
+                    ("entities", count_both::<Session, Charge>(world)),
+                    ("sessions", count::<Session>(world)),
+                    ("of users", accounts.users().map(|(_, count)| u64::from(count)).sum()),
+                    ("of endpoints", accounts.endpoints().map(|(_, count)| u64::from(count)).sum()),
+                ]
+            }
+            Self::Charges => vec![
+                ("charged", world.resource::<Accounts>().used().ports),
+                ("streams", count_both::<Stream, Charge>(world)),
+                ("in use", u64::from(world.resource::<PortPool>().in_use())),
+            ],
         }
     }
 }
@@ -200,7 +222,7 @@ mod tests {
     use super::*;
     use crate::engine::WorldConfig;
     use bytes::Bytes;
-    use ringworld_components::call::{Counters, EndingRule, GroupKind, SequenceState};
+    use ringworld_components::call::{Amounts, Counters, EndingRule, GroupKind, SequenceState};
     use ringworld_components::edge::{ConnId, Flow, Input, Transport};
     use ringworld_components::kernel::Now;
     use ringworld_components::media::RoomState;
@@ -224,7 +246,7 @@ mod tests {
     /// What breaks one sum, and possibly others with it.
     type Break = fn(&mut World);
 
-    const BREAKS: [(Sum, Break); 15] = [
+    const BREAKS: [(Sum, Break); 17] = [
         (Sum::Calls, |world| world.resource_mut::<Counters>().calls_in += 1),
         (Sum::Answers, |world| world.resource_mut::<Counters>().calls_answered += 1),
         (Sum::Sessions, |world| world.resource_mut::<SessionCount>().sessions += 1),
@@ -266,6 +288,10 @@ mod tests {
         (Sum::Memberships, |world| {
             let session = world.spawn_empty().id();
             world.spawn(MembershipOf(session));
+        }),
+        (Sum::Accounts, |world| world.insert_resource(Accounts::default())),
+        (Sum::Charges, |world| {
+            world.spawn(Charge(Amounts { ports: 1, ..Amounts::default() }));
         }),
     ];
 

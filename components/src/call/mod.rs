@@ -44,7 +44,7 @@ pub use priority_rules::{PriorityRule, PrioritySettings, RuleField};
 pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
 pub use registration::{Binding, Registrations};
 pub use relation::{EndFollower, StateEntered};
-pub use resources::{Account, Accounts, Amounts, Charge, MeasuredLoad, Refusal, ResourceSettings};
+pub use resources::{Account, Accounts, AdmissionRefusal, Amounts, Charge, MeasuredLoad, ResourceSettings};
 pub use sequence::{ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState};
 pub use service::{ROOM_NAME_BYTES_MAX, Service};
 pub use session::{

@@ -121,14 +121,14 @@ impl ResourceSettings {
     }
 
     /// The resource whose budget is exceeded by this use, if one is.
-    pub fn exceeded(&self, used: Amounts) -> Option<Refusal> {
+    pub fn exceeded(&self, used: Amounts) -> Option<AdmissionRefusal> {
         let over = |budget: u64, used: u64| budget > 0 && used > budget;
         if over(self.bandwidth_kbit_s, used.bandwidth_kbit_s) {
-            Some(Refusal::Bandwidth)
+            Some(AdmissionRefusal::Bandwidth)
         } else if over(self.cpu_ppm, used.cpu_ppm) {
-            Some(Refusal::Cpu)
+            Some(AdmissionRefusal::Cpu)
         } else if over(self.memory_kib, used.memory_kib) {
-            Some(Refusal::Memory)
+            Some(AdmissionRefusal::Memory)
         } else {
             None
         }
@@ -217,7 +217,7 @@ pub struct MeasuredLoad {
 
 /// Why a new call is not admitted.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
+pub enum AdmissionRefusal {
     /// The switch is shutting down.
     Draining,
     /// There are as many sessions as there may be.
@@ -240,7 +240,7 @@ pub enum Refusal {
     Load,
 }
 
-impl Refusal {
+impl AdmissionRefusal {
     /// The name of the limit, for counters and errors.
     pub fn limit(self) -> &'static str {
         match self {

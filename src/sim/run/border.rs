@@ -218,6 +218,7 @@ impl Run {
                     self.operator.hear(now, &event);
                 }
             }
+            Output::Reply(reply) if leaves => self.operator.hear_reply(&reply),
             Output::PortMarked(..) | Output::Reply(_) => {}
         }
     }
