@@ -18,6 +18,7 @@ use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::facts::FactsPlugin;
 use ringworld_systems::priority::{PriorityPlugin, marks_of_calls};
 use ringworld_systems::relations::RelationsPlugin;
 use ringworld_systems::resources::ResourcesPlugin;
@@ -126,6 +127,7 @@ impl Engine {
         app.add_plugins((
             KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
+            FactsPlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
             ResourcesPlugin,

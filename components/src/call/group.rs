@@ -53,6 +53,8 @@ pub struct Membership {
     pub group: Entity,
     /// The session.
     pub session: Entity,
+    /// The stable id of the session.
+    pub member: StableId,
     /// Since when.
     pub since: Now,
 }
@@ -77,9 +79,9 @@ pub struct MembershipOf(pub Entity);
 #[relationship_target(relationship = MembershipOf, linked_spawn)]
 pub struct Memberships(Vec<Entity>);
 
-/// Groups that a member has left in this tick; looked at in `Step::Settle` of `Phase::Cleanup`.
+/// The memberships that have ended in this tick; looked at in `Step::Settle` of `Phase::Cleanup`.
 #[derive(Resource, Debug, Default)]
-pub struct LeftGroups(pub Vec<Entity>);
+pub struct LeftGroups(pub Vec<Membership>);
 
 /// How many groups there are. Follows from the components by hooks.
 #[derive(Resource, Debug, Default)]
@@ -157,8 +159,8 @@ fn leave(mut world: DeferredWorld, _: HookContext) {
 }
 
 fn vacate(mut world: DeferredWorld, context: HookContext) {
-    let group = world.get::<Membership>(context.entity).map(|membership| membership.group);
-    if let (Some(group), Some(mut left)) = (group, world.get_resource_mut::<LeftGroups>()) {
-        left.0.push(group);
+    let membership = world.get::<Membership>(context.entity).copied();
+    if let (Some(membership), Some(mut left)) = (membership, world.get_resource_mut::<LeftGroups>()) {
+        left.0.push(membership);
     }
 }

@@ -1,14 +1,17 @@
 //! What a call is: sessions, their legs, dialogs and transactions, their state, and the messages about them.
 
+mod carry_out;
+mod claim;
 mod counters;
+mod deadlines;
 mod dependency;
 mod dialog;
 mod error;
+mod facts;
 mod fault;
 mod group;
 mod ident;
 mod leg;
-mod messages;
 mod operations;
 mod priority;
 mod priority_rules;
@@ -23,10 +26,17 @@ mod settings;
 mod state;
 mod transaction;
 
+pub use carry_out::{CarryOut, OperationApp, OperationTable};
+pub use claim::Claim;
 pub use counters::Counters;
+pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, RingDeadline, RingThenAnswer};
 pub use dependency::{ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, ParentSession};
 pub use dialog::{AckWait, AnswerRetransmit, Dialog, DialogState, DialogTable, SentAck, UnackedAnswer};
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
+pub use facts::{
+    AboutCall, Answered, CallEnded, CallOffered, ChildEnded, ClaimEnded, DigitHeard, Fact, FactQueue, GroupEnded,
+    GroupEntered, GroupLeft, MediaEstablished, OperationDone, PriorityChanged, SequenceChanged, StateChanged,
+};
 pub use fault::{Fault, Faults, contain, contain_item};
 pub use group::{
     GROUP_NAME_BYTES_MAX, Group, GroupChoice, GroupCount, GroupError, GroupKind, LeftGroups, MemberOf, Members,
@@ -34,11 +44,9 @@ pub use group::{
 };
 pub use ident::{mint_branch, mint_call_id, mint_tag, world_of};
 pub use leg::{Glare, GlareWait, InviteAim, Leg, OutgoingInvite};
-pub use messages::{
-    Announce, CallAction, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, DurationDeadline,
-    RingDeadline, RingThenAnswer, ServiceName, StateChanged,
+pub use operations::{
+    OperationQueue, Operations, Ticket, WriteBuffer, WrittenBuffers, WrittenOperation, merge_written,
 };
-pub use operations::{CarryOut, OperationApp, OperationTable};
 pub use priority::{Priority, PriorityLevel, PrioritySource, QosClass, priority_of_headers};
 pub use priority_rules::{PriorityRule, PrioritySettings, RuleField};
 pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
@@ -52,5 +60,5 @@ pub use session::{
     StreamOf, Streams,
 };
 pub use settings::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
-pub use state::{SessionOperation, SessionState, diagram};
+pub use state::{SessionState, diagram};
 pub use transaction::{Lifetime, Retransmit, Transaction, TransactionKind, TransactionState, TransactionTable};

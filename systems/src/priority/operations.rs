@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallErrorCause, Legs, Priority, PriorityLevel, PrioritySource, QosClass, Queue, Session, Streams,
+    CallErrorCause, FactQueue, Legs, Priority, PriorityChanged, PriorityLevel, PrioritySource, QosClass, Queue,
+    Session, Streams,
 };
 use ringworld_components::edge::{Operation, Output};
 use ringworld_components::kernel::{StableId, StableIds};
@@ -25,6 +26,8 @@ fn set(world: &mut World, session: Entity, level: PriorityLevel, class: QosClass
     let before = world.get::<Priority>(session).copied().unwrap_or_default();
     let priority = Priority { level, class, source: PrioritySource::Operation };
     world.entity_mut(session).insert(priority);
+    let id = world.get::<StableId>(session).copied().unwrap_or(StableId(0));
+    world.resource_mut::<FactQueue>().raise(PriorityChanged::of(id, session, priority));
     if before.class != class {
         let mut ports = ports_of(world, session);
         ports.sort_unstable();

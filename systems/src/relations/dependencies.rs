@@ -3,7 +3,8 @@
 use super::sessions::{id_of, is_living, living};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, ParentSession, Settings,
+    ChildEnded, ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, FactQueue, ParentSession,
+    Session, Settings,
 };
 use ringworld_components::kernel::{Now, StableId};
 
@@ -100,4 +101,12 @@ pub(super) fn parent_ended(world: &mut World, children: &[Entity]) -> Vec<Entity
         }
     }
     ending
+}
+
+/// Raises the fact that a child has ended.
+pub(super) fn tell_parent(world: &mut World, child: Entity) {
+    let Some(parent) = world.get::<ParentSession>(child).map(|of| of.0) else { return };
+    let Some(ending) = world.get::<Session>(child).and_then(|session| session.ending.clone()) else { return };
+    let fact = ChildEnded::of(id_of(world, parent), parent, id_of(world, child), ending);
+    world.resource_mut::<FactQueue>().raise(fact);
 }

@@ -3,7 +3,7 @@
 use super::sessions::{in_order, is_living};
 use super::{dependencies, sequences};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{ChildSessions, EndCause, EndFollower, Queue, StateEntered, contain};
+use ringworld_components::call::{ChildSessions, EndCause, EndFollower, Queue, SessionState, StateEntered, contain};
 use ringworld_components::planted;
 use std::collections::BTreeSet;
 
@@ -48,9 +48,12 @@ fn followers(world: &mut World, session: Entity) -> Vec<(Entity, EndCause)> {
     followers
 }
 
-/// Brings the sequences up to the states that their legs have entered in this tick.
+/// Tells parents of children that have ended in this tick, and brings sequences up to the states that their legs have entered.
 pub(super) fn follow_legs(world: &mut World) {
     let entered = world.resource_mut::<Queue<StateEntered>>().take();
+    for it in entered.iter().filter(|it| it.state == SessionState::Terminated) {
+        dependencies::tell_parent(world, it.session);
+    }
     let affected: BTreeSet<Entity> =
         entered.iter().flat_map(|it| sequences::of_session(world, it.session).collect::<Vec<_>>()).collect();
     for sequence in in_order(world, affected) {

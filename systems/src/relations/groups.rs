@@ -3,8 +3,8 @@
 use super::sessions::{id_of, in_order, living};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    GROUP_NAME_BYTES_MAX, Group, GroupChoice, GroupCount, GroupError, GroupKind, LeftGroups, MemberOf, Members,
-    Membership, MembershipOf, Memberships, Settings,
+    FactQueue, GROUP_NAME_BYTES_MAX, Group, GroupChoice, GroupCount, GroupEnded, GroupEntered, GroupError, GroupKind,
+    GroupLeft, LeftGroups, MemberOf, Members, Membership, MembershipOf, Memberships, Settings,
 };
 use ringworld_components::kernel::{Now, StableId, StableIds};
 
@@ -45,9 +45,11 @@ pub(super) fn enter(world: &mut World, session: StableId, choice: &GroupChoice) 
         }
     };
     let id = world.resource_mut::<StableIds>().mint();
-    let membership = Membership { group, session: entity, since: now };
+    let membership = Membership { group, session: entity, member: session, since: now };
     world.spawn((id, membership, MemberOf(group), MembershipOf(entity)));
-    Ok(id_of(world, group))
+    let group = id_of(world, group);
+    world.resource_mut::<FactQueue>().raise(GroupEntered::of(session, entity, group));
+    Ok(group)
 }
 
 /// Lets a session leave a group.
@@ -62,18 +64,25 @@ pub(super) fn leave(world: &mut World, session: StableId, group: StableId) -> Re
 /// Lets all members leave a group, and ends it.
 pub(super) fn end(world: &mut World, group: StableId) -> Result<(), GroupError> {
     let group = find(world, group)?;
-    // The memberships go with the group.
-    world.despawn(group);
+    // The group goes with its last membership.
+    let members: Vec<Entity> = world.get::<Members>(group).map(|members| members.iter().collect()).unwrap_or_default();
+    for membership in in_order(world, members) {
+        world.despawn(membership);
+    }
     Ok(())
 }
 
-/// Despawns the groups whose last member has left in this tick.
-pub(super) fn despawn_empty_groups(world: &mut World) {
+/// Tells of the members that have left in this tick, and despawns the groups whose last member has.
+pub(super) fn settle(world: &mut World) {
     let left = std::mem::take(&mut world.resource_mut::<LeftGroups>().0);
-    for group in in_order(world, left) {
+    let mut left: Vec<(StableId, Membership)> = left.into_iter().map(|it| (id_of(world, it.group), it)).collect();
+    left.sort_unstable_by_key(|(group, it)| (*group, it.member));
+    for (id, Membership { group, session, member, .. }) in left {
+        world.resource_mut::<FactQueue>().raise(GroupLeft::of(member, session, id));
         let is_empty = world.get::<Members>(group).is_none_or(|members| members.is_empty());
         if is_empty && world.get::<Group>(group).is_some() {
             world.despawn(group);
+            world.resource_mut::<FactQueue>().raise(GroupEnded::of(StableId(0), group, id));
         }
     }
 }

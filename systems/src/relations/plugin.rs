@@ -39,7 +39,7 @@ impl Plugin for RelationsPlugin {
             Tick,
             (
                 endings::end_followers.in_set(Step::Relate),
-                (endings::follow_legs, groups::despawn_empty_groups).chain().in_set(Step::Settle),
+                (endings::follow_legs, groups::settle).chain().in_set(Step::Settle),
             ),
         );
     }

@@ -3,7 +3,8 @@
 use super::sessions::{id_of, is_living, living};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState, Session, SessionState,
+    ALeg, ALegOf, BLeg, BLegOf, EndingRule, FactQueue, Sequence, SequenceChanged, SequenceError, SequenceState,
+    Session, SessionState,
 };
 use ringworld_components::kernel::{Now, StableId, StableIds};
 
@@ -91,6 +92,12 @@ pub(super) fn follow(world: &mut World, sequence: Entity) {
         && !it.change(to, now)
     {
         tracing::warn!(%from, %to, sequence = %id_of(world, sequence), "a change of a sequence's state was refused");
+        return;
+    }
+    if from != to {
+        let leg = a_leg(world, sequence).or_else(|| b_leg(world, sequence)).unwrap_or(Entity::PLACEHOLDER);
+        let fact = SequenceChanged::of(id_of(world, leg), leg, id_of(world, sequence), from, to);
+        world.resource_mut::<FactQueue>().raise(fact);
     }
     if to == SequenceState::Ended {
         world.despawn(sequence);

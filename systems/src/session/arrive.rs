@@ -1,8 +1,8 @@
 //! A call comes in.
 
 use super::answer::start_deadline;
+use super::state::raise;
 use super::{gate, media};
-use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
@@ -35,10 +35,12 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     let to = Bytes::copy_from_slice(request.uri.as_bytes());
     let priority = world.resource::<Settings>().priority.of_call(&from, &to, Some(head));
     let charge = gate::charge_of_session(world);
-    let session = world.spawn((session_id, Session::new(Role::Incoming, from, to, now), charge, account)).id();
+    let parties = Session::new(Role::Incoming, from.clone(), to.clone(), now);
+    let session = world.spawn((session_id, parties, charge, account)).id();
     give_priority(world, session, priority);
     let call_id = Bytes::copy_from_slice(&head.call_id);
-    let mut leg = Leg::new(call_id, local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
+    let mut leg =
+        Leg::new(call_id.clone(), local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
     leg.invite = Some(transaction);
     leg.offer = (!head.body.is_empty()).then(|| Bytes::copy_from_slice(&head.body));
     let leg = world.spawn((leg_id, leg, LegOf(session))).id();
@@ -53,7 +55,7 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     world.resource_mut::<Counters>().calls_in += 1;
     let deferral_s = world.resource::<Settings>().timers.deferral_s;
     start_deadline::<RingDeadline>(world, session, deferral_s);
-    world.resource_mut::<Messages<CallOffered>>().write(CallOffered { session });
+    raise(world, session, |id| CallOffered::of(id, session, from, to, call_id, priority));
 }
 
 /// Gives a new session its priority, unless that is the usual one.

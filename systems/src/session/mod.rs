@@ -2,7 +2,7 @@
 
 mod answer;
 mod arrive;
-mod commands;
+mod claims;
 mod deadlines;
 mod ending;
 mod facts;
@@ -10,11 +10,12 @@ mod faults;
 mod gate;
 mod hold;
 mod media;
+mod operations;
 mod place;
 mod plugin;
 mod progress;
 mod reinvite;
-mod requests;
+mod send;
 mod state;
 
 pub use plugin::SessionPlugin;
