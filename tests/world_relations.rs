@@ -2,15 +2,15 @@
 
 mod common;
 
-use bevy_ecs::prelude::RelationshipTarget;
 use common::{Bench, Caller, callee, established, status};
 use ringworld::components::call::{
-    CallErrorCause, ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, EndCause, EndingRule,
-    Group, GroupChoice, GroupError, GroupKind, Sequence, SequenceError, SequenceState,
+    CallErrorCause, ChildEnded, ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, EndCause,
+    EndingRule, Group, GroupChoice, GroupEnded, GroupEntered, GroupError, GroupKind, GroupLeft, Sequence,
+    SequenceChanged, SequenceError, SequenceState,
 };
 use ringworld::components::edge::{Command, Event, Input, Operation, Output};
-use ringworld::components::kernel::StableId;
-use ringworld::engine::{Engine, Sum, WorldConfig};
+use ringworld::engine::Sum;
+use ringworld::prelude::*;
 
 type Outcome = Result<StableId, CallErrorCause>;
 
@@ -49,15 +49,15 @@ fn link(bench: &mut Bench, parent: StableId, child: StableId, kind: DependencyKi
     operate(bench, Operation::Link { parent, child, kind })
 }
 
-fn get<C: bevy_ecs::component::Component + Clone>(bench: &Bench, id: StableId) -> Option<C> {
+fn get<C: Component + Clone>(bench: &Bench, id: StableId) -> Option<C> {
     let world = bench.engine.world();
-    let entity = world.resource::<ringworld::components::kernel::StableIds>().find(id)?;
+    let entity = world.resource::<StableIds>().find(id)?;
     world.get::<C>(entity).cloned()
 }
 
 fn children(bench: &Bench, id: StableId) -> usize {
     let world = bench.engine.world();
-    let entity = world.resource::<ringworld::components::kernel::StableIds>().find(id).expect("a session");
+    let entity = world.resource::<StableIds>().find(id).expect("a session");
     world.get::<ChildSessions>(entity).map_or(0, |children| children.len())
 }
 
@@ -335,4 +335,65 @@ fn relations_survive_a_snapshot_and_do_the_same_after_it() {
         bench.run_quiet_s(70);
         finish(&mut bench);
     }
+}
+
+/// The facts that a plugin has seen, in the order of their numbers.
+#[derive(Resource, Record, Clone, Debug, Default)]
+struct Seen(Vec<(u64, String)>);
+
+struct Watcher;
+
+impl Plugin for Watcher {
+    fn build(&self, app: &mut App) {
+        app.record_resource(Seen::default(), "test.seen");
+        app.add_systems(Tick, watch.in_set(Phase::Behaviour));
+    }
+}
+
+fn watch(
+    mut children: MessageReader<ChildEnded>,
+    mut sequences: MessageReader<SequenceChanged>,
+    mut entered: MessageReader<GroupEntered>,
+    mut left: MessageReader<GroupLeft>,
+    mut ended: MessageReader<GroupEnded>,
+    mut seen: ResMut<Seen>,
+) {
+    seen.0.extend(children.read().map(|it| (it.sequence, format!("{} lost its child {}", it.session, it.child))));
+    seen.0.extend(sequences.read().map(|it| (it.sequence, format!("{} from {} to {}", it.id, it.from, it.to))));
+    seen.0.extend(entered.read().map(|it| (it.sequence, format!("{} entered {}", it.session, it.group))));
+    seen.0.extend(left.read().map(|it| (it.sequence, format!("{} left {}", it.session, it.group))));
+    seen.0.extend(ended.read().map(|it| (it.sequence, format!("{} ended", it.group))));
+    seen.0.sort();
+}
+
+#[test]
+fn a_plugin_sees_each_fact_about_relations_once() {
+    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
+        app.add_plugins(Watcher);
+    });
+    let mut bench = Bench::of(engine, 50);
+    let calls = sessions(&mut bench, 3);
+    let [a, b, c] = [0, 1, 2].map(|at: usize| calls[at].0);
+    link(&mut bench, a, c, DependencyKind::Dependent).unwrap();
+    let sequence = operate(&mut bench, Operation::Sequence { a, b, rule: EndingRule::Apart }).unwrap();
+    let group = enter(&mut bench, b, GroupChoice::New(GroupKind::Transfer)).unwrap();
+    let byes = [1, 2].map(|at: usize| calls[at].1.clone().bye());
+    bench.exchange(&byes[0]);
+    bench.exchange(&byes[1]);
+    bench.run_ms(50);
+    let seen: Vec<String> = bench.engine.world().resource::<Seen>().0.iter().map(|(_, what)| what.clone()).collect();
+    let expected = [
+        format!("{b} entered {group}"),
+        format!("{sequence} from Connected to Waiting"),
+        format!("{a} lost its child {c}"),
+        format!("{b} left {group}"),
+        format!("{group} ended"),
+    ];
+    let (mut seen, mut expected) = (seen, expected.to_vec());
+    seen.sort();
+    expected.sort();
+    assert_eq!(seen, expected);
+    let bye = calls[0].1.clone().bye();
+    bench.exchange(&bye);
+    finish(&mut bench);
 }

@@ -7,6 +7,7 @@ use ringworld::components::call::{Account, Accounts, Amounts, CallErrorCause, Se
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::kernel::StableId;
 use ringworld::engine::{Engine, Sum, WorldConfig};
+use ringworld::inspect::ResourceReport;
 
 fn accounts(bench: &Bench) -> &Accounts {
     bench.engine.world().resource::<Accounts>()
@@ -73,6 +74,9 @@ fn a_call_is_charged_by_session_and_codec_and_everything_comes_back() {
     bench.exchange(&ringing.invite());
     assert_eq!(accounts(&bench).used(), whole.plus(session), "a call that was not answered has no stream");
     add_up(&bench);
+    let report = ResourceReport::of(bench.engine.world());
+    assert_eq!((report.dialogs_early, report.dialogs_confirmed, report.users.len()), (1, 1, 2));
+    assert_eq!(report.endpoints, [("10.0.0.2".parse().expect("an address"), 2)]);
     bench.exchange(&caller.bye());
     bench.tick();
     assert_eq!(accounts(&bench).used(), session);
