@@ -47,3 +47,28 @@ fn conference() {
 fn replay() {
     runs("replay");
 }
+
+#[test]
+fn dependencies() {
+    runs("dependencies");
+}
+
+#[test]
+fn sequence() {
+    runs("sequence");
+}
+
+#[test]
+fn groups() {
+    runs("groups");
+}
+
+#[test]
+fn priority() {
+    runs("priority");
+}
+
+#[test]
+fn resources() {
+    runs("resources");
+}

@@ -5,9 +5,12 @@
 //! looks at the same. They hold in a world with plugins of users, too: these have entities of their own kinds.
 
 use super::Engine;
+use bevy_ecs::archetype::Archetype;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogOf, DialogTable, Ended, Leg, LegOf, Session, SessionCount, StreamOf, Transaction, TransactionTable,
+    ALeg, Accounts, BLeg, Charge, Dependency, Dialog, DialogOf, DialogTable, Ended, Group, GroupCount, Leg, LegOf,
+    MemberOf, Members, Membership, MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf, Transaction,
+    TransactionTable,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
@@ -40,6 +43,18 @@ pub enum Sum {
     Participants,
     /// Every entity that has a name is found by it.
     Names,
+    /// Every child session says what it is to its parent.
+    Children,
+    /// Every sequence has a leg.
+    Sequences,
+    /// Every group is counted and has a member.
+    Groups,
+    /// Every membership is in a group and is that of a session.
+    Memberships,
+    /// Every session is charged, and is on the accounts of a user and of an endpoint.
+    Accounts,
+    /// Every port in use is charged.
+    Charges,
 }
 
 /// A sum that does not add up: the counts that should be the same.
@@ -60,7 +75,7 @@ impl fmt::Display for Imbalance {
 
 impl Sum {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Calls,
         Self::Answers,
         Self::Sessions,
@@ -72,6 +87,12 @@ impl Sum {
         Self::Rooms,
         Self::Participants,
         Self::Names,
+        Self::Children,
+        Self::Sequences,
+        Self::Groups,
+        Self::Memberships,
+        Self::Accounts,
+        Self::Charges,
     ];
 
     /// `None` if it adds up.
@@ -138,6 +159,39 @@ impl Sum {
                 ("in the table", world.resource::<StableIds>().living() as u64),
                 ("entities", count::<StableId>(world)),
             ],
+            Self::Children => vec![
+                ("with a parent", count::<ParentSession>(world)),
+                ("with a dependency", count_both::<ParentSession, Dependency>(world)),
+            ],
+            Self::Sequences => vec![
+                ("entities", count::<Sequence>(world)),
+                ("with a leg", count_either::<Sequence, ALeg, BLeg>(world)),
+            ],
+            Self::Groups => vec![
+                ("counted", u64::from(world.resource::<GroupCount>().0)),
+                ("entities", count::<Group>(world)),
+                ("with a member", count_both::<Group, Members>(world)),
+            ],
+            Self::Memberships => vec![
+                ("entities", count::<Membership>(world)),
+                ("in a group", count::<MemberOf>(world)),
+                ("of a session", count::<MembershipOf>(world)),
+            ],
+            Self::Accounts => {
+                let accounts = world.resource::<Accounts>();
+                vec![
+                    ("charged", accounts.used().sessions),
+                    ("entities", count_both::<Session, Charge>(world)),
+                    ("sessions", count::<Session>(world)),
+                    ("of users", accounts.users().map(|(_, count)| u64::from(count)).sum()),
+                    ("of endpoints", accounts.endpoints().map(|(_, count)| u64::from(count)).sum()),
+                ]
+            }
+            Self::Charges => vec![
+                ("charged", world.resource::<Accounts>().used().ports),
+                ("streams", count_both::<Stream, Charge>(world)),
+                ("in use", u64::from(world.resource::<PortPool>().in_use())),
+            ],
         }
     }
 }
@@ -154,12 +208,21 @@ fn count_both<A: Component, B: Component>(world: &World) -> u64 {
     archetypes.map(|kind| kind.len() as u64).sum()
 }
 
+/// How many entities have the first, and one of the others.
+fn count_either<A: Component, B: Component, C: Component>(world: &World) -> u64 {
+    let Some(a) = world.component_id::<A>() else { return 0 };
+    let others = [world.component_id::<B>(), world.component_id::<C>()];
+    let has_other = |kind: &Archetype| others.iter().flatten().any(|&other| kind.contains(other));
+    let archetypes = world.archetypes().iter().filter(|kind| kind.contains(a) && has_other(kind));
+    archetypes.map(|kind| kind.len() as u64).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::WorldConfig;
     use bytes::Bytes;
-    use ringworld_components::call::Counters;
+    use ringworld_components::call::{Amounts, Counters, EndingRule, GroupKind, SequenceState};
     use ringworld_components::edge::{ConnId, Flow, Input, Transport};
     use ringworld_components::kernel::Now;
     use ringworld_components::media::RoomState;
@@ -183,7 +246,7 @@ mod tests {
     /// What breaks one sum, and possibly others with it.
     type Break = fn(&mut World);
 
-    const BREAKS: [(Sum, Break); 11] = [
+    const BREAKS: [(Sum, Break); 17] = [
         (Sum::Calls, |world| world.resource_mut::<Counters>().calls_in += 1),
         (Sum::Answers, |world| world.resource_mut::<Counters>().calls_answered += 1),
         (Sum::Sessions, |world| world.resource_mut::<SessionCount>().sessions += 1),
@@ -212,6 +275,24 @@ mod tests {
             world.spawn(VoiceOf(stream));
         }),
         (Sum::Names, |world| world.insert_resource(StableIds::new(0, 0))),
+        (Sum::Children, |world| {
+            let parent = world.spawn_empty().id();
+            world.spawn(ParentSession(parent));
+        }),
+        (Sum::Sequences, |world| {
+            world.spawn(Sequence::new(SequenceState::Waiting, EndingRule::Apart, Now(1)));
+        }),
+        (Sum::Groups, |world| {
+            world.spawn(Group { kind: GroupKind::Bridge, created: Now(1) });
+        }),
+        (Sum::Memberships, |world| {
+            let session = world.spawn_empty().id();
+            world.spawn(MembershipOf(session));
+        }),
+        (Sum::Accounts, |world| world.insert_resource(Accounts::default())),
+        (Sum::Charges, |world| {
+            world.spawn(Charge(Amounts { ports: 1, ..Amounts::default() }));
+        }),
     ];
 
     #[test]

@@ -4,7 +4,8 @@ use super::Engine;
 use bevy_ecs::archetype::ArchetypeId;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogOf, Leg, LegOf, Lifetime, Retransmit, Session, SessionState, StreamOf, Transaction,
+    ALeg, BLeg, Dialog, DialogOf, Group, Leg, LegOf, Lifetime, Members, Membership, Retransmit, Sequence, Session,
+    SessionState, StreamOf, Transaction,
 };
 use ringworld_components::kernel::{Now, StableId, TimerWheel};
 use ringworld_components::media::{Participant, Participants, Room, Stream};
@@ -87,6 +88,7 @@ fn leak(world: &World, entity: Entity) -> Option<Leak> {
     let what = session(world, entity)
         .or_else(|| owned(world, entity))
         .or_else(|| conference(world, entity))
+        .or_else(|| relation(world, entity))
         .or_else(|| transaction(world, entity))?;
     Some(Leak { id: *world.get(entity)?, what })
 }
@@ -116,6 +118,23 @@ fn owned(world: &World, entity: Entity) -> Option<&'static str> {
         None => Some("a stream without a session"),
         Some(session) => session.state().is_over().then_some("a stream of a session that is over"),
     }
+}
+
+/// What relates sessions.
+fn relation(world: &World, entity: Entity) -> Option<&'static str> {
+    let is_gone = |session: Entity| world.get::<Session>(session).is_none();
+    if let Some(membership) = world.get::<Membership>(entity) {
+        let is_whole = world.get::<Group>(membership.group).is_some() && !is_gone(membership.session);
+        return (!is_whole).then_some("a membership without a group or a session");
+    }
+    if world.get::<Group>(entity).is_some() {
+        let has_members = world.get::<Members>(entity).is_some_and(|members| !members.is_empty());
+        return (!has_members).then_some("a group without members");
+    }
+    world.get::<Sequence>(entity)?;
+    let legs = world.get::<ALeg>(entity).into_iter().flat_map(|legs| legs.iter());
+    let mut legs = legs.chain(world.get::<BLeg>(entity).into_iter().flat_map(|legs| legs.iter()));
+    legs.next().is_none().then_some("a sequence without legs")
 }
 
 fn conference(world: &World, entity: Entity) -> Option<&'static str> {

@@ -7,6 +7,9 @@ use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
 use ringworld_systems::facts::FactsPlugin;
+use ringworld_systems::priority::PriorityPlugin;
+use ringworld_systems::relations::RelationsPlugin;
+use ringworld_systems::resources::ResourcesPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -77,7 +80,15 @@ impl Plugins {
         let edge = EdgePlugin { settings: config.settings.clone(), pool_share: config.pool_share };
         let mut plugins =
             Self { kernel, entries: vec![Entry::of(edge), Entry::of(FactsPlugin)], adjustments: Vec::new() };
-        plugins.add(SignallingPlugin).add(SessionPlugin).add(StreamsPlugin).add(ConferencePlugin).add(CallEnginePlugin);
+        plugins
+            .add(SignallingPlugin)
+            .add(SessionPlugin)
+            .add(ResourcesPlugin)
+            .add(RelationsPlugin)
+            .add(PriorityPlugin)
+            .add(StreamsPlugin)
+            .add(ConferencePlugin)
+            .add(CallEnginePlugin);
         plugins
     }
 

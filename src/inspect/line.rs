@@ -3,16 +3,17 @@
 use super::time::{duration, seconds};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogState, Leg, Role, Service, Session, SessionState, Transaction, UnackedAnswer,
+    ALeg, BLeg, Dependency, Dialog, DialogState, Group, Leg, Members, Membership, Priority, Role, Sequence, Service,
+    Session, SessionState, Transaction, UnackedAnswer,
 };
-use ringworld_components::kernel::{Now, TimerCounts};
+use ringworld_components::kernel::{Now, StableId, TimerCounts};
 use ringworld_components::media::{Participant, Participants, Room, RtpState, Sink, Stream};
 use ringworld_components::wire::sdp::Direction;
 
 /// What an entity is and how it stands at a tick.
 pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
     let text = if let Some(session) = entity.get::<Session>() {
-        self::session(session, now)
+        self::session(session, now) + &relations(entity)
     } else if let Some(leg) = entity.get::<Leg>() {
         self::leg(leg)
     } else if let Some(dialog) = entity.get::<Dialog>() {
@@ -27,6 +28,13 @@ pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
         format!("room {:?} {:?} since {}, {inside} inside", room.name, room.state, seconds(room.created))
     } else if let Some(transaction) = entity.get::<Transaction>() {
         self::transaction(transaction)
+    } else if let Some(group) = entity.get::<Group>() {
+        let members = entity.get::<Members>().map_or(0, |members| members.len());
+        format!("group {} since {}, members: {members}", group.kind, seconds(group.created))
+    } else if let Some(membership) = entity.get::<Membership>() {
+        format!("membership of session {} since {}", membership.member, seconds(membership.since))
+    } else if let Some(sequence) = entity.get::<Sequence>() {
+        self::sequence(world, entity, sequence, now)
     } else {
         "entity".to_owned()
     };
@@ -59,6 +67,30 @@ fn session(session: &Session, now: Now) -> String {
     };
     let state: SessionState = session.state();
     format!("session {state} for {for_how_long}{ending}, {role} at {}, from {from} to {to}", seconds(session.created))
+}
+
+/// What else is to be said of a session, where it is not the usual.
+fn relations(entity: EntityRef) -> String {
+    let mut line = String::new();
+    if let Some(priority) = entity.get::<Priority>() {
+        let (level, class) = (priority.level.as_str(), priority.class.as_str());
+        line.push_str(&format!(", priority {level} as {class} by {:?}", priority.source).to_lowercase());
+    }
+    if let Some(dependency) = entity.get::<Dependency>() {
+        let (kind, state) = (dependency.kind, dependency.state);
+        line.push_str(&format!(", {kind:?} child of {} ({state:?})", dependency.parent));
+    }
+    line
+}
+
+fn sequence(world: &World, entity: EntityRef, sequence: &Sequence, now: Now) -> String {
+    let id = |leg: Option<Entity>| {
+        leg.and_then(|leg| world.get::<StableId>(leg)).map_or("none".to_owned(), StableId::to_string)
+    };
+    let a = id(entity.get::<ALeg>().and_then(|legs| legs.iter().next()));
+    let b = id(entity.get::<BLeg>().and_then(|legs| legs.iter().next()));
+    let for_how_long = duration(now.since(sequence.since()));
+    format!("sequence {} for {for_how_long}, A-leg {a}, B-leg {b}, ending rule {:?}", sequence.state(), sequence.rule)
 }
 
 fn leg(leg: &Leg) -> String {

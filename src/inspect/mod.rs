@@ -1,10 +1,12 @@
 //! What is in a world, for people to read: a tree of what belongs to what, and every component of an entity in full.
 
 mod line;
+mod resources;
 mod time;
 mod tree;
 mod value;
 
+pub use resources::ResourceReport;
 pub use time::{duration, seconds, utc};
 
 #[cfg(feature = "cli")]
@@ -38,6 +40,10 @@ pub fn overview(world: &World, now: Now) -> String {
     let mut text = String::new();
     for (heading, body, count) in &under {
         let _ = writeln!(text, "{heading}: {count}\n{body}");
+    }
+    let used = ResourceReport::of(world);
+    if used != ResourceReport::default() {
+        let _ = writeln!(text, "resources: {used}\n");
     }
     registrations(world, now, &mut text);
     text.truncate(text.trim_end().len());

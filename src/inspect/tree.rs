@@ -3,7 +3,8 @@
 use super::line::about;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    DialogOf, Dialogs, LegOf, Legs, Session, StreamOf, Streams, Transaction, TransactionTable,
+    DialogOf, Dialogs, Group, LegOf, Legs, MemberOf, Members, Sequence, Session, StreamOf, Streams, Transaction,
+    TransactionTable,
 };
 use ringworld_components::kernel::{Now, StableId};
 use ringworld_components::media::{Participants, Room, Sink, Stream, Voice, VoiceOf};
@@ -113,6 +114,7 @@ impl<'w> Tree<'w> {
             .or_else(|| entity.get::<DialogOf>().map(|of| of.0))
             .or_else(|| entity.get::<StreamOf>().map(|of| of.0))
             .or_else(|| entity.get::<VoiceOf>().map(|of| of.0))
+            .or_else(|| entity.get::<MemberOf>().map(|of| of.0))
             .or_else(|| entity.get::<Transaction>().and_then(|transaction| transaction.owner))?;
         self.world.get_entity(parent).ok().map(|parent| parent.id())
     }
@@ -124,6 +126,7 @@ impl<'w> Tree<'w> {
             children.extend(entity.get::<Dialogs>().map(|of| of.iter()).into_iter().flatten());
             children.extend(entity.get::<Streams>().map(|of| of.iter()).into_iter().flatten());
             children.extend(entity.get::<Voice>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<Members>().map(|of| of.iter()).into_iter().flatten());
         }
         children.extend(self.transactions.get(&entity).into_iter().flatten().copied());
         self.sorted(children)
@@ -143,6 +146,8 @@ impl<'w> Tree<'w> {
         match self.world.get_entity(root) {
             Ok(entity) if entity.contains::<Session>() => "sessions",
             Ok(entity) if entity.contains::<Room>() => "rooms",
+            Ok(entity) if entity.contains::<Sequence>() => "sequences",
+            Ok(entity) if entity.contains::<Group>() => "groups",
             Ok(entity) if entity.contains::<Transaction>() => "transactions whose call is gone, or that never had one",
             _ => "other entities",
         }

@@ -262,6 +262,16 @@ fn in_words(operation: &Operation) -> String {
         Operation::Release { by, .. } => format!("release the claim of {by}"),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
+        Operation::Link { parent, kind, .. } => format!("make it a child of {parent} ({kind:?})"),
+        Operation::Unlink { .. } => "take its parent away".to_owned(),
+        Operation::Sequence { b, rule, .. } => format!("put it in sequence with {b} ({rule:?})"),
+        Operation::EnterGroup { group, .. } => format!("let it enter a group: {group:?}"),
+        Operation::LeaveGroup { group, .. } => format!("let it leave the group {group}"),
+        Operation::ReportLoad { cpu_permille } => format!("tell it a load of {cpu_permille} in 1,000"),
+        Operation::EndGroup { group } => format!("end the group {group}"),
+        Operation::SetPriority { level, class, .. } => {
+            format!("set its priority: {} {}", level.as_str(), class.as_str())
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{DialogState, IllegalTransition, SessionState};
+use super::{DependencyError, DialogState, GroupError, IllegalTransition, SequenceError, SessionState};
 use crate::edge::OperationKind;
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
@@ -101,6 +101,12 @@ pub enum CallErrorCause {
     Invalid(String),
     /// The work for the call panicked in this system.
     Panicked(String),
+    /// Two sessions can't become parent and child.
+    Dependency(DependencyError),
+    /// Two sessions can't be put in sequence.
+    Sequence(SequenceError),
+    /// A session can't enter or leave a group.
+    Group(GroupError),
 }
 
 impl CallError {
@@ -123,7 +129,10 @@ impl CallError {
             | CallErrorCause::IllegalTransition(_)
             | CallErrorCause::NoDigits
             | CallErrorCause::Invalid(_)
-            | CallErrorCause::Panicked(_) => 500,
+            | CallErrorCause::Panicked(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => 500,
         }
     }
 
@@ -143,7 +152,10 @@ impl CallError {
             CallErrorCause::NoSuchService(_) => "name one of the built-in services",
             CallErrorCause::Limit(_) => "end calls or raise it",
             CallErrorCause::NoDigits => "send no digits on this call",
-            CallErrorCause::Invalid(_) => "mend the request",
+            CallErrorCause::Invalid(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => "mend the request",
             CallErrorCause::Panicked(_) => "report it with a recording: the call is ended, the switch goes on",
         }
     }
@@ -166,6 +178,9 @@ impl fmt::Display for CallErrorCause {
             Self::NoDigits => f.write_str("the peer takes no digits (no telephone-event)"),
             Self::Invalid(what) => f.write_str(what),
             Self::Panicked(system) => write!(f, "the system {system} panicked"),
+            Self::Dependency(why) => why.fmt(f),
+            Self::Sequence(why) => why.fmt(f),
+            Self::Group(why) => why.fmt(f),
         }
     }
 }

@@ -110,6 +110,10 @@ pub enum EndCause {
     NegotiationFailed,
     /// The work for it panicked: a defect of the switch or of a plugin.
     InternalError,
+    /// Its parent ended, and it depends on it.
+    ParentEnded,
+    /// The other leg of its sequence ended.
+    OtherLegEnded,
 }
 
 impl EndCause {
@@ -130,6 +134,8 @@ impl EndCause {
             Self::Drained => "drained",
             Self::NegotiationFailed => "no usable answer",
             Self::InternalError => "internal error",
+            Self::ParentEnded => "parent ended",
+            Self::OtherLegEnded => "other leg ended",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A look into the world: who owns what, and which timers run.
 
-use super::{Breach, Invariant};
+use super::{Breach, Invariant, relations};
 use crate::engine::{ENDING_MAX, Engine, Sum};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
@@ -13,7 +13,8 @@ use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWhee
 /// Looks at every entity.
 pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
     let world = engine.world();
-    timers(world).or_else(|| ownership(engine)).or_else(|| sums(engine)).or_else(|| {
+    let found = timers(world).or_else(|| ownership(engine)).or_else(|| sums(engine));
+    found.or_else(|| relations::check(engine)).or_else(|| {
         engine.unregistered().first().map(|what| Breach::new(Invariant::AllRegistered, format!("{what:?}"), []))
     })
 }

@@ -218,7 +218,8 @@ impl Run {
                     self.operator.hear(now, &event);
                 }
             }
-            Output::Reply(_) => {}
+            Output::Reply(reply) if leaves => self.operator.hear_reply(&reply),
+            Output::PortMarked(..) | Output::Reply(_) => {}
         }
     }
 

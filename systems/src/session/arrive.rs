@@ -1,25 +1,25 @@
 //! A call comes in.
 
 use super::answer::start_deadline;
-use super::media;
 use super::state::raise;
+use super::{gate, media};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallOffered, Counters, Dialog, DialogOf, DialogTable, Draining, Leg, LegOf, Queue, RingDeadline, Role, Session,
-    SessionCount, Settings, Signal, Transaction, mint_tag,
+    Account, CallOffered, Counters, Dialog, DialogOf, Leg, LegOf, Priority, Queue, RingDeadline, Role, Session,
+    Settings, Signal, Transaction, mint_tag,
 };
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::{Now, Secret, StableIds};
 use ringworld_components::wire::sip::Request;
 use std::net::SocketAddr;
 
-/// Makes session, leg and early dialog of an INVITE; past a limit it is refused with 503 and nothing is made.
+/// Makes session, leg and early dialog of an INVITE; one that the gate does not admit is refused, and nothing is made.
 pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
-    if let Some(limit) = limit_reached(world) {
-        let mut counters = world.resource_mut::<Counters>();
-        counters.hit_limit(limit);
-        let refusal = Signal::Respond { transaction, dialog: None, status: 503, body: None, expects_answer: false };
+    let account = Account::of(request.head.from.uri.as_bytes(), flow.remote.ip());
+    if let Err(refusal) = gate::admit(world, &account, false) {
+        let status = refusal.status();
+        let refusal = Signal::Respond { transaction, dialog: None, status, body: None, expects_answer: false };
         world.resource_mut::<Queue<Signal>>().push(refusal);
         return;
     }
@@ -33,7 +33,11 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     let head = &request.head;
     let from = Bytes::copy_from_slice(head.from.uri.as_bytes());
     let to = Bytes::copy_from_slice(request.uri.as_bytes());
-    let session = world.spawn((session_id, Session::new(Role::Incoming, from.clone(), to.clone(), now))).id();
+    let priority = world.resource::<Settings>().priority.of_call(&from, &to, Some(head));
+    let charge = gate::charge_of_session(world);
+    let parties = Session::new(Role::Incoming, from.clone(), to.clone(), now);
+    let session = world.spawn((session_id, parties, charge, account)).id();
+    give_priority(world, session, priority);
     let call_id = Bytes::copy_from_slice(&head.call_id);
     let mut leg =
         Leg::new(call_id.clone(), local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
@@ -51,19 +55,12 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     world.resource_mut::<Counters>().calls_in += 1;
     let deferral_s = world.resource::<Settings>().timers.deferral_s;
     start_deadline::<RingDeadline>(world, session, deferral_s);
-    raise(world, session, |id| CallOffered::of(id, session, from, to, call_id));
+    raise(world, session, |id| CallOffered::of(id, session, from, to, call_id, priority));
 }
 
-/// The limit that is reached, if one is.
-pub(super) fn limit_reached(world: &World) -> Option<&'static str> {
-    let limits = &world.resource::<Settings>().limits;
-    if world.resource::<Draining>().0 {
-        Some("draining")
-    } else if world.resource::<SessionCount>().sessions >= limits.sessions {
-        Some("sessions")
-    } else if world.resource::<DialogTable>().len() >= limits.dialogs as usize {
-        Some("dialogs")
-    } else {
-        None
+/// Gives a new session its priority, unless that is the usual one.
+pub(super) fn give_priority(world: &mut World, session: Entity, priority: Priority) {
+    if priority != Priority::default() {
+        world.entity_mut(session).insert(priority);
     }
 }

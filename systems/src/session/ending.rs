@@ -4,8 +4,8 @@ use super::answer::refuse;
 use super::state::{change, leg_of, raise, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg,
-    Lifetime, Queue, RingDeadline, Role, Session, SessionState, Settings, Signal,
+    CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, EndFollower, Ended, Ending,
+    InviteAim, Leg, Lifetime, Queue, RingDeadline, Role, Session, SessionState, Settings, Signal, contain,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::media::PortPool;
@@ -130,6 +130,13 @@ pub(super) fn invite_failed(world: &mut World, session: Entity, leg: Entity, sta
             end(world, session, cause, status);
         }
         aim @ (InviteAim::Hold | InviteAim::Resume) => super::hold::failed(world, session, leg, aim, status),
+    }
+}
+
+/// Ends the sessions that end with another one. An incoming call that was not answered is refused with 480.
+pub(super) fn end_followers(world: &mut World) {
+    for EndFollower { session, cause } in world.resource_mut::<Queue<EndFollower>>().take() {
+        contain(world, "end_followers", Some(session), |world| terminate(world, session, cause, 480));
     }
 }
 

@@ -1,10 +1,13 @@
 //! Offer and answer (RFC 3264): what a leg's stream is set up by.
 
+use super::gate::charge_of_stream;
 use super::state::{raise, session_of, stream_of};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Counters, Leg, MediaEstablished, Service, Settings, StreamOf};
+use ringworld_components::call::{
+    CallErrorCause, Charge, Counters, Leg, MediaEstablished, Service, Settings, StreamOf,
+};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
@@ -83,6 +86,7 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     if let Some(stream) = stream_of(world, leg) {
         return Ok(stream);
     }
+    let charge = charge_of_stream(world).map_err(|refusal| CallErrorCause::Limit(refusal.limit().to_owned()))?;
     let Some(port) = world.resource_mut::<PortPool>().take() else {
         world.resource_mut::<Counters>().hit_limit("ports");
         return Err(CallErrorCause::PortsExhausted);
@@ -94,7 +98,7 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     let flow = RtpState::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
     let phase = world.resource::<StreamTable>().calmest_phase();
     let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
-    let stream = world.spawn((id, stream, flow, ReceivePath::default(), StreamOf(leg))).id();
+    let stream = world.spawn((id, stream, flow, ReceivePath::default(), charge, StreamOf(leg))).id();
     if let Err(cause) = connect(world, leg, stream) {
         world.despawn(stream);
         return Err(cause);
@@ -167,6 +171,8 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     if let Some(mut leg) = world.get_mut::<Leg>(leg) {
         leg.peer_holds = peer_holds;
     }
+    let settings = world.resource::<Settings>();
+    let amounts = settings.resources.of_stream(negotiated.codec, settings.media.ptime_ms);
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
     let is_first = before.is_none();
@@ -183,6 +189,9 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     }
     if let Some(mut hearing) = entity.get_mut::<ReceivePath>().filter(|_| is_coded_anew) {
         hearing.forget_audio();
+    }
+    if entity.get::<Charge>().is_some_and(|charge| charge.0 != amounts) {
+        entity.insert(Charge(amounts));
     }
     // Who holds us need not send anything, though he may.
     let expects = negotiated.direction == Direction::SendRecv;

@@ -7,6 +7,7 @@ mod deadlines;
 mod ending;
 mod facts;
 mod faults;
+mod gate;
 mod hold;
 mod media;
 mod operations;

@@ -1,12 +1,12 @@
 //! Placing a call.
 
 use super::state::{change, error, error_without_session};
-use super::{arrive, ending, media};
+use super::{arrive, ending, gate, media};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallError, CallErrorCause, Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service,
-    Session, SessionState, Settings, Signal, TransactionTable, mint_call_id, mint_tag,
+    Account, CallError, CallErrorCause, Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role,
+    Service, Session, SessionState, Settings, Signal, mint_call_id, mint_tag,
 };
 use ringworld_components::edge::{ConnId, PlaceCall, Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
@@ -15,11 +15,9 @@ use std::net::SocketAddr;
 /// Makes session and leg of a call and sends its INVITE. On an error nothing is left of it.
 pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
     let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
-    let transactions_max = world.resource::<Settings>().limits.transactions as usize;
-    let full = world.resource::<TransactionTable>().len() >= transactions_max;
-    if let Some(limit) = arrive::limit_reached(world).or(full.then_some("transactions")) {
-        world.resource_mut::<Counters>().hit_limit(limit);
-        return refused(world, CallErrorCause::Limit(limit.to_owned()));
+    let account = Account::of(call.to.as_bytes(), call.remote.ip());
+    if let Err(refusal) = gate::admit(world, &account, true) {
+        return refused(world, CallErrorCause::Limit(refusal.limit().to_owned()));
     }
     let service = match (&call.sdp, Service::named(&call.service)) {
         (Some(_), _) => Service::ExternalMedia,
@@ -42,7 +40,10 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
     let transport = if call.over_tcp { Transport::Tcp } else { Transport::Udp };
     let target = Target { transport, remote: call.remote, conn: ConnId::NONE };
     let (from, to) = (Bytes::from(call.from.clone()), Bytes::from(call.to.clone()));
-    let session = world.spawn((session_id, Session::new(Role::Outgoing, from, to, now))).id();
+    let priority = world.resource::<Settings>().priority.of_call(&from, &to, None);
+    let charge = gate::charge_of_session(world);
+    let session = world.spawn((session_id, Session::new(Role::Outgoing, from, to, now), charge, account)).id();
+    arrive::give_priority(world, session, priority);
     let mut leg = Leg::new(call_id, tag, target, local_address, media::sdp_session(world, leg_id));
     leg.service = service;
     leg.outgoing = Some(OutgoingInvite { aim: InviteAim::Call, provisional: false, cancel: false, cseq: 1 });

@@ -4,8 +4,8 @@ use super::{deadlines, ending, facts, faults, operations, progress};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, Ended, Faults, Glare, GlareWait, Leg, LegOf,
-    Legs, Queue, RingDeadline, Session, SessionCount, StreamOf, Streams,
+    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, EndFollower, Ended, Faults, Glare, GlareWait,
+    Leg, LegOf, Legs, Queue, RingDeadline, Session, SessionCount, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -28,7 +28,8 @@ impl Plugin for SessionPlugin {
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
-            .scratch::<Queue<Command>>(Queue::is_empty);
+            .scratch::<Queue<Command>>(Queue::is_empty)
+            .scratch::<Queue<EndFollower>>(Queue::is_empty);
         app.awake_while(|world| {
             let ended = world.resource::<Ended>();
             !ended.fresh.is_empty() || !ended.stale.is_empty() || !world.resource::<Faults>().0.is_empty()
@@ -50,7 +51,7 @@ impl Plugin for SessionPlugin {
                     .chain()
                     .in_set(Phase::Sessions),
                 operations::carry_out_operations.in_set(Phase::Admission),
-                ending::reap_ended_sessions.in_set(Step::Reap),
+                (ending::end_followers, ending::reap_ended_sessions).chain().in_set(Step::Reap),
             ),
         );
     }

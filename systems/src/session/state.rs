@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, Dialog, DialogOf, DialogStanding, ErrorContext, Fact, FactQueue, IllegalTransition, Leg,
-    LegOf, Legs, MediaStanding, Session, SessionState, StateChanged, Streams,
+    LegOf, Legs, MediaStanding, Queue, Session, SessionState, StateChanged, StateEntered, Streams,
 };
 use ringworld_components::edge::OperationKind;
 use ringworld_components::kernel::{Anchor, Now, StableId};
@@ -26,6 +26,9 @@ pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Re
     match changed {
         Ok(from) => {
             raise(world, session, |id| StateChanged::of(id, session, from, to));
+            if let Some(mut entered) = world.get_resource_mut::<Queue<StateEntered>>() {
+                entered.push(StateEntered { session, state: to });
+            }
             Ok(())
         }
         Err(illegal) => Err(refused(world, session, illegal)),
