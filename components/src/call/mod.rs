@@ -7,6 +7,7 @@ mod fault;
 mod ident;
 mod leg;
 mod messages;
+mod negotiation;
 mod queues;
 mod registration;
 mod service;
@@ -25,6 +26,7 @@ pub use messages::{
     Announce, CallAction, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, DurationDeadline,
     RingDeadline, RingThenAnswer, ServiceName, StateChanged,
 };
+pub use negotiation::{Agreement, Carrier, Described, Negotiation, OfferAnswerError, OfferState, Part, Received, Side};
 pub use queues::{CallEvent, Queue, Signal, SipReceived, TransactionEvent};
 pub use registration::{Binding, Registrations};
 pub use service::{ROOM_NAME_BYTES_MAX, Service};

@@ -37,7 +37,8 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     let call_id = Bytes::copy_from_slice(&head.call_id);
     let mut leg = Leg::new(call_id, local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
     leg.invite = Some(transaction);
-    leg.offer = (!head.body.is_empty()).then(|| Bytes::copy_from_slice(&head.body));
+    let offer = super::progress::description_in(head);
+    leg.offer = (!offer.is_empty()).then(|| Bytes::copy_from_slice(&offer));
     let leg = world.spawn((leg_id, leg, LegOf(session))).id();
     let dialog = Dialog::as_uas(request, flow, local_tag, local_address, seed);
     let dialog = world.spawn((dialog_id, dialog, DialogOf(leg))).id();

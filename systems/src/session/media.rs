@@ -9,7 +9,7 @@ use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, Ti
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
 };
-use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SessionDescription};
+use ringworld_components::wire::sdp::{self, Direction, LocalMedia, MediaLine, Origin, SessionDescription};
 use std::time::Duration;
 
 /// The level of generated tones, of 32,767.
@@ -19,11 +19,14 @@ const TONE_LEVEL: i16 = 8_000;
 pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
     let offer = SessionDescription::parse(offer).map_err(CallErrorCause::Negotiation)?;
     let stream = prepare_stream(world, leg)?;
-    let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
-    match result {
-        Some(Ok((body, negotiated))) => {
-            agree(world, leg, stream, negotiated);
-            Ok(body)
+    let accepted = with_local_media(world, leg, stream, |local, _| sdp::accept_offer(&offer, &[], local));
+    match accepted {
+        Some(Ok(lines)) => {
+            let body =
+                with_local_media(world, leg, stream, |local, origin| sdp::write_answer(&offer, &lines, local, origin));
+            count_version(world, leg);
+            agree(world, leg, stream, lines);
+            body.ok_or(CallErrorCause::PortsExhausted)
         }
         Some(Err(error)) => {
             discard_unused(world, stream);
@@ -36,16 +39,21 @@ pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Resu
 /// Our offer for the leg, with a stream set up to receive what it will be answered with.
 pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallErrorCause> {
     let stream = prepare_stream(world, leg)?;
-    with_local_media(world, leg, stream, sdp::offer).ok_or(CallErrorCause::PortsExhausted)
+    let body = with_local_media(world, leg, stream, |local, origin| sdp::write_offer(&[], local, origin));
+    count_version(world, leg);
+    body.ok_or(CallErrorCause::PortsExhausted)
 }
 
 /// Takes the answer to our offer.
 pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
     let answer = SessionDescription::parse(answer).map_err(CallErrorCause::Negotiation)?;
     let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
-    match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
-        Some(Ok(negotiated)) => {
-            agree(world, leg, stream, negotiated);
+    let accepted = with_local_media(world, leg, stream, |local, origin| {
+        sdp::accept_answer(&SessionDescription::parse(&sdp::write_offer(&[], local, origin))?, &answer)
+    });
+    match accepted {
+        Some(Ok(lines)) => {
+            agree(world, leg, stream, lines);
             Ok(())
         }
         Some(Err(error)) => Err(CallErrorCause::Negotiation(error)),
@@ -53,29 +61,31 @@ pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Resu
     }
 }
 
-/// Calls `with` with our side of the leg's session description, and counts its version up.
+/// Calls `with` with our side of the leg's session description.
 fn with_local_media<T>(
-    world: &mut World,
+    world: &World,
     leg: Entity,
     stream: Entity,
-    with: impl FnOnce(&LocalMedia<'_>) -> T,
+    with: impl FnOnce(&LocalMedia<'_>, Origin) -> T,
 ) -> Option<T> {
-    let port = world.get::<Stream>(stream)?.port;
-    let media = world.resource::<Settings>().media.clone();
-    let mut state = world.get_mut::<Leg>(leg)?;
-    let version = state.sdp_version;
-    state.sdp_version += 1;
+    let media = &world.resource::<Settings>().media;
+    let state = world.get::<Leg>(leg)?;
     let local = LocalMedia {
         address: state.local_address.ip(),
-        port,
+        port: world.get::<Stream>(stream)?.port,
         codecs: &media.codecs,
         direction: if state.we_hold { Direction::SendOnly } else { Direction::SendRecv },
         ptime_ms: media.ptime_ms,
-        session_id: state.sdp_session,
-        version,
         telephone_event: true,
     };
-    Some(with(&local))
+    Some(with(&local, Origin { session_id: state.sdp_session, version: state.sdp_version }))
+}
+
+/// A description was sent.
+fn count_version(world: &mut World, leg: Entity) {
+    if let Some(mut state) = world.get_mut::<Leg>(leg) {
+        state.sdp_version += 1;
+    }
 }
 
 /// The leg's stream; a new one takes a port pair.
@@ -156,7 +166,8 @@ fn discard_unused(world: &mut World, stream: Entity) {
 }
 
 /// What was agreed becomes the stream's.
-fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated) {
+fn agree(world: &mut World, leg: Entity, stream: Entity, lines: Vec<MediaLine>) {
+    let Some(negotiated) = lines.into_iter().find_map(|line| line.taken) else { return };
     let now = *world.resource::<Now>();
     // The peer holds us if it wants to send only, or nothing at all, and that was not our own wish.
     let peer_holds = match negotiated.direction {

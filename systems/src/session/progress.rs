@@ -5,12 +5,13 @@ use super::ending::{end, invite_failed, terminate};
 use super::state::{change, error, owners_of, session_of};
 use super::{arrive, hold, media, reinvite};
 use bevy_ecs::prelude::*;
+use bytes::Bytes;
 use ringworld_components::call::{
     CallEvent, Counters, DurationDeadline, EndCause, InviteAim, Leg, Queue, RingDeadline, Role, Service, Session,
     SessionState, Settings, Signal, Transaction, contain,
 };
 use ringworld_components::kernel::TimerWheel;
-use ringworld_components::wire::sip::Response;
+use ringworld_components::wire::sip::{Head, Response};
 
 pub(super) fn take_call_events(world: &mut World) {
     for event in world.resource_mut::<Queue<CallEvent>>().take() {
@@ -110,6 +111,11 @@ fn bye_received(world: &mut World, dialog: Entity) {
     end(world, session, EndCause::PeerHungUp, 0);
 }
 
+/// The session description in a message that was let through; empty if there is none that is understood.
+pub(super) fn description_in(head: &Head) -> Bytes {
+    head.session_description().ok().flatten().unwrap_or_default()
+}
+
 fn progressed(world: &mut World, leg: Entity, status: u16) {
     let Some(session) = session_of(world, leg) else { return };
     if status > 100 && is_in(world, session, &[SessionState::Dialing]) {
@@ -128,7 +134,7 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
         return;
     };
     let is_foreign = world.get::<Leg>(leg).is_some_and(|leg| leg.service == Service::ExternalMedia);
-    let agreed = if is_foreign { Ok(()) } else { media::take_answer(world, leg, &response.head.body) };
+    let agreed = if is_foreign { Ok(()) } else { media::take_answer(world, leg, &description_in(&response.head)) };
     match (outgoing.aim, agreed) {
         (InviteAim::Call, agreed) => {
             world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);

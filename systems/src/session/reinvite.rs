@@ -16,7 +16,7 @@ pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, re
         // It crossed a BYE, ours or the peer's own of this very tick.
         return respond(world, transaction, Some(dialog), 481, None, false);
     }
-    let offer = &request.head.body;
+    let offer = &super::progress::description_in(&request.head);
     let described =
         if offer.is_empty() { media::make_offer(world, leg) } else { media::answer_offer(world, leg, offer) };
     match described {

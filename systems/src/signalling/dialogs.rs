@@ -89,7 +89,8 @@ fn receive_ack(world: &mut World, flow: &Flow, request: &Request) {
         dialog.target.conn = flow.conn;
     }
     let UnackedAnswer { expects_answer, then_bye, .. } = answer;
-    tell(world, CallEvent::Acked { dialog, body: head.body.clone(), then_bye, expects_answer });
+    let body = head.session_description().ok().flatten().unwrap_or_default();
+    tell(world, CallEvent::Acked { dialog, body, then_bye, expects_answer });
 }
 
 /// Sections 13.2.2 and 12.1.2.

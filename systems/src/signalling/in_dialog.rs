@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, Dialog, DialogOf, Leg, LegOf, Session, SessionState};
 use ringworld_components::edge::Flow;
 use ringworld_components::planted;
-use ringworld_components::wire::sip::{Method, Request};
+use ringworld_components::wire::sip::{ACCEPTED_BODIES, Method, Request};
 
 pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, flow: Flow, request: Box<Request>) {
     if has_ended(world, dialog) {
@@ -26,7 +26,7 @@ pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, fl
         }
         Method::Info => respond(world, transaction, 200, &Extras::default()),
         Method::Options => {
-            let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", "application/sdp".to_owned())];
+            let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", ACCEPTED_BODIES.to_owned())];
             respond(world, transaction, 200, &Extras { headers, ..Extras::default() });
         }
         ref method => refuse(world, transaction, super::out_of_dialog::status_of_unsupported(method)),

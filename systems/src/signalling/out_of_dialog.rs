@@ -6,7 +6,7 @@ use super::{registration, signals};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, Queue};
 use ringworld_components::edge::Flow;
-use ringworld_components::wire::sip::{Method, Request};
+use ringworld_components::wire::sip::{ACCEPTED_BODIES, Method, Request};
 
 pub(super) fn receive(world: &mut World, transaction: Entity, flow: Flow, request: Box<Request>) {
     match request.method {
@@ -18,7 +18,7 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: Flow, reques
         }
         Method::Options => {
             if understands(world, transaction, &request) {
-                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", "application/sdp".to_owned())];
+                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", ACCEPTED_BODIES.to_owned())];
                 respond(world, transaction, 200, &Extras { headers, ..Extras::default() });
             }
         }
@@ -53,12 +53,10 @@ pub(super) fn understands(world: &mut World, transaction: Entity, request: &Requ
         respond(world, transaction, 420, &Extras { headers, ..Extras::default() });
         return false;
     }
-    let is_sdp = request.head.content_type.as_ref().is_none_or(|content_type| {
-        let end = content_type.iter().position(|&byte| byte == b';').unwrap_or(content_type.len());
-        content_type.get(..end).unwrap_or_default().trim_ascii().eq_ignore_ascii_case(b"application/sdp")
-    });
-    if request.method == Method::Invite && !request.head.body.is_empty() && !is_sdp {
-        refuse(world, transaction, 415);
+    if request.method == Method::Invite
+        && let Err(refusal) = request.head.session_description()
+    {
+        refuse(world, transaction, refusal.status());
         return false;
     }
     true

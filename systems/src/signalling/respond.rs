@@ -5,7 +5,7 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{Lifetime, Retransmit, Settings, Transaction, TransactionKind, TransactionState};
 use ringworld_components::kernel::StableId;
-use ringworld_components::wire::sip::reason_phrase;
+use ringworld_components::wire::sip::{ACCEPTED_BODIES, reason_phrase};
 
 /// What a response holds beside what its request dictates.
 #[derive(Default)]
@@ -86,7 +86,7 @@ pub(super) fn refuse(world: &mut World, transaction: Entity, status: u16) {
     let mut extras = Extras::default();
     match status {
         405 | 501 => extras.headers.push(("Allow", ALLOW.to_owned())),
-        415 => extras.headers.push(("Accept", "application/sdp".to_owned())),
+        415 => extras.headers.push(("Accept", ACCEPTED_BODIES.to_owned())),
         503 => {
             let seconds = world.resource::<Settings>().limits.retry_after_s;
             extras.headers.push(("Retry-After", seconds.to_string()));
