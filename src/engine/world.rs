@@ -17,6 +17,7 @@ use ringworld_components::planted;
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::facts::FactsPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -122,6 +123,7 @@ impl Engine {
         app.add_plugins((
             KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
+            FactsPlugin,
             SignallingPlugin { settings: config.settings.clone() },
             SessionPlugin,
             StreamsPlugin { pool_share: config.pool_share },

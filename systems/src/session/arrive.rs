@@ -2,7 +2,7 @@
 
 use super::answer::start_deadline;
 use super::media;
-use bevy_ecs::message::Messages;
+use super::state::raise;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
@@ -33,9 +33,10 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     let head = &request.head;
     let from = Bytes::copy_from_slice(head.from.uri.as_bytes());
     let to = Bytes::copy_from_slice(request.uri.as_bytes());
-    let session = world.spawn((session_id, Session::new(Role::Incoming, from, to, now))).id();
+    let session = world.spawn((session_id, Session::new(Role::Incoming, from.clone(), to.clone(), now))).id();
     let call_id = Bytes::copy_from_slice(&head.call_id);
-    let mut leg = Leg::new(call_id, local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
+    let mut leg =
+        Leg::new(call_id.clone(), local_tag.clone(), flow.back(), local_address, media::sdp_session(world, leg_id));
     leg.invite = Some(transaction);
     let offer = super::progress::description_in(head);
     leg.offer = (!offer.is_empty()).then(|| Bytes::copy_from_slice(&offer));
@@ -51,7 +52,7 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     world.resource_mut::<Counters>().calls_in += 1;
     let deferral_s = world.resource::<Settings>().timers.deferral_s;
     start_deadline::<RingDeadline>(world, session, deferral_s);
-    world.resource_mut::<Messages<CallOffered>>().write(CallOffered { session });
+    raise(world, session, |id| CallOffered::of(id, session, from, to, call_id));
 }
 
 /// The limit that is reached, if one is.

@@ -2,11 +2,11 @@
 
 use super::ending::terminate;
 use super::media;
-use super::state::{allow, change, error, leg_of, session_of};
+use super::state::{change, error, leg_of, session_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, EndCause, Glare, GlareWait, InviteAim, Leg, OutgoingInvite, Queue, Session,
-    SessionOperation, SessionState, Signal,
+    SessionState, Signal,
 };
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, TimerWheel};
 use ringworld_components::planted;
@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// Asks the peer to be held, or taken back.
 pub(super) fn ask(world: &mut World, session: Entity, aim: InviteAim) -> Result<(), CallError> {
-    let operation = if aim == InviteAim::Hold { SessionOperation::Hold } else { SessionOperation::Resume };
-    allow(world, session, operation)?;
     let Some(leg) = leg_of(world, session) else { return Ok(()) };
     send(world, leg, aim).map_err(|cause| error(world, session, cause))
 }

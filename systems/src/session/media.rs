@@ -1,10 +1,10 @@
 //! Offer and answer (RFC 3264): what a leg's stream is set up by.
 
-use super::state::stream_of;
+use super::state::{raise, session_of, stream_of};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Counters, Leg, Service, Settings, StreamOf};
+use ringworld_components::call::{CallErrorCause, Counters, Leg, MediaEstablished, Service, Settings, StreamOf};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
@@ -180,6 +180,7 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, lines: Vec<MediaLine>) 
     }
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
+    let is_first = before.is_none();
     // Who spoke before there was an answer may have been anybody.
     let has_moved = before.as_ref().is_none_or(|before| before.remote != negotiated.remote);
     let is_coded_anew = before.is_some_and(|before| before.codec != negotiated.codec);
@@ -196,8 +197,13 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, lines: Vec<MediaLine>) 
     }
     // Who holds us need not send anything, though he may.
     let expects = negotiated.direction == Direction::SendRecv;
-    if let Some(mut stream) = entity.get_mut::<Stream>() {
+    let (codec, remote) = (negotiated.codec, negotiated.remote);
+    let port = entity.get_mut::<Stream>().map(|mut stream| {
         stream.negotiated = Some(negotiated);
+        stream.port
+    });
+    if let (true, Some(port), Some(session)) = (is_first, port, session_of(world, leg)) {
+        raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
     let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();

@@ -2,13 +2,13 @@
 
 use super::answer::start_deadline;
 use super::ending::{end, invite_failed, terminate};
-use super::state::{change, error, owners_of, session_of};
+use super::state::{change, error, owners_of, raise, session_of};
 use super::{arrive, hold, media, reinvite};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallEvent, Counters, DurationDeadline, EndCause, InviteAim, Leg, Queue, RingDeadline, Role, Service, Session,
-    SessionState, Settings, Signal, Transaction, contain,
+    Answered, CallEvent, Counters, DurationDeadline, EndCause, InviteAim, Leg, Queue, RingDeadline, Role, Service,
+    Session, SessionState, Settings, Signal, Transaction, contain,
 };
 use ringworld_components::kernel::TimerWheel;
 use ringworld_components::wire::sip::{Head, Response};
@@ -139,7 +139,9 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
         (InviteAim::Call, agreed) => {
             world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
             world.resource_mut::<Counters>().calls_answered += 1;
-            let _ = change(world, session, SessionState::Connected);
+            if change(world, session, SessionState::Connected).is_ok() {
+                raise(world, session, |id| Answered::of(id, session, Role::Outgoing));
+            }
             start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
             match agreed {
                 Ok(()) => hold::settle(world, session, leg),

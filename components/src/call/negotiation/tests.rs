@@ -105,10 +105,13 @@ fn pair_in(position: Position) -> Pair {
     pair
 }
 
+/// A carrier, and what a description in it is if the requester sends it, and if the responder does.
+type Allowed = (Carrier, Option<Part>, Option<Part>);
+
 /// For every position: what each side may say, by carrier. What is not here is refused: the request of the first column of
 /// statuses if the requester sends it, of the second if the responder does.
 #[rustfmt::skip]
-const TABLE: &[(Position, &[(Carrier, Option<Part>, Option<Part>)], (u16, u16))] = {
+const TABLE: &[(Position, &[Allowed], (u16, u16))] = {
     use Carrier::*;
     use Part::*;
     &[
