@@ -30,8 +30,8 @@ pub use bevy_ecs;
 pub use bevy_ecs::prelude::*;
 pub use ringworld_components;
 pub use ringworld_components::call::{
-    Announce, CallAction, CallEnded, CallOffered, CallRequest, DigitHeard, EndCause, Ending, Leg, LegOf, Legs, Role,
-    Service, Session, SessionOperation, SessionState, Settings, StateChanged,
+    Announce, CallAction, CallEnded, CallOffered, CallRequest, DigitHeard, EndCause, Ending, Parties, Role, Service,
+    Session, SessionOperation, SessionState, Settings, SipIdentity, StateChanged,
 };
 pub use ringworld_components::kernel::{
     Now, Phase, RecordApp, StableId, StableIds, TICK, Tick, TimerApp, TimerFired, Timers,

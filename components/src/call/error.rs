@@ -1,8 +1,9 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{DialogState, IllegalTransition, SessionOperation, SessionState};
+use super::{IllegalTransition, SessionOperation, SessionState};
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
+use crate::sip::DialogState;
 use crate::wire::sdp::{Codec, Direction, SdpError};
 use bytes::Bytes;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The built-in services: the user part of the request URI says what a call is connected to.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{CallOffered, CallRequest, RingThenAnswer, Service, Session, Settings};
+use ringworld_components::call::{CallOffered, CallRequest, Parties, RingThenAnswer, Service, Session, Settings};
 use ringworld_components::kernel::{TimerFired, Timers};
 use ringworld_components::wire::sip::Uri;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Decides about offered calls, unless a handler outside does.
 pub(super) fn route_calls(
     mut offered: MessageReader<CallOffered>,
-    sessions: Query<&Session>,
+    sessions: Query<(&Session, &Parties)>,
     settings: Res<Settings>,
     mut ringing: Timers<RingThenAnswer>,
     mut requests: MessageWriter<CallRequest>,
@@ -17,11 +17,12 @@ pub(super) fn route_calls(
     for offered in offered.read() {
         let session = offered.session;
         // A CANCEL may have come in the same tick.
-        let Some(state) = sessions.get(session).ok().filter(|session| !session.state().is_over()) else { continue };
+        let called = sessions.get(session).ok().filter(|(session, _)| !session.state().is_over());
+        let Some((_, parties)) = called else { continue };
         if settings.services.ask_handler {
             continue;
         }
-        let user = Uri::parse(state.to.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
+        let user = Uri::parse(parties.request_uri.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
         let user = String::from_utf8_lossy(&user).into_owned();
         let name = if Service::named(&user).is_some() { user } else { settings.services.default.clone() };
         match Service::named(&name) {

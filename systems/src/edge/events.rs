@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CallOffered, DigitHeard, Leg, Legs, Queue, Session, Settings, StateChanged,
+    CallEnded, CallOffered, DigitHeard, Parties, Queue, Settings, SipIdentity, StateChanged,
 };
 use ringworld_components::edge::{Event, Output};
 use ringworld_components::kernel::StableId;
@@ -15,18 +15,16 @@ pub(super) fn publish_events(
     mut digits: MessageReader<DigitHeard>,
     mut ended: MessageReader<CallEnded>,
     ids: Query<&StableId>,
-    sessions: Query<(&StableId, &Session, &Legs)>,
-    legs: Query<&Leg>,
+    sessions: Query<(&StableId, &Parties, &SipIdentity)>,
     mut outputs: ResMut<Queue<Output>>,
 ) {
     for offered in offered.read() {
-        let Ok((&session, state, its_legs)) = sessions.get(offered.session) else { continue };
+        let Ok((&session, parties, identity)) = sessions.get(offered.session) else { continue };
         if !settings.services.ask_handler {
             continue;
         }
-        let leg = its_legs.iter().next().and_then(|leg| legs.get(leg).ok());
-        let call_id = leg.map(|leg| text(&leg.call_id)).unwrap_or_default();
-        let event = Event::Incoming { session, from: text(&state.from), to: text(&state.to), call_id };
+        let (from, to, call_id) = (text(&parties.from), text(&parties.request_uri), text(&identity.call_id));
+        let event = Event::Incoming { session, from, to, call_id };
         outputs.push(Output::Event(event));
     }
     for change in changed.read() {

@@ -1,11 +1,11 @@
 //! Ringing, answering and refusing an incoming call.
 
-use super::state::{allow, change, error, leg_of};
+use super::state::{allow, change, description_mut, error, selected_usage};
 use super::{ending, media};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, CallErrorCause, Counters, DurationDeadline, EndCause, Leg, Queue, RingDeadline, Service,
-    SessionOperation, SessionState, Settings, Signal,
+    CallError, CallErrorCause, Counters, DurationDeadline, EndCause, PendingInvite, Queue, RingDeadline, Service,
+    SessionMessage, SessionOperation, SessionState, Settings,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::planted;
@@ -29,13 +29,13 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
         Some(service) => service,
         None => return Err(error(world, session, CallErrorCause::NoSuchService(service.to_owned()))),
     };
-    let Some(leg) = leg_of(world, session) else { return Ok(()) };
-    let Some(mut state) = world.get_mut::<Leg>(leg) else { return Ok(()) };
-    state.service = service;
-    let offer = state.offer.take();
+    if let Some(mut connected) = world.get_mut::<Service>(session) {
+        *connected = service;
+    }
+    let offer = description_mut(world, session).and_then(|mut description| description.offer.take());
     let described = match &offer {
-        Some(offer) => media::answer_offer(world, leg, offer),
-        None => media::make_offer(world, leg),
+        Some(offer) => media::answer_offer(world, session, offer),
+        None => media::make_offer(world, session),
     };
     match described {
         Ok(body) => {
@@ -70,9 +70,10 @@ pub(super) fn refuse(world: &mut World, session: Entity, cause: EndCause, status
 }
 
 fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::Bytes>, expects_answer: bool) {
-    let Some(leg) = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg)) else { return };
-    let (Some(transaction), dialog) = (leg.invite, leg.dialog) else { return };
-    world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
+    let Some(transaction) = world.get::<PendingInvite>(session).and_then(PendingInvite::received) else { return };
+    let usage = selected_usage(world, session);
+    let response = SessionMessage::Respond { transaction, usage, status, body, expects_answer };
+    world.resource_mut::<Queue<SessionMessage>>().push(response);
 }
 
 /// Starts a deadline of the session, in place of the one before; none if it is 0 seconds.

@@ -2,7 +2,6 @@
 
 use super::ending::terminate;
 use super::faults;
-use super::state::session_of;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, StreamOf, contain};
@@ -37,5 +36,5 @@ fn take(world: &mut World, fact: MediaFact) {
 }
 
 fn session_of_stream(world: &World, stream: Entity) -> Option<Entity> {
-    session_of(world, world.get::<StreamOf>(stream)?.0)
+    world.get::<StreamOf>(stream).map(|of| of.0)
 }

@@ -1,10 +1,10 @@
-//! Offer and answer (RFC 3264): what a leg's stream is set up by.
+//! Offer and answer (RFC 3264): what a session's stream is set up by.
 
-use super::state::stream_of;
+use super::state::{description, description_mut, stream_of};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Counters, Leg, Service, Settings, StreamOf};
+use ringworld_components::call::{CallErrorCause, Counters, Service, Settings, SipIdentity, StreamOf};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
@@ -15,14 +15,14 @@ use std::time::Duration;
 /// The level of generated tones, of 32,767.
 const TONE_LEVEL: i16 = 8_000;
 
-/// Answers the peer's offer and sets the leg's stream up by it. On an error nothing has changed.
-pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
+/// Answers the peer's offer and sets the session's stream up by it. On an error nothing has changed.
+pub(super) fn answer_offer(world: &mut World, session: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
     let offer = SessionDescription::parse(offer).map_err(CallErrorCause::Negotiation)?;
-    let stream = prepare_stream(world, leg)?;
-    let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
+    let stream = prepare_stream(world, session)?;
+    let result = with_local_media(world, session, stream, |local| sdp::answer(&offer, local));
     match result {
         Some(Ok((body, negotiated))) => {
-            agree(world, leg, stream, negotiated);
+            agree(world, session, stream, negotiated);
             Ok(body)
         }
         Some(Err(error)) => {
@@ -33,19 +33,19 @@ pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Resu
     }
 }
 
-/// Our offer for the leg, with a stream set up to receive what it will be answered with.
-pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallErrorCause> {
-    let stream = prepare_stream(world, leg)?;
-    with_local_media(world, leg, stream, sdp::offer).ok_or(CallErrorCause::PortsExhausted)
+/// Our offer for the session, with a stream set up to receive what it will be answered with.
+pub(super) fn make_offer(world: &mut World, session: Entity) -> Result<Bytes, CallErrorCause> {
+    let stream = prepare_stream(world, session)?;
+    with_local_media(world, session, stream, sdp::offer).ok_or(CallErrorCause::PortsExhausted)
 }
 
 /// Takes the answer to our offer.
-pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
+pub(super) fn take_answer(world: &mut World, session: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
     let answer = SessionDescription::parse(answer).map_err(CallErrorCause::Negotiation)?;
-    let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
-    match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
+    let stream = stream_of(world, session).ok_or(CallErrorCause::PortsExhausted)?;
+    match with_local_media(world, session, stream, |local| sdp::accept_answer(local, &answer)) {
         Some(Ok(negotiated)) => {
-            agree(world, leg, stream, negotiated);
+            agree(world, session, stream, negotiated);
             Ok(())
         }
         Some(Err(error)) => Err(CallErrorCause::Negotiation(error)),
@@ -53,20 +53,21 @@ pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Resu
     }
 }
 
-/// Calls `with` with our side of the leg's session description, and counts its version up.
+/// Calls `with` with our side of the session's session description, and counts its version up.
 fn with_local_media<T>(
     world: &mut World,
-    leg: Entity,
+    session: Entity,
     stream: Entity,
     with: impl FnOnce(&LocalMedia<'_>) -> T,
 ) -> Option<T> {
     let port = world.get::<Stream>(stream)?.port;
     let media = world.resource::<Settings>().media.clone();
-    let mut state = world.get_mut::<Leg>(leg)?;
+    let address = world.get::<SipIdentity>(session)?.local_address.ip();
+    let mut state = description_mut(world, session)?;
     let version = state.sdp_version;
     state.sdp_version += 1;
     let local = LocalMedia {
-        address: state.local_address.ip(),
+        address,
         port,
         codecs: &media.codecs,
         direction: if state.we_hold { Direction::SendOnly } else { Direction::SendRecv },
@@ -78,9 +79,9 @@ fn with_local_media<T>(
     Some(with(&local))
 }
 
-/// The leg's stream; a new one takes a port pair.
-fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCause> {
-    if let Some(stream) = stream_of(world, leg) {
+/// The session's stream; a new one takes a port pair.
+fn prepare_stream(world: &mut World, session: Entity) -> Result<Entity, CallErrorCause> {
+    if let Some(stream) = stream_of(world, session) {
         return Ok(stream);
     }
     let Some(port) = world.resource_mut::<PortPool>().take() else {
@@ -94,17 +95,17 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     let flow = RtpState::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
     let phase = world.resource::<StreamTable>().calmest_phase();
     let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
-    let stream = world.spawn((id, stream, flow, ReceivePath::default(), StreamOf(leg))).id();
-    if let Err(cause) = connect(world, leg, stream) {
+    let stream = world.spawn((id, stream, flow, ReceivePath::default(), StreamOf(session))).id();
+    if let Err(cause) = connect(world, session, stream) {
         world.despawn(stream);
         return Err(cause);
     }
     Ok(stream)
 }
 
-/// Connects a new stream to the leg's service.
-fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErrorCause> {
-    let Some(service) = world.get::<Leg>(leg).map(|leg| leg.service.clone()) else { return Ok(()) };
+/// Connects a new stream to the session's service.
+fn connect(world: &mut World, session: Entity, stream: Entity) -> Result<(), CallErrorCause> {
+    let Some(service) = world.get::<Service>(session).cloned() else { return Ok(()) };
     let sink = match service {
         Service::Echo | Service::RingThenEcho { .. } => Sink::Echo,
         Service::Tone(hz) => {
@@ -156,16 +157,16 @@ fn discard_unused(world: &mut World, stream: Entity) {
 }
 
 /// What was agreed becomes the stream's.
-fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated) {
+fn agree(world: &mut World, session: Entity, stream: Entity, negotiated: Negotiated) {
     let now = *world.resource::<Now>();
     // The peer holds us if it wants to send only, or nothing at all, and that was not our own wish.
     let peer_holds = match negotiated.direction {
         Direction::RecvOnly => true,
-        Direction::Inactive => world.get::<Leg>(leg).is_some_and(|leg| !leg.we_hold),
+        Direction::Inactive => description(world, session).is_some_and(|it| !it.we_hold),
         Direction::SendRecv | Direction::SendOnly => false,
     };
-    if let Some(mut leg) = world.get_mut::<Leg>(leg) {
-        leg.peer_holds = peer_holds;
+    if let Some(mut description) = description_mut(world, session) {
+        description.peer_holds = peer_holds;
     }
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
@@ -197,7 +198,7 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     }
 }
 
-/// A random number for a leg's session description.
+/// A random number for a session's description.
 pub(super) fn sdp_session(world: &World, id: StableId) -> u64 {
     let now = *world.resource::<Now>();
     (world.resource::<Secret>().bits(id, now, Purpose::SdpSession, 0) as u64) >> 16

@@ -6,22 +6,27 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
-    Faults, Glare, GlareWait, Leg, LegOf, Legs, Queue, RingDeadline, Session, SessionCount, StateChanged, StreamOf,
-    Streams,
+    Faults, Glare, GlareWait, InviteUsageOf, InviteUsages, KeptHeaders, LocalDescription, Parties, PendingInvite,
+    Queue, RingDeadline, SelectedUsage, Service, Session, SessionCount, SipIdentity, StateChanged, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
 
-/// Sessions and legs, and what can be done to them.
+/// Sessions, and what can be done to them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionPlugin;
 
 impl Plugin for SessionPlugin {
     fn build(&self, app: &mut App) {
         app.record::<Session>("call.session")
-            .record::<Leg>("call.leg")
-            .record::<LegOf>("call.leg_of")
-            .derived::<Legs>()
+            .record::<Parties>("call.parties")
+            .record::<SipIdentity>("call.sip_identity")
+            .record::<PendingInvite>("call.pending_invite")
+            .record::<SelectedUsage>("call.selected_usage")
+            .record::<Service>("call.service")
+            .record::<LocalDescription>("call.local_description")
+            .record::<InviteUsageOf>("call.invite_usage_of")
+            .derived::<InviteUsages>()
             .record::<StreamOf>("call.stream_of")
             .derived::<Streams>()
             .record::<Glare>("call.glare")
@@ -29,6 +34,7 @@ impl Plugin for SessionPlugin {
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
+            .unrecorded_resource(KeptHeaders::default())
             .scratch::<Queue<Command>>(Queue::is_empty)
             .record_message::<CallOffered>()
             .record_message::<StateChanged>()

@@ -1,6 +1,6 @@
 //! The requests of behaviours are carried out.
 
-use super::state::{allow, error, leg_of, stream_of};
+use super::state::{allow, error, stream_of};
 use super::{answer, ending, hold, media};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
@@ -71,7 +71,7 @@ pub(super) fn carry_out(world: &mut World, session: Entity, action: &CallAction)
 /// Queues all of the digits or, if they can't all be sent, none.
 fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), CallError> {
     allow(world, session, SessionOperation::SendDtmf)?;
-    let stream = leg_of(world, session).and_then(|leg| stream_of(world, leg));
+    let stream = stream_of(world, session);
     let takes_digits = |stream: &Stream| stream.negotiated.as_ref().is_some_and(|it| it.dtmf_payload_type.is_some());
     let Some(stream) = stream.filter(|&stream| world.get::<Stream>(stream).is_some_and(takes_digits)) else {
         return Err(error(world, session, CallErrorCause::NoDigits));
@@ -95,7 +95,7 @@ fn send_dtmf(world: &mut World, session: Entity, digits: &str) -> Result<(), Cal
 
 fn begin_clip(world: &mut World, session: Entity) -> Result<(), CallError> {
     allow(world, session, SessionOperation::Announce)?;
-    if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
+    if let Some(stream) = stream_of(world, session) {
         let playing = world.get::<Playback>(stream).cloned().unwrap_or_default();
         media::play(world, stream, Playback { clip_frames: CLIP_FRAMES, ..playing });
     }
