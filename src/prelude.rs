@@ -6,7 +6,7 @@
 //! ```
 //! use ringworld::prelude::*;
 //!
-//! /// Hangs up on whoever presses the hash key.
+//! /// Ends a call when the hash key is pressed.
 //! struct HashHangsUp;
 //!
 //! impl Plugin for HashHangsUp {
@@ -15,10 +15,10 @@
 //!     }
 //! }
 //!
-//! fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut requests: MessageWriter<CallRequest>) {
-//!     for heard in digits.read().filter(|heard| heard.digit == '#') {
-//!         requests.write(CallRequest::hang_up(heard.session));
-//!     }
+//! fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut operations: Operations) {
+//!     operations.for_each_call(digits.read().filter(|heard| heard.digit == '#'), |operations, heard| {
+//!         operations.write(Operation::hang_up(heard.session));
+//!     });
 //! }
 //!
 //! let engine = Engine::with_plugins(&WorldConfig::default(), |app| { app.add_plugins(HashHangsUp); });
@@ -30,9 +30,11 @@ pub use bevy_ecs;
 pub use bevy_ecs::prelude::*;
 pub use ringworld_components;
 pub use ringworld_components::call::{
-    Announce, CallAction, CallEnded, CallOffered, CallRequest, DigitHeard, EndCause, Ending, Parties, Role, Service,
-    Session, SessionOperation, SessionState, Settings, SipIdentity, StateChanged,
+    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, MediaEstablished,
+    OperationDone, Operations, Parties, Role, Service, Session, SessionState, Settings, SipIdentity, StateChanged,
+    Ticket,
 };
+pub use ringworld_components::edge::{Operation, OperationKind, OperationPriority, PlaceCall};
 pub use ringworld_components::kernel::{
     Now, Phase, RecordApp, StableId, StableIds, TICK, Tick, TimerApp, TimerFired, Timers,
 };

@@ -244,10 +244,10 @@ fn a_panic_is_caught_and_its_recording_panics_at_the_same_tick() {
 static REFUSES: AtomicBool = AtomicBool::new(true);
 
 /// Hidden state: what it does is not a function of the world's inputs.
-fn refuse_as_a_global_says(mut offered: MessageReader<CallOffered>, mut requests: MessageWriter<CallRequest>) {
+fn refuse_as_a_global_says(mut offered: MessageReader<CallOffered>, mut operations: Operations) {
     for offered in offered.read() {
         if REFUSES.load(Ordering::Relaxed) {
-            requests.write(CallRequest::reject(offered.session, 480));
+            operations.write(Operation::reject(offered.session, 480));
         }
     }
 }

@@ -25,12 +25,12 @@ struct Clerk {
 fn race(app: &mut App) {
     fn first(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
         for call in offered.read() {
-            commands.entity(call.session).insert(Clerk { name: "first".into() });
+            commands.entity(call.entity).insert(Clerk { name: "first".into() });
         }
     }
     fn second(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
         for call in offered.read() {
-            commands.entity(call.session).insert(Clerk { name: "second".into() });
+            commands.entity(call.entity).insert(Clerk { name: "second".into() });
         }
     }
     app.record::<Clerk>("race.clerk");

@@ -4,10 +4,8 @@ mod common;
 
 use common::callee::{answer_to, command, place, sdp};
 use common::{Bench, Caller, established, status};
-use ringworld::components::call::{
-    CallError, CallErrorCause, CallRequest, MediaStanding, SessionOperation, SessionState,
-};
-use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
+use ringworld::components::call::{CallError, CallErrorCause, MediaStanding, SessionState};
+use ringworld::components::edge::{Command, Input, Operation, OperationKind, Output, PlaceCall};
 use ringworld::components::kernel::{Now, Phase, StableId, Tick, WallTime};
 use ringworld::components::wire::sdp::{Codec, Direction};
 use ringworld::engine::{Engine, WorldConfig};
@@ -50,7 +48,7 @@ fn an_error_names_session_dialog_state_media_tick_and_time_and_what_to_do() {
     same.tick();
     assert_eq!(same.engine.digest(), bench.engine.digest(), "nothing was changed");
 
-    assert_eq!(error.cause, CallErrorCause::IllegalOperation(SessionOperation::Resume));
+    assert_eq!(error.cause, CallErrorCause::IllegalOperation(OperationKind::Resume));
     let context = error.context.as_ref();
     assert_eq!((context.session, context.state), (SESSION, Some(SessionState::Connected)));
     assert_eq!(context.call_id.as_deref(), Some(&b"call-1"[..]));
@@ -178,14 +176,14 @@ fn traced(run: impl FnOnce()) -> String {
 
 #[test]
 fn an_error_that_has_no_caller_is_in_the_trace() {
-    // A behaviour that wants to resume whoever calls: nobody waits for an answer.
+    // A behaviour that asks for something illegal and reads no result.
     fn meddle(
         mut offered: bevy_ecs::prelude::MessageReader<ringworld::components::call::CallOffered>,
-        mut requests: bevy_ecs::prelude::MessageWriter<CallRequest>,
+        mut operations: ringworld::components::call::Operations,
     ) {
-        use ringworld::components::call::CallAction;
-        requests
-            .write_batch(offered.read().map(|call| CallRequest { session: call.session, action: CallAction::Resume }));
+        for call in offered.read() {
+            operations.write(Operation::resume(call.session));
+        }
     }
     let text = traced(|| {
         use bevy_ecs::prelude::IntoScheduleConfigs;

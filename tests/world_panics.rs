@@ -9,7 +9,7 @@ use ringworld::components::call::{Parties, StreamOf};
 use ringworld::components::edge::Output;
 use ringworld::components::edge::{Command, Event, Input, Operation};
 use ringworld::components::kernel::{Now, Phase, RecordApp, StableId, StableIds, Tick};
-use ringworld::components::media::{FactQueue, MediaFact};
+use ringworld::components::media::{MediaFact, MediaFacts};
 use ringworld::engine::{Engine, WorldConfig};
 
 /// A defect of a plugin: it panics when a call to `bomb` gets its stream.
@@ -54,7 +54,7 @@ fn an_incoming_call_whose_answer_panics_is_500_and_the_others_go_on() {
     bench.deliver(&neighbour.ack());
     bench.run_ms(100);
     assert_eq!(bench.engine.census().sessions, 1, "the neighbour talks on");
-    assert_eq!(bench.engine.counters().panics.get("carry_out_requests"), Some(&1));
+    assert_eq!(bench.engine.counters().panics.get("carry_out_operations"), Some(&1));
     assert_eq!(bench.engine.counters().outcomes.get("internal error"), Some(&1));
     let bye = neighbour.bye();
     assert_eq!(bench.exchange(&bye).iter().map(|text| status(text)).collect::<Vec<_>>(), [200]);
@@ -66,7 +66,7 @@ fn an_incoming_call_whose_answer_panics_is_500_and_the_others_go_on() {
 fn report_the_first_stream(
     now: Res<Now>,
     streams: Query<(Entity, &StableId), With<StreamOf>>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
 ) {
     if let (60, Some((stream, _))) = (now.0, streams.iter().min_by_key(|(_, id)| **id)) {
         facts.0.push(MediaFact::Panicked { stream, system: "receive_packets".into() });
@@ -169,7 +169,7 @@ fn a_command_that_panics_is_refused_and_leaves_nothing() {
     let reply = reply.expect("an answer");
     assert!(reply.number == 7 && reply.result.is_err(), "{reply:?}");
     assert!(!bench.outputs.iter().any(|output| matches!(output, Output::Event(Event::Incoming { .. }))));
-    assert_eq!(bench.engine.counters().panics.get("carry_out_commands"), Some(&1));
+    assert_eq!(bench.engine.counters().panics.get("carry_out_operations"), Some(&1));
     bench.run_ms(40_000);
     assert_eq!(bench.engine.census(), Default::default());
     assert_eq!(bench.engine.world().resource::<StableIds>().living(), 0);

@@ -1,9 +1,8 @@
 //! The schedule itself: two systems that could run in either order are an error, and any legal order is as good.
 
-use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleBuildSettings, Schedules};
-use ringworld::components::call::{CallRequest, Glare, InviteAim};
+use ringworld::components::call::{Glare, InviteAim};
 use ringworld::components::edge::{Input, Inputs};
 use ringworld::components::kernel::{Phase, RecordApp, Tick};
 use ringworld::engine::Engine;
@@ -70,12 +69,6 @@ fn what_is_not_registered_is_named() {
         world.spawn(Glare { aim: InviteAim::Hold });
     });
     assert!(found.contains("Nameless") && found.contains("call.glare"), "{found}");
-    let late = |world: &mut World| {
-        let session = world.spawn_empty().id();
-        world.resource_mut::<Messages<CallRequest>>().write(CallRequest::hang_up(session));
-    };
-    let found = found_after(late);
-    assert!(found.contains("NotEmpty") && found.contains("CallRequest"), "{found}");
 }
 
 #[test]

@@ -119,6 +119,8 @@ fn in_words(event: &Event) -> String {
             format!("{session} comes in from {from} to {to}, Call-ID {call_id}")
         }
         Event::StateChanged { session, from, to } => format!("{session} {from:?} -> {to:?}"),
+        Event::Answered { session } => format!("{session} is answered"),
+        Event::MediaEstablished { session, codec, remote } => format!("{session} has {codec} with {remote}"),
         Event::Digit { session, digit, duration_ms } => format!("{session} hears digit {digit} of {duration_ms} ms"),
         Event::Ended { session, cause, status: 0 } => format!("{session} ended: {}", cause.as_str()),
         Event::Ended { session, cause, status } => format!("{session} ended: {} with {status}", cause.as_str()),

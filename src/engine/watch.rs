@@ -338,11 +338,11 @@ mod tests {
         let (mut engine, mut watch) = watched("contained");
         live(&mut engine, &mut watch, 10);
         let mut counters = engine.app_mut().world_mut().resource_mut::<ringworld_components::call::Counters>();
-        counters.panicked("carry_out_requests");
+        counters.panicked("carry_out_operations");
         wait_for_alarm(&engine, &mut watch, 0);
         watch.look(&engine, 0, 0);
         let [alarm] = watch.alarms() else { panic!("{:?}", watch.alarms()) };
-        assert!(alarm.starts_with("contained panic: 1 so far, in carry_out_requests; the flight"), "{alarm}");
+        assert!(alarm.starts_with("contained panic: 1 so far, in carry_out_operations; the flight"), "{alarm}");
         std::fs::remove_dir_all(folder("contained")).unwrap();
     }
 

@@ -19,6 +19,7 @@ use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::dialogs::DialogsPlugin;
 use ringworld_systems::edge::EdgePlugin;
+use ringworld_systems::facts::FactsPlugin;
 use ringworld_systems::registrar::RegistrarPlugin;
 use ringworld_systems::session::SessionPlugin;
 use ringworld_systems::streams::StreamsPlugin;
@@ -126,6 +127,7 @@ impl Engine {
         app.add_plugins((
             KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
+            FactsPlugin,
             TransactionsPlugin { settings: config.settings.clone() },
             DialogsPlugin,
             SubscriptionsPlugin,

@@ -9,7 +9,7 @@ use crate::engine::{Chain, ChainDigest, Engine};
 use bevy_ecs::prelude::*;
 use ringworld_components::edge::Input;
 use ringworld_components::kernel::{StableId, StableIds};
-use ringworld_components::media::FactQueue;
+use ringworld_components::media::MediaFacts;
 use ringworld_components::record::{Encoder, Record};
 
 /// Ticks between two digests of the whole world.
@@ -241,7 +241,7 @@ impl<S: Sink> Scribe<S> {
 pub(super) fn encode_facts(engine: &Engine, into: &mut Vec<u8>) {
     into.clear();
     let world = engine.world();
-    let Some(facts) = world.get_resource::<FactQueue>().filter(|facts| !facts.0.is_empty()) else { return };
+    let Some(facts) = world.get_resource::<MediaFacts>().filter(|facts| !facts.0.is_empty()) else { return };
     let id_of = |bits| {
         let entity = Entity::try_from_bits(bits).and_then(|entity| world.get_entity(entity).ok());
         entity.and_then(|entity| entity.get::<StableId>()).map_or(0, |id| id.0)

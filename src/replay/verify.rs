@@ -5,7 +5,7 @@ use super::player::{Claims, Player};
 use super::scribe::encode_facts;
 use bevy_ecs::prelude::*;
 use ringworld_components::kernel::{Digest, StableId, StableIds};
-use ringworld_components::media::FactQueue;
+use ringworld_components::media::MediaFacts;
 use ringworld_components::record::{Decoder, Record};
 
 impl Player {
@@ -36,7 +36,7 @@ impl Player {
         }
         let ids = self.engine.world().resource::<StableIds>();
         let entity_of = |id| ids.find(StableId(id)).map(Entity::to_bits);
-        let facts = FactQueue::decode(&mut Decoder::with_entities(facts, &entity_of))
+        let facts = MediaFacts::decode(&mut Decoder::with_entities(facts, &entity_of))
             .map_err(|_| Divergence::Facts { tick: self.tick() })?;
         self.engine.app_mut().world_mut().insert_resource(facts);
         Ok(())

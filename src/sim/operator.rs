@@ -66,7 +66,7 @@ impl Operator {
                 let after = self.dice.pick(&[(0, 3), (SECOND, 2), (20 * SECOND, 1)]);
                 self.undecided.push_back((now + after, *session, user));
             }
-            Event::Digit { .. } => {}
+            Event::Answered { .. } | Event::MediaEstablished { .. } | Event::Digit { .. } => {}
         }
     }
 

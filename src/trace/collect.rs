@@ -255,6 +255,9 @@ fn in_words(operation: &Operation) -> String {
         Operation::Hold { .. } => "hold".to_owned(),
         Operation::Resume { .. } => "resume".to_owned(),
         Operation::SendDtmf { digits, .. } => format!("send digits {digits}"),
+        Operation::Announce { clip, .. } => format!("play {clip}"),
+        Operation::Claim { by, lasts_ms, .. } => format!("claim for {by}, {lasts_ms} ms"),
+        Operation::Release { by, .. } => format!("release the claim of {by}"),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
     }

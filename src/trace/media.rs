@@ -4,7 +4,7 @@ use crate::inspect::{direction, duration};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{SipIdentity, Streams};
 use ringworld_components::kernel::{Now, StableId, StableIds};
-use ringworld_components::media::{FactQueue, MediaFact, Room, RtpState, Sink, Stream};
+use ringworld_components::media::{MediaFact, MediaFacts, Room, RtpState, Sink, Stream};
 use ringworld_components::wire::sdp::Negotiated;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -139,7 +139,7 @@ fn tell(before: Option<&View>, after: &View, now: Now, told: &mut Vec<String>) {
 
 /// Digits come as events; here is what else the media of this tick found out. A recording without payloads holds that.
 fn facts(world: &World, entity: Entity, has_media: bool, told: &mut Vec<String>) {
-    let Some(queue) = world.get_resource::<FactQueue>() else { return };
+    let Some(queue) = world.get_resource::<MediaFacts>() else { return };
     for fact in &queue.0 {
         match fact {
             MediaFact::TimedOut { stream } if *stream == entity => told.push("no RTP for too long".to_owned()),

@@ -1,5 +1,5 @@
 //! What *happens* in a Ringworld world: one plugin per concern, a folder each. The folders do not import each other; they
-//! meet through the components, messages and phases of `ringworld-components`.
+//! meet through the components, queues, facts and phases of `ringworld-components`.
 //!
 //! Nothing here has a socket, a thread, a file, a clock or a global.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ pub mod callengine;
 pub mod conference;
 pub mod dialogs;
 pub mod edge;
+pub mod facts;
 pub mod registrar;
 pub mod session;
 pub mod streams;

@@ -1,6 +1,7 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{IllegalTransition, SessionOperation, SessionState};
+use super::{IllegalTransition, SessionState};
+use crate::edge::OperationKind;
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
 use crate::sip::DialogState;
@@ -76,7 +77,11 @@ pub enum CallErrorCause {
     /// There is no such session (any more).
     NoSuchSession,
     /// The state does not allow the operation.
-    IllegalOperation(SessionOperation),
+    IllegalOperation(OperationKind),
+    /// An operation of this kind was carried out on the session earlier in the same tick, and excludes this one.
+    Superseded(OperationKind),
+    /// The plugin of this name has claimed the call.
+    Claimed(String),
     /// The state machine refused a change.
     IllegalTransition(IllegalTransition),
     /// No port pair is free.
@@ -114,6 +119,8 @@ impl CallError {
             CallErrorCause::NoSuchService(_) => 404,
             CallErrorCause::NoSuchSession
             | CallErrorCause::IllegalOperation(_)
+            | CallErrorCause::Superseded(_)
+            | CallErrorCause::Claimed(_)
             | CallErrorCause::IllegalTransition(_)
             | CallErrorCause::NoDigits
             | CallErrorCause::Invalid(_)
@@ -128,6 +135,8 @@ impl CallError {
             CallErrorCause::IllegalOperation(_) | CallErrorCause::IllegalTransition(_) => {
                 "wait for the state change that allows it"
             }
+            CallErrorCause::Superseded(_) => "look at the call before asking again",
+            CallErrorCause::Claimed(_) => "wait for the end of the claim",
             CallErrorCause::PortsExhausted => "widen network.rtp_ports or end calls",
             CallErrorCause::Negotiation(_) => "offer PCMU or PCMA",
             CallErrorCause::RoomLimit => "raise limits.participants",
@@ -146,6 +155,8 @@ impl fmt::Display for CallErrorCause {
         match self {
             Self::NoSuchSession => f.write_str("there is no such session (any more)"),
             Self::IllegalOperation(operation) => write!(f, "its state does not allow to {operation}"),
+            Self::Superseded(winner) => write!(f, "the operation to {winner} came first in the same tick"),
+            Self::Claimed(by) => write!(f, "the call is claimed by {by}"),
             Self::IllegalTransition(transition) => transition.fmt(f),
             Self::PortsExhausted => f.write_str("no RTP port pair is free"),
             Self::Negotiation(why) => write!(f, "no session description was agreed: {why}"),
@@ -220,7 +231,7 @@ mod tests {
             tick: Now(400),
             time: WallTime(1_000_002_000),
         };
-        let error = CallError::new(CallErrorCause::IllegalOperation(SessionOperation::Resume), context.clone());
+        let error = CallError::new(CallErrorCause::IllegalOperation(OperationKind::Resume), context.clone());
         assert_eq!(
             error.to_string(),
             "session #1f (Connected, dialog #21 Confirmed, PCMA sendrecv between port 10000 and 10.0.0.2:30002, \

@@ -1,11 +1,14 @@
 //! What a call is: sessions with their parts, their state, and the messages about them.
 
+mod claim;
 mod counters;
+mod deadlines;
 mod description;
 mod error;
+mod facts;
 mod fault;
 mod invite;
-mod messages;
+mod operations;
 mod parties;
 mod queues;
 mod service;
@@ -13,14 +16,19 @@ mod session;
 mod settings;
 mod state;
 
+pub use claim::Claim;
 pub use counters::Counters;
+pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, RingDeadline, RingThenAnswer};
 pub use description::LocalDescription;
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
+pub use facts::{
+    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, Fact, FactQueue, MediaEstablished,
+    OperationDone, StateChanged,
+};
 pub use fault::{Fault, Faults, contain, contain_item};
 pub use invite::{Glare, GlareWait, InviteAim, PendingInvite, SentInvite, SipIdentity};
-pub use messages::{
-    Announce, CallAction, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, DurationDeadline,
-    RingDeadline, RingThenAnswer, ServiceName, StateChanged,
+pub use operations::{
+    OperationQueue, Operations, Ticket, WriteBuffer, WrittenBuffers, WrittenOperation, merge_written,
 };
 pub use parties::{KeptHeaders, Parties};
 pub use queues::{CallEvent, Queue, SessionMessage};
@@ -30,4 +38,4 @@ pub use session::{
     SessionCount, StreamOf, Streams,
 };
 pub use settings::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
-pub use state::{SessionOperation, SessionState, diagram};
+pub use state::{SessionState, diagram};

@@ -1,5 +1,7 @@
-//! The session state machine: eight states, one matrix, and which operation is legal in which state.
+//! The session state machine: eight states and one matrix. Which operation is legal in which
+//! state, [`OperationKind::legal_in`] says.
 
+use crate::edge::OperationKind;
 use crate::record::Record;
 use std::fmt;
 
@@ -42,8 +44,8 @@ impl SessionState {
         MATRIX[self as usize][to as usize] == 1
     }
 
-    /// Whether `operation` is legal in this state.
-    pub fn allows(self, operation: SessionOperation) -> bool {
+    /// Whether an operation of this kind is legal in this state.
+    pub fn allows(self, operation: OperationKind) -> bool {
         operation.legal_in().contains(&self)
     }
 
@@ -79,72 +81,6 @@ impl fmt::Display for SessionState {
     }
 }
 
-/// What can be done to a session.
-#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SessionOperation {
-    /// Send 180.
-    Ring,
-    /// Send 200.
-    Answer,
-    /// Refuse with a final response.
-    Reject,
-    /// Hold the peer by re-INVITE.
-    Hold,
-    /// Take the peer back by re-INVITE.
-    Resume,
-    /// Start a transfer.
-    Transfer,
-    /// Send digits.
-    SendDtmf,
-    /// Play something to the peer.
-    Announce,
-    /// End it.
-    HangUp,
-}
-
-impl SessionOperation {
-    /// All operations.
-    pub const ALL: [SessionOperation; 9] = [
-        Self::Ring,
-        Self::Answer,
-        Self::Reject,
-        Self::Hold,
-        Self::Resume,
-        Self::Transfer,
-        Self::SendDtmf,
-        Self::Announce,
-        Self::HangUp,
-    ];
-
-    /// The states in which the operation is legal.
-    pub fn legal_in(self) -> &'static [SessionState] {
-        match self {
-            Self::Ring => &[Initializing],
-            Self::Answer | Self::Reject => &[Initializing, Ringing],
-            Self::Hold | Self::SendDtmf => &[Connected],
-            Self::Resume => &[OnHold],
-            Self::Transfer | Self::Announce => &[Connected, OnHold],
-            Self::HangUp => &[Initializing, Dialing, Ringing, Connected, OnHold, Transferring],
-        }
-    }
-}
-
-impl fmt::Display for SessionOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ring => "ring",
-            Self::Answer => "answer",
-            Self::Reject => "reject",
-            Self::Hold => "hold",
-            Self::Resume => "resume",
-            Self::Transfer => "transfer",
-            Self::SendDtmf => "send DTMF",
-            Self::Announce => "announce",
-            Self::HangUp => "hang up",
-        })
-    }
-}
-
 /// The matrix as a Mermaid state diagram; `docs/session-states.md` holds it and a test compares the two.
 pub fn diagram() -> String {
     let mut text = String::from("stateDiagram-v2\n    [*] --> Initializing\n");
@@ -177,15 +113,6 @@ mod tests {
         for from in [Connected, OnHold, Transferring, Terminating] {
             for to in [Initializing, Dialing, Ringing] {
                 assert!(!from.can_transition_to(to));
-            }
-        }
-    }
-
-    #[test]
-    fn a_session_that_is_over_allows_nothing() {
-        for operation in SessionOperation::ALL {
-            for state in SessionState::ALL {
-                assert!(!(state.is_over() && state.allows(operation)), "{operation} in {state}");
             }
         }
     }

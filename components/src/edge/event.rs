@@ -3,6 +3,8 @@
 use crate::call::{EndCause, SessionState};
 use crate::kernel::StableId;
 use crate::record::Record;
+use crate::wire::sdp::Codec;
+use std::net::SocketAddr;
 
 /// A fact about a session, for subscribers outside.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,20 @@ pub enum Event {
         from: SessionState,
         /// The state it entered.
         to: SessionState,
+    },
+    /// A call was answered with a 2xx.
+    Answered {
+        /// The session.
+        session: StableId,
+    },
+    /// Offer and answer agreed on the audio of a session for the first time.
+    MediaEstablished {
+        /// The session.
+        session: StableId,
+        /// The codec.
+        codec: Codec,
+        /// The peer's address for RTP, as described.
+        remote: SocketAddr,
     },
     /// A digit was heard.
     Digit {

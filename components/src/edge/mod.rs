@@ -7,10 +7,12 @@ mod command;
 mod event;
 mod flow;
 mod io;
+mod operation;
 mod packet;
 
-pub use command::{Command, Operation, PlaceCall, Refusal, Reply};
+pub use command::{Command, Refusal, Reply};
 pub use event::Event;
 pub use flow::{ConnId, Flow, Target, Transport};
 pub use io::{Input, Inputs, Output, Outputs, RtpOut, SendFailure};
+pub use operation::{Operation, OperationKind, OperationPriority, PlaceCall};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketHandle, PacketPool};

@@ -21,24 +21,30 @@ pub enum Phase {
     Dialogs,
     /// Calls arrive, are answered, change state and end.
     Sessions,
-    /// Users' systems and the call engine: they read facts of this tick and write requests.
+    /// Users' systems and the call engine: they read facts and write operations.
     Behaviour,
-    /// The requests written so far (by behaviours, by the API) are checked against limits and carried out.
+    /// The operations asked for so far (by behaviours, by the API) are checked, arbitrated and carried out.
     Admission,
     /// Received packets meet streams; rooms are mixed; packets to send are made. Its results reach the other phases only
     /// as recorded facts, in the next tick.
     Media,
-    /// What ended is despawned and what it held is returned.
+    /// What ended is despawned and what it held is returned. The stock systems have the world to themselves: a system of a
+    /// plugin says that it comes after [`Step::Close`].
     Cleanup,
-    /// The single place where output leaves: SIP is written, packets are handed over.
+    /// The single place where output leaves: SIP is written, packets are handed over. A system of a plugin says that it comes
+    /// after [`Step::Flush`].
     Egress,
     /// Counters and digests. Changes nothing that another phase reads.
     Observe,
 }
 
-/// The steps of those phases in which several plugins take part, in this order within their phase.
+/// The steps between phases, and of those phases in which several plugins take part, in this order.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// Between `Sessions` and `Behaviour`: the facts that wait become messages.
+    Deliver,
+    /// Between `Behaviour` and `Admission`: these messages are removed, and what systems have written is merged.
+    Merge,
     /// In `Media`: packets reach their streams.
     Receive,
     /// In `Media`: rooms are mixed.
@@ -51,6 +57,10 @@ pub enum Step {
     Compose,
     /// In `Egress`: transactions send what was written.
     Write,
+    /// In `Egress`: facts become events.
+    Publish,
     /// In `Egress`: what was written leaves.
     Flush,
+    /// After `Observe`: what systems have written since `Merge` is merged; its operations wait for the next tick.
+    MergeLate,
 }

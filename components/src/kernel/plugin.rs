@@ -46,18 +46,22 @@ impl Plugin for KernelPlugin {
                     Phase::Transactions,
                     Phase::Dialogs,
                     Phase::Sessions,
+                    Step::Deliver,
                     Phase::Behaviour,
+                    Step::Merge,
                     Phase::Admission,
                     Phase::Media,
                     Phase::Cleanup,
                     Phase::Egress,
                     Phase::Observe,
+                    Step::MergeLate,
                 )
                     .chain(),
             );
             schedule.configure_sets((Step::Receive, Step::Mix).chain().in_set(Phase::Media));
             schedule.configure_sets((Step::Reap, Step::Close).chain().in_set(Phase::Cleanup));
-            schedule.configure_sets((Step::Compose, Step::Write, Step::Flush).chain().in_set(Phase::Egress));
+            schedule
+                .configure_sets((Step::Compose, Step::Write, Step::Publish, Step::Flush).chain().in_set(Phase::Egress));
         });
         app.init_resource::<Registry>().init_resource::<ScratchChecks>().init_resource::<TimerKinds>();
         app.init_resource::<MessageRegistry>();
@@ -70,7 +74,7 @@ impl Plugin for KernelPlugin {
             .derived::<StableId>();
         app.add_systems(Tick, time::advance.before(Phase::Ingress));
         // Messages are double-buffered: updated twice, none is left at the end of the tick.
-        app.add_systems(Tick, (message_update_system, message_update_system, end_tick).chain().after(Phase::Observe));
+        app.add_systems(Tick, (message_update_system, message_update_system, end_tick).chain().after(Step::MergeLate));
     }
 }
 

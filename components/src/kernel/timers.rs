@@ -1,6 +1,6 @@
 //! Timers as systems see them: start, cancel, and a message when one fires.
 
-use super::{Now, Phase, RecordApp, Tick, TimerWheel};
+use super::{Now, Phase, RecordApp, StableId, Tick, TimerWheel};
 use bevy_app::App;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
@@ -70,8 +70,10 @@ pub fn take_fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {
 /// The timer of kind `T` that `owner` had started is due.
 #[derive(Message)]
 pub struct TimerFired<T: Send + Sync + 'static> {
-    /// Whose timer it was.
+    /// The entity that owned the timer.
     pub owner: Entity,
+    /// Its stable id.
+    pub id: StableId,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -171,10 +173,14 @@ fn quiet_until<T: Send + Sync + 'static>(world: &World) -> Option<u64> {
 
 fn fire<T: Send + Sync + 'static>(
     now: Res<Now>,
+    ids: Query<&StableId>,
     mut wheel: ResMut<TimerWheel<T>>,
     mut fired: MessageWriter<TimerFired<T>>,
 ) {
     let mut due = Vec::new();
     wheel.advance(now.0, &mut due);
-    fired.write_batch(due.into_iter().map(|owner| TimerFired { owner, kind: PhantomData }));
+    fired.write_batch(due.into_iter().map(|owner| {
+        let id = ids.get(owner).copied().unwrap_or(StableId(0));
+        TimerFired { owner, id, kind: PhantomData }
+    }));
 }

@@ -51,4 +51,4 @@ impl MediaFact {
 
 /// The facts of a tick's media; control reads them in the next tick.
 #[derive(Resource, Record, Clone, Debug, Default, PartialEq, Eq)]
-pub struct FactQueue(pub Vec<MediaFact>);
+pub struct MediaFacts(pub Vec<MediaFact>);

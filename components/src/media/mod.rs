@@ -9,7 +9,7 @@ mod room;
 mod stream;
 
 pub use active_set::ActiveSet;
-pub use facts::{FactQueue, MediaFact};
+pub use facts::{MediaFact, MediaFacts};
 pub use latch::{Latch, RecentSources, Verdict};
 pub use packetizer::{PacketSender, Packetizer, half_a_frame_later};
 pub use ports::PortPool;

@@ -1,5 +1,5 @@
-//! A behaviour in a crate of its own that depends on ringworld alone: whoever is held is told now and then that he is
-//! not forgotten. It wakes on a change of state and on its own timer, never by a scan.
+//! A behaviour in a crate of its own that depends on ringworld alone: a held peer hears a reminder now and then. It wakes on
+//! a change of state and on its own timer, never by a scan.
 
 use ringworld::prelude::*;
 
@@ -28,29 +28,25 @@ fn remind_held_calls(
     mut changes: MessageReader<StateChanged>,
     mut fired: MessageReader<TimerFired<HoldReminder>>,
     settings: Res<HoldReminderPlugin>,
-    mut timers: Timers<HoldReminder>,
-    mut announce: MessageWriter<Announce>,
     mut reminders: Query<&mut HoldReminder>,
-    mut commands: Commands,
+    mut operations: Operations,
 ) {
-    for change in changes.read() {
-        match (change.from, change.to) {
-            (_, SessionState::OnHold) => {
-                timers.start(change.session, settings.period);
-                commands.entity(change.session).try_insert(HoldReminder { given: 0 });
-            }
-            (SessionState::OnHold, _) => {
-                timers.cancel(change.session);
-                commands.entity(change.session).try_remove::<HoldReminder>();
-            }
-            _ => {}
+    operations.for_each_call(changes.read(), |operations, change| match (change.from, change.to) {
+        (_, SessionState::OnHold) => {
+            operations.start_timer::<HoldReminder>(change.entity, settings.period);
+            operations.insert(change.entity, HoldReminder { given: 0 });
         }
-    }
-    for reminder in fired.read() {
-        announce.write(Announce::clip(reminder.owner, "still-holding"));
-        timers.start(reminder.owner, settings.period);
+        (SessionState::OnHold, _) => {
+            operations.cancel_timer::<HoldReminder>(change.entity);
+            operations.remove::<HoldReminder>(change.entity);
+        }
+        _ => {}
+    });
+    operations.for_each_call(fired.read(), |operations, reminder| {
+        operations.write(Operation::announce(reminder.id, "still-holding"));
+        operations.start_timer::<HoldReminder>(reminder.owner, settings.period);
         if let Ok(mut reminder) = reminders.get_mut(reminder.owner) {
             reminder.given += 1;
         }
-    }
+    });
 }

@@ -53,6 +53,7 @@ fn take(inner: &Arc<Inner>, event: Event) {
             }
             lost
         }
+        Event::Answered { .. } | Event::MediaEstablished { .. } => 0,
         Event::Digit { session, digit, .. } => inner.calls.digit(session, digit),
         Event::Ended { session, cause, status } => inner.calls.ended(session, CallEnding { cause, status }),
     };

@@ -7,7 +7,7 @@ use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool, RtpOut};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    ActiveSet, FactQueue, MediaCounters, MediaFact, Mixing, PacketSender, Packetizer, Participant, Participants,
+    ActiveSet, MediaCounters, MediaFact, MediaFacts, Mixing, PacketSender, Packetizer, Participant, Participants,
     Playback, ReceivePath, ReceivedAudio, RtpState, SpeechActivity, Stream, frame_of, half_a_frame_later, law_of,
 };
 use ringworld_components::planted;
@@ -45,7 +45,7 @@ pub(super) fn mix_rooms(
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     mut packetizer: ResMut<ActiveSet<Packetizer>>,

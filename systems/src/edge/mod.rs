@@ -1,7 +1,6 @@
 //! `Phase::Ingress` and `Phase::Egress`: inputs become queues, queues become outputs. Nothing else enters or leaves.
 
 mod egress;
-mod events;
 mod ingress;
 mod plugin;
 

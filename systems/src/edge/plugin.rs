@@ -1,6 +1,6 @@
 //! Assembles the border of the world.
 
-use super::{egress, events, ingress};
+use super::{egress, ingress};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::edge::{Inputs, Outputs};
@@ -13,12 +13,6 @@ pub struct EdgePlugin;
 impl Plugin for EdgePlugin {
     fn build(&self, app: &mut App) {
         app.scratch::<Inputs>(|inputs| inputs.0.is_empty()).unrecorded_resource(Outputs::default());
-        app.add_systems(
-            Tick,
-            (
-                ingress::take_inputs.in_set(Phase::Ingress),
-                (events::publish_events, egress::flush_outputs).chain().in_set(Step::Flush),
-            ),
-        );
+        app.add_systems(Tick, (ingress::take_inputs.in_set(Phase::Ingress), egress::flush_outputs.in_set(Step::Flush)));
     }
 }

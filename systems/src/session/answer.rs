@@ -1,11 +1,11 @@
 //! Ringing, answering and refusing an incoming call.
 
-use super::state::{allow, change, description_mut, error, selected_usage};
+use super::state::{change, description_mut, error, raise, selected_usage};
 use super::{ending, media};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, CallErrorCause, Counters, DurationDeadline, EndCause, PendingInvite, Queue, RingDeadline, Service,
-    SessionMessage, SessionOperation, SessionState, Settings,
+    Answered, CallError, CallErrorCause, Claim, Counters, DurationDeadline, EndCause, PendingInvite, Queue,
+    RingDeadline, Role, Service, SessionMessage, SessionState, Settings,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::planted;
@@ -13,17 +13,17 @@ use std::time::Duration;
 
 /// Sends 180.
 pub(super) fn ring(world: &mut World, session: Entity) -> Result<(), CallError> {
-    allow(world, session, SessionOperation::Ring)?;
     respond(world, session, 180, None, false);
     change(world, session, SessionState::Ringing)?;
-    start_deadline::<RingDeadline>(world, session, world.resource::<Settings>().timers.ringing_s);
+    if world.get::<Claim>(session).is_none() {
+        start_deadline::<RingDeadline>(world, session, world.resource::<Settings>().timers.ringing_s);
+    }
     Ok(())
 }
 
 /// Answers with 200 and connects the call to the service of that name. If that can't be, the call is refused with the
 /// status that says why, and nothing is left of it.
 pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Result<(), CallError> {
-    allow(world, session, SessionOperation::Answer)?;
     let service = match Service::named(service) {
         Some(Service::Reject(status)) => return reject(world, session, status),
         Some(service) => service,
@@ -45,7 +45,9 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
             }
             world.resource_mut::<Counters>().calls_answered += 1;
             start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
-            change(world, session, SessionState::Connected)
+            change(world, session, SessionState::Connected)?;
+            raise(world, session, |id| Answered::of(id, session, Role::Incoming));
+            Ok(())
         }
         Err(cause) => {
             let error = error(world, session, cause);
@@ -57,7 +59,6 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
 
 /// Refuses with a final response of 300 to 699.
 pub(super) fn reject(world: &mut World, session: Entity, status: u16) -> Result<(), CallError> {
-    allow(world, session, SessionOperation::Reject)?;
     let status = if (300..700).contains(&status) { status } else { 500 };
     refuse(world, session, EndCause::Rejected, status);
     Ok(())

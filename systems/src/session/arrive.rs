@@ -2,7 +2,7 @@
 
 use super::answer::start_deadline;
 use super::media;
-use bevy_ecs::message::Messages;
+use super::state::raise;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
@@ -40,6 +40,7 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     let parties = Parties::of(request, world.resource::<KeptHeaders>());
     let offer = (!head.body.is_empty()).then(|| Bytes::copy_from_slice(&head.body));
     let description = LocalDescription::new(media::sdp_session(world, session_id), offer);
+    let (from, to, call_id) = (parties.from.clone(), parties.request_uri.clone(), identity.call_id.clone());
     let session = Session::new(Role::Incoming, now);
     let pending = PendingInvite::Received { transaction };
     let session =
@@ -56,7 +57,7 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     world.resource_mut::<Counters>().calls_in += 1;
     let deferral_s = world.resource::<Settings>().timers.deferral_s;
     start_deadline::<RingDeadline>(world, session, deferral_s);
-    world.resource_mut::<Messages<CallOffered>>().write(CallOffered { session });
+    raise(world, session, |id| CallOffered::of(id, session, from, to, call_id));
 }
 
 /// The limit that is reached, if one is.

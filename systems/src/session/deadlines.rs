@@ -1,11 +1,12 @@
 //! What took too long.
 
 use super::ending::{end, terminate};
-use super::hold;
+use super::{claims, hold};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState, contain,
+    CancelDeadline, ClaimDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState,
+    contain,
 };
 use ringworld_components::kernel::TimerFired;
 use ringworld_components::planted;
@@ -30,6 +31,7 @@ pub(super) fn run_deadlines(world: &mut World) {
     for_each_fired::<CancelDeadline>(world, |world, session| {
         end(world, session, EndCause::SignallingTimeout, 408);
     });
+    for_each_fired::<ClaimDeadline>(world, |world, session| claims::end(world, session, false));
     for_each_fired::<GlareWait>(world, hold::try_again);
 }
 

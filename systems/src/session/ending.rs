@@ -1,12 +1,11 @@
 //! Calls end.
 
 use super::answer::refuse;
-use super::state::{change, selected_usage, stream_of};
-use bevy_ecs::message::Messages;
+use super::state::{change, raise, selected_usage, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CancelDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, PendingInvite, Queue,
-    RingDeadline, Role, Session, SessionMessage, SessionState, Settings,
+    CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim,
+    PendingInvite, Queue, RingDeadline, Role, Session, SessionMessage, SessionState, Settings,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::media::PortPool;
@@ -68,6 +67,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
     if state.state() == SessionState::Terminated {
         return;
     }
+    let role = state.role;
     let ending = state.ending.get_or_insert(Ending { cause, status }).clone();
     release(world, session);
     forget_invite(world, session);
@@ -82,7 +82,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
     if planted!(OutcomeTwice) {
         world.resource_mut::<Counters>().outcome(&outcome);
     }
-    world.resource_mut::<Messages<CallEnded>>().write(CallEnded { session, ending });
+    raise(world, session, |id| CallEnded::of(id, session, ending, role));
     world.resource_mut::<Ended>().fresh.push(session);
 }
 
@@ -90,6 +90,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
 fn release(world: &mut World, session: Entity) {
     world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
     world.resource_mut::<TimerWheel<DurationDeadline>>().cancel(session);
+    world.resource_mut::<TimerWheel<ClaimDeadline>>().cancel(session);
     if let Some(stream) = stream_of(world, session) {
         world.despawn(stream);
     }

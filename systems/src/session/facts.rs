@@ -1,14 +1,14 @@
-//! What media found out in the last tick becomes messages and endings.
+//! What media found out in the last tick becomes facts about calls, and endings.
 
 use super::ending::terminate;
 use super::faults;
-use bevy_ecs::message::Messages;
+use super::state::raise;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, StreamOf, contain};
-use ringworld_components::media::{FactQueue, MediaFact};
+use ringworld_components::media::{MediaFact, MediaFacts};
 
 pub(super) fn take_media_facts(world: &mut World) {
-    for fact in std::mem::take(&mut world.resource_mut::<FactQueue>().0) {
+    for fact in std::mem::take(&mut world.resource_mut::<MediaFacts>().0) {
         contain(world, "take_media_facts", Some(fact.stream()), |world| take(world, fact));
     }
 }
@@ -17,7 +17,7 @@ fn take(world: &mut World, fact: MediaFact) {
     match fact {
         MediaFact::Digit { stream, digit, duration_ms } => {
             if let Some(session) = session_of_stream(world, stream) {
-                world.resource_mut::<Messages<DigitHeard>>().write(DigitHeard { session, digit, duration_ms });
+                raise(world, session, |id| DigitHeard::of(id, session, digit, duration_ms));
             }
         }
         MediaFact::TimedOut { stream } => {

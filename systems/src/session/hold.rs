@@ -2,11 +2,11 @@
 
 use super::ending::terminate;
 use super::media;
-use super::state::{allow, change, description, description_mut, error, selected_usage};
+use super::state::{change, description, description_mut, error, selected_usage};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, EndCause, Glare, GlareWait, InviteAim, PendingInvite, Queue, Role, Session,
-    SessionMessage, SessionOperation, SessionState,
+    SessionMessage, SessionState,
 };
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, TimerWheel};
 use ringworld_components::planted;
@@ -16,8 +16,6 @@ use std::time::Duration;
 
 /// Asks the peer to be held, or taken back.
 pub(super) fn ask(world: &mut World, session: Entity, aim: InviteAim) -> Result<(), CallError> {
-    let operation = if aim == InviteAim::Hold { SessionOperation::Hold } else { SessionOperation::Resume };
-    allow(world, session, operation)?;
     send(world, session, aim).map_err(|cause| error(world, session, cause))
 }
 

@@ -1,10 +1,12 @@
 //! Offer and answer (RFC 3264): what a session's stream is set up by.
 
-use super::state::{description, description_mut, stream_of};
+use super::state::{description, description_mut, raise, stream_of};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Counters, Service, Settings, SipIdentity, StreamOf};
+use ringworld_components::call::{
+    CallErrorCause, Counters, MediaEstablished, Service, Settings, SipIdentity, StreamOf,
+};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
@@ -170,6 +172,7 @@ fn agree(world: &mut World, session: Entity, stream: Entity, negotiated: Negotia
     }
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
+    let is_first = before.is_none();
     // Who spoke before there was an answer may have been anybody.
     let has_moved = before.as_ref().is_none_or(|before| before.remote != negotiated.remote);
     let is_coded_anew = before.is_some_and(|before| before.codec != negotiated.codec);
@@ -186,8 +189,13 @@ fn agree(world: &mut World, session: Entity, stream: Entity, negotiated: Negotia
     }
     // Who holds us need not send anything, though he may.
     let expects = negotiated.direction == Direction::SendRecv;
-    if let Some(mut stream) = entity.get_mut::<Stream>() {
+    let (codec, remote) = (negotiated.codec, negotiated.remote);
+    let port = entity.get_mut::<Stream>().map(|mut stream| {
         stream.negotiated = Some(negotiated);
+        stream.port
+    });
+    if let (true, Some(port)) = (is_first, port) {
+        raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
     let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();

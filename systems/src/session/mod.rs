@@ -2,18 +2,19 @@
 
 mod answer;
 mod arrive;
-mod commands;
+mod claims;
 mod deadlines;
 mod ending;
 mod facts;
 mod faults;
 mod hold;
 mod media;
+mod operations;
 mod place;
 mod plugin;
 mod progress;
 mod reinvite;
-mod requests;
+mod send;
 mod state;
 
 pub use plugin::SessionPlugin;

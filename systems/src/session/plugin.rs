@@ -1,13 +1,12 @@
 //! Assembles sessions.
 
-use super::{commands, deadlines, ending, facts, faults, progress, requests};
+use super::{deadlines, ending, facts, faults, operations, progress};
 use bevy_app::{App, Plugin};
-use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Announce, CallEnded, CallOffered, CallRequest, CancelDeadline, DigitHeard, Draining, DurationDeadline, Ended,
-    Faults, Glare, GlareWait, InviteUsageOf, InviteUsages, KeptHeaders, LocalDescription, Parties, PendingInvite,
-    Queue, RingDeadline, SelectedUsage, Service, Session, SessionCount, SipIdentity, StateChanged, StreamOf, Streams,
+    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, Ended, Faults, Glare, GlareWait, InviteUsageOf,
+    InviteUsages, KeptHeaders, LocalDescription, Parties, PendingInvite, Queue, RingDeadline, SelectedUsage, Service,
+    Session, SessionCount, SipIdentity, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -30,20 +29,13 @@ impl Plugin for SessionPlugin {
             .record::<StreamOf>("call.stream_of")
             .derived::<Streams>()
             .record::<Glare>("call.glare")
+            .record::<Claim>("call.claim")
             .record_resource(Ended::default(), "call.ended")
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
             .unrecorded_resource(KeptHeaders::default())
-            .scratch::<Queue<Command>>(Queue::is_empty)
-            .record_message::<CallOffered>()
-            .record_message::<StateChanged>()
-            .record_message::<CallEnded>()
-            .record_message::<DigitHeard>()
-            .record_message::<CallRequest>()
-            .record_message::<Announce>();
-        // Any number of plugins may ask for something; the one reader sorts what they ask.
-        app.allow_ambiguous_resource::<Messages<CallRequest>>().allow_ambiguous_resource::<Messages<Announce>>();
+            .scratch::<Queue<Command>>(Queue::is_empty);
         app.awake_while(|world| {
             let ended = world.resource::<Ended>();
             !ended.fresh.is_empty() || !ended.stale.is_empty() || !world.resource::<Faults>().0.is_empty()
@@ -51,6 +43,7 @@ impl Plugin for SessionPlugin {
         app.add_timer::<RingDeadline>("call.ring_deadline")
             .add_timer::<DurationDeadline>("call.duration_deadline")
             .add_timer::<CancelDeadline>("call.cancel_deadline")
+            .add_timer::<ClaimDeadline>("call.claim_deadline")
             .add_timer::<GlareWait>("call.glare_wait");
         app.add_systems(
             Tick,
@@ -63,7 +56,7 @@ impl Plugin for SessionPlugin {
                 )
                     .chain()
                     .in_set(Phase::Sessions),
-                (commands::carry_out_commands, requests::carry_out_requests).chain().in_set(Phase::Admission),
+                operations::carry_out_operations.in_set(Phase::Admission),
                 ending::reap_ended_sessions.in_set(Step::Reap),
             ),
         );

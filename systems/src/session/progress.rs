@@ -2,11 +2,11 @@
 
 use super::answer::start_deadline;
 use super::ending::{end, invite_failed, terminate};
-use super::state::{change, error, selected_usage, session_of};
+use super::state::{change, error, raise, selected_usage, session_of};
 use super::{arrive, hold, media, reinvite};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEvent, Counters, DurationDeadline, EndCause, InviteAim, PendingInvite, Queue, RingDeadline, Role,
+    Answered, CallEvent, Counters, DurationDeadline, EndCause, InviteAim, PendingInvite, Queue, RingDeadline, Role,
     SelectedUsage, Service, Session, SessionMessage, SessionState, Settings, contain,
 };
 use ringworld_components::kernel::TimerWheel;
@@ -140,7 +140,9 @@ fn accepted(world: &mut World, session: Entity, usage: Entity, response: &Respon
         (InviteAim::Call, agreed) => {
             world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
             world.resource_mut::<Counters>().calls_answered += 1;
-            let _ = change(world, session, SessionState::Connected);
+            if change(world, session, SessionState::Connected).is_ok() {
+                raise(world, session, |id| Answered::of(id, session, Role::Outgoing));
+            }
             start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
             match agreed {
                 Ok(()) => hold::settle(world, session),

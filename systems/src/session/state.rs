@@ -1,17 +1,23 @@
 //! The one way in which a session changes its state.
 
-use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, CallErrorCause, DialogStanding, ErrorContext, IllegalTransition, InviteUsageOf, LocalDescription,
-    MediaStanding, SelectedUsage, Session, SessionOperation, SessionState, SipIdentity, StateChanged, Streams,
+    CallError, CallErrorCause, DialogStanding, ErrorContext, Fact, FactQueue, IllegalTransition, InviteUsageOf,
+    LocalDescription, MediaStanding, SelectedUsage, Session, SessionState, SipIdentity, StateChanged, Streams,
 };
+use ringworld_components::edge::OperationKind;
 use ringworld_components::kernel::{Anchor, Now, StableId};
 use ringworld_components::media::Stream;
 use ringworld_components::sip::{Dialog, UsageOf};
 use ringworld_components::wire::sdp::Negotiated;
 
-/// Changes the state and tells everybody; an illegal change is refused, traced and changes nothing.
+/// Raises a fact about a session.
+pub(super) fn raise(world: &mut World, session: Entity, fact: impl FnOnce(StableId) -> Fact) {
+    let id = world.get::<StableId>(session).copied().unwrap_or(StableId(0));
+    world.resource_mut::<FactQueue>().raise(fact(id));
+}
+
+/// Changes the state and raises the fact; an illegal change is refused, traced and changes nothing.
 pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Result<(), CallError> {
     let now = *world.resource::<Now>();
     let changed = match world.get_mut::<Session>(session) {
@@ -20,7 +26,7 @@ pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Re
     };
     match changed {
         Ok(from) => {
-            world.resource_mut::<Messages<StateChanged>>().write(StateChanged { session, from, to });
+            raise(world, session, |id| StateChanged::of(id, session, from, to));
             Ok(())
         }
         Err(illegal) => Err(refused(world, session, illegal)),
@@ -34,7 +40,7 @@ fn refused(world: &World, session: Entity, illegal: IllegalTransition) -> CallEr
 }
 
 /// Whether the session's state allows the operation; the error says what it is in.
-pub(super) fn allow(world: &World, session: Entity, operation: SessionOperation) -> Result<(), CallError> {
+pub(super) fn allow(world: &World, session: Entity, operation: OperationKind) -> Result<(), CallError> {
     match world.get::<Session>(session) {
         Some(state) if state.state().allows(operation) => Ok(()),
         _ => Err(error(world, session, CallErrorCause::IllegalOperation(operation))),

@@ -7,7 +7,7 @@ use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    ActiveSet, FactQueue, MediaCounters, MediaFact, PacketSender, Packetizer, Playback, RtpState, Stream, frame_of,
+    ActiveSet, MediaCounters, MediaFact, MediaFacts, PacketSender, Packetizer, Playback, RtpState, Stream, frame_of,
     half_a_frame_later, law_of,
 };
 use ringworld_components::planted;
@@ -27,7 +27,7 @@ pub(super) fn play_streams(
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut counters: ResMut<MediaCounters>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     mut packetizer: ResMut<ActiveSet<Packetizer>>,

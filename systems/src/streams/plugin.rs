@@ -7,7 +7,7 @@ use ringworld_components::call::Queue;
 use ringworld_components::edge::{PacketHandle, PacketPool};
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
-    ActiveSet, DigitFlush, FactQueue, MediaCounters, Packetizer, Playback, PortPool, ReceivePath, RecentSources,
+    ActiveSet, DigitFlush, MediaCounters, MediaFacts, Packetizer, Playback, PortPool, ReceivePath, RecentSources,
     RtpSilence, RtpState, Stream, StreamTable,
 };
 
@@ -31,7 +31,7 @@ impl Plugin for StreamsPlugin {
             .record_media::<ReceivePath>("media.hearing")
             .record_media::<Playback>("media.playing")
             .record_resource(PortPool::default(), "media.ports")
-            .record_resource(FactQueue::default(), "media.facts")
+            .record_resource(MediaFacts::default(), "media.facts")
             .record_media_resource(ActiveSet::<Playback>::default(), "media.players")
             .record_media_resource(ActiveSet::<Packetizer>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
@@ -42,7 +42,7 @@ impl Plugin for StreamsPlugin {
         app.awake_while(|world| {
             !world.resource::<ActiveSet<Playback>>().is_empty()
                 || !world.resource::<ActiveSet<Packetizer>>().is_empty()
-                || !world.resource::<FactQueue>().0.is_empty()
+                || !world.resource::<MediaFacts>().0.is_empty()
         });
         app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");
         app.add_systems(

@@ -8,7 +8,7 @@ use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
-    ActiveSet, DigitFlush, FactQueue, MediaCounters, MediaFact, Mixing, ReceivePath, ReceivedAudio, RecentSources,
+    ActiveSet, DigitFlush, MediaCounters, MediaFact, MediaFacts, Mixing, ReceivePath, ReceivedAudio, RecentSources,
     Room, RtpState, Sink, Stream, StreamTable, Verdict,
 };
 use ringworld_components::planted;
@@ -36,7 +36,7 @@ pub(super) fn receive_packets(
     mut streams: Query<(&Stream, &mut RtpState, &mut ReceivePath)>,
     now: Res<Now>,
     mut counters: ResMut<MediaCounters>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
     mut pool: ResMut<PacketPool>,
     mut outputs: ResMut<Outputs>,
     sleeping: Query<&Room, Without<Mixing>>,
@@ -114,7 +114,7 @@ struct Receiver<'a> {
     now: Now,
 }
 
-fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounters, facts: &mut FactQueue) -> Fate {
+fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounters, facts: &mut MediaFacts) -> Fate {
     let Ok((header, payload)) = rtp::parse(packet.bytes()) else {
         counters.dropped_malformed += 1;
         return Fate::Read;
@@ -186,7 +186,7 @@ fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict
 }
 
 /// Another source speaks: what is known of the numbers of the last one does not hold any more.
-fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
+fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
     if let Some(heard) = hearing.digits.flush() {
         report(heard, stream, counters, facts);
     }
@@ -213,7 +213,7 @@ fn hear_event(
     header: &RtpHeader,
     body: &[u8],
     counters: &mut MediaCounters,
-    facts: &mut FactQueue,
+    facts: &mut MediaFacts,
 ) {
     let Ok(event) = telephone_event::parse(body) else {
         counters.dropped_malformed += 1;
@@ -230,7 +230,7 @@ pub(super) fn flush_digits(
     mut fired: MessageReader<TimerFired<DigitFlush>>,
     mut streams: Query<&mut ReceivePath>,
     mut counters: ResMut<MediaCounters>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
 ) {
     for fired in fired.read() {
         if let Ok(mut hearing) = streams.get_mut(fired.owner)
@@ -241,7 +241,7 @@ pub(super) fn flush_digits(
     }
 }
 
-fn report(heard: Heard, stream: Entity, counters: &mut MediaCounters, facts: &mut FactQueue) {
+fn report(heard: Heard, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
     if let Some(digit) = telephone_event::digit_of(heard.event) {
         counters.digits_in += 1;
         if planted!(DigitDoubled) {

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Settings;
 use ringworld_components::kernel::{Elapsed, Now, TICK, TimerFired, Timers};
-use ringworld_components::media::{FactQueue, MediaFact, RtpSilence, RtpState, Stream};
+use ringworld_components::media::{MediaFact, MediaFacts, RtpSilence, RtpState, Stream};
 use std::time::Duration;
 
 /// A step of the world that is longer than this was no step: nobody ran it, and nobody could be heard.
@@ -17,7 +17,7 @@ pub(super) fn watch_for_silence(
     now: Res<Now>,
     elapsed: Res<Elapsed>,
     mut timers: Timers<RtpSilence>,
-    mut facts: ResMut<FactQueue>,
+    mut facts: ResMut<MediaFacts>,
 ) {
     let patience = Duration::from_secs(u64::from(settings.timers.rtp_silence_s));
     for fired in fired.read() {

@@ -1,0 +1,325 @@
+//! What can be done to a world and to its calls: one type for the API, for behaviours, for HTTP and for the simulator.
+
+use crate::call::SessionState;
+use crate::kernel::{StableId, WallTime};
+use crate::record::Record;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One thing to be done. It is carried out in `Phase::Admission`, in one place, whoever asks for it: a command from outside
+/// ([`Command`](super::Command)) or a system ([`Operations`](crate::call::Operations)).
+///
+/// An operation that is illegal in the session's state, or that loses against another one of the same tick, changes nothing
+/// and returns an error.
+#[derive(Record, Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Place a call. The result is the id of the new session.
+    Place(PlaceCall),
+    /// Send 180 for an offered call.
+    Ring {
+        /// The session.
+        session: StableId,
+    },
+    /// Answer an offered or ringing call with 200 and connect it to a service, named as the user part of a request URI
+    /// names it (`echo`, `conf-NAME` ...).
+    Answer {
+        /// The session.
+        session: StableId,
+        /// The service.
+        service: String,
+    },
+    /// Refuse an offered or ringing call with a final response.
+    Reject {
+        /// The session.
+        session: StableId,
+        /// The SIP status, 300-699.
+        status: u16,
+    },
+    /// Put a connected call on hold by re-INVITE.
+    Hold {
+        /// The session.
+        session: StableId,
+    },
+    /// Take a held call back by re-INVITE.
+    Resume {
+        /// The session.
+        session: StableId,
+    },
+    /// Send digits by RFC 4733.
+    SendDtmf {
+        /// The session.
+        session: StableId,
+        /// `0-9 * # A-D`.
+        digits: String,
+    },
+    /// Play a clip to the peer, over whatever it hears. Clips are short signals: two beeps for every name, until files can
+    /// be played.
+    Announce {
+        /// The session.
+        session: StableId,
+        /// The name of the clip.
+        clip: String,
+    },
+    /// End a call in whatever state it is: BYE, CANCEL or a final response.
+    HangUp {
+        /// The session.
+        session: StableId,
+    },
+    /// Take the decision about an offered or ringing call away from default routing, for a limited time.
+    Claim {
+        /// The session.
+        session: StableId,
+        /// The name of the plugin that claims it.
+        by: String,
+        /// How long the claim lasts, in milliseconds. Then [`ClaimEnded`](crate::call::ClaimEnded) is raised and default
+        /// routing decides; without it the call is refused with 480 after the time for a decision.
+        lasts_ms: u32,
+    },
+    /// Give a claimed call back to default routing.
+    Release {
+        /// The session.
+        session: StableId,
+        /// The name of the plugin that claimed it.
+        by: String,
+    },
+    /// Refuse new calls from now on, and end those that there are.
+    Drain,
+    /// Set the time of day, where the clock outside and the ticks have parted.
+    Reanchor {
+        /// The time.
+        time: WallTime,
+    },
+}
+
+/// A call to place.
+#[derive(Record, Clone, Debug, PartialEq, Eq)]
+pub struct PlaceCall {
+    /// The caller: a SIP URI.
+    pub from: String,
+    /// The callee: a SIP URI.
+    pub to: String,
+    /// Where to send the request: the address that `to` resolved to.
+    pub remote: SocketAddr,
+    /// Over TCP rather than UDP.
+    pub over_tcp: bool,
+    /// Our address towards that peer.
+    pub local: SocketAddr,
+    /// The service that the call is connected to once it is answered.
+    pub service: String,
+    /// A session description to offer instead of our own; its media are then not handled here.
+    pub sdp: Option<String>,
+}
+
+/// The kinds of [`Operation`], for tables.
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperationKind {
+    /// [`Operation::Place`].
+    Place,
+    /// [`Operation::Ring`].
+    Ring,
+    /// [`Operation::Answer`].
+    Answer,
+    /// [`Operation::Reject`].
+    Reject,
+    /// [`Operation::Hold`].
+    Hold,
+    /// [`Operation::Resume`].
+    Resume,
+    /// [`Operation::SendDtmf`].
+    SendDtmf,
+    /// [`Operation::Announce`].
+    Announce,
+    /// [`Operation::HangUp`].
+    HangUp,
+    /// [`Operation::Claim`].
+    Claim,
+    /// [`Operation::Release`].
+    Release,
+    /// [`Operation::Drain`].
+    Drain,
+    /// [`Operation::Reanchor`].
+    Reanchor,
+}
+
+/// Which operations of a tick come first. Those of the same priority come in the order of the plugins, of their systems,
+/// and of writing.
+#[derive(Record, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperationPriority {
+    /// Default routing: dropped if the call is claimed.
+    Fallback,
+    /// After the others.
+    Low,
+    /// What a plugin's operation has unless it says otherwise.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+    /// Commands from outside: they come first, and are bound by no claim.
+    Command,
+}
+
+use OperationKind::{Announce, Answer, Claim, HangUp, Hold, Reject, Release, Resume, Ring, SendDtmf};
+use SessionState::{Connected, Dialing, Initializing, OnHold, Ringing, Transferring};
+
+impl Operation {
+    /// Its kind.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Place(_) => OperationKind::Place,
+            Self::Ring { .. } => Ring,
+            Self::Answer { .. } => Answer,
+            Self::Reject { .. } => Reject,
+            Self::Hold { .. } => Hold,
+            Self::Resume { .. } => Resume,
+            Self::SendDtmf { .. } => SendDtmf,
+            Self::Announce { .. } => Announce,
+            Self::HangUp { .. } => HangUp,
+            Self::Claim { .. } => Claim,
+            Self::Release { .. } => Release,
+            Self::Drain => OperationKind::Drain,
+            Self::Reanchor { .. } => OperationKind::Reanchor,
+        }
+    }
+
+    /// The session that it is about.
+    pub fn session(&self) -> Option<StableId> {
+        match self {
+            Self::Place(_) | Self::Drain | Self::Reanchor { .. } => None,
+            Self::Answer { session, .. }
+            | Self::Ring { session }
+            | Self::Reject { session, .. }
+            | Self::HangUp { session }
+            | Self::Hold { session }
+            | Self::Resume { session }
+            | Self::SendDtmf { session, .. }
+            | Self::Announce { session, .. }
+            | Self::Claim { session, .. }
+            | Self::Release { session, .. } => Some(*session),
+        }
+    }
+
+    /// Sends 180.
+    pub fn ring(session: StableId) -> Self {
+        Self::Ring { session }
+    }
+
+    /// Answers and connects to the service of that name.
+    pub fn answer(session: StableId, service: impl Into<String>) -> Self {
+        Self::Answer { session, service: service.into() }
+    }
+
+    /// Refuses with a status of 300 to 699.
+    pub fn reject(session: StableId, status: u16) -> Self {
+        Self::Reject { session, status }
+    }
+
+    /// Ends the call.
+    pub fn hang_up(session: StableId) -> Self {
+        Self::HangUp { session }
+    }
+
+    /// Puts the peer on hold.
+    pub fn hold(session: StableId) -> Self {
+        Self::Hold { session }
+    }
+
+    /// Takes the peer back.
+    pub fn resume(session: StableId) -> Self {
+        Self::Resume { session }
+    }
+
+    /// Sends digits.
+    pub fn send_dtmf(session: StableId, digits: impl Into<String>) -> Self {
+        Self::SendDtmf { session, digits: digits.into() }
+    }
+
+    /// Plays the clip of that name.
+    pub fn announce(session: StableId, clip: impl Into<String>) -> Self {
+        Self::Announce { session, clip: clip.into() }
+    }
+
+    /// Claims a call for the plugin of that name.
+    pub fn claim(session: StableId, by: impl Into<String>, lasts: Duration) -> Self {
+        let lasts_ms = u32::try_from(lasts.as_millis()).unwrap_or(u32::MAX);
+        Self::Claim { session, by: by.into(), lasts_ms }
+    }
+
+    /// Gives a claimed call back.
+    pub fn release(session: StableId, by: impl Into<String>) -> Self {
+        Self::Release { session, by: by.into() }
+    }
+}
+
+impl OperationKind {
+    /// The kinds of operations on a session, in the order of the tables.
+    pub const ON_SESSIONS: [OperationKind; 10] =
+        [Ring, Answer, Reject, Hold, Resume, SendDtmf, Announce, HangUp, Claim, Release];
+
+    /// The states of a session in which the operation is legal. Operations that are about no session are always legal.
+    pub fn legal_in(self) -> &'static [SessionState] {
+        match self {
+            Ring => &[Initializing],
+            Answer | Reject | Claim | Release => &[Initializing, Ringing],
+            Hold | SendDtmf => &[Connected],
+            Resume => &[OnHold],
+            Announce => &[Connected, OnHold],
+            HangUp => &[Initializing, Dialing, Ringing, Connected, OnHold, Transferring],
+            Self::Place | Self::Drain | Self::Reanchor => &SessionState::ALL,
+        }
+    }
+
+    /// The kinds of operation that exclude this one if they were carried out on the same session earlier in the same tick.
+    pub fn loses_to(self) -> &'static [OperationKind] {
+        match self {
+            Ring => &[Ring, Answer, Reject, HangUp],
+            Answer | Reject => &[Answer, Reject, HangUp],
+            Hold | Resume => &[Hold, Resume, HangUp],
+            SendDtmf | Announce => &[Reject, HangUp],
+            HangUp => &[Reject, HangUp],
+            Claim | Release => &[Answer, Reject, HangUp, Claim, Release],
+            Self::Place | Self::Drain | Self::Reanchor => &[],
+        }
+    }
+}
+
+impl fmt::Display for OperationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Place => "place a call",
+            Ring => "ring",
+            Answer => "answer",
+            Reject => "reject",
+            Hold => "hold",
+            Resume => "resume",
+            SendDtmf => "send DTMF",
+            Announce => "announce",
+            HangUp => "hang up",
+            Claim => "claim",
+            Release => "release",
+            Self::Drain => "drain",
+            Self::Reanchor => "set the time of day",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_over_allows_nothing() {
+        for kind in OperationKind::ON_SESSIONS {
+            for state in SessionState::ALL {
+                assert!(!(state.is_over() && kind.legal_in().contains(&state)), "{kind} in {state}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hang_up_excludes_whatever_comes_after_it() {
+        for kind in OperationKind::ON_SESSIONS {
+            assert!(kind.loses_to().contains(&HangUp), "{kind}");
+        }
+    }
+}

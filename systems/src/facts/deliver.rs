@@ -1,0 +1,47 @@
+//! From the queue of facts to messages and events.
+
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{Fact, FactQueue, Queue, Settings};
+use ringworld_components::edge::{Event, Output};
+
+/// Whether the messages of facts may hold something.
+#[derive(Resource, Default, Debug)]
+pub(super) struct Delivered(pub bool);
+
+/// Makes messages of all facts that wait, once, before `Phase::Behaviour`.
+pub(super) fn deliver_facts(world: &mut World) {
+    if world.resource::<FactQueue>().is_empty() {
+        return;
+    }
+    let mut queue = world.resource_mut::<FactQueue>();
+    let facts = queue.take();
+    let events = queue.publish(&facts);
+    world.resource_mut::<Queue<Event>>().0.extend(events);
+    world.resource_mut::<Delivered>().0 = true;
+    for fact in facts {
+        fact.deliver(world);
+    }
+}
+
+/// Removes the messages again after `Phase::Behaviour`: what is raised from then on waits for the next tick.
+pub(super) fn clear_facts(world: &mut World) {
+    if std::mem::take(&mut world.resource_mut::<Delivered>().0) {
+        Fact::clear_delivered(world);
+    }
+}
+
+/// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced only
+/// where something outside decides about calls.
+pub(super) fn publish_events(world: &mut World) {
+    if !world.resource::<FactQueue>().is_empty() {
+        let events = world.resource_mut::<FactQueue>().publish_waiting();
+        world.resource_mut::<Queue<Event>>().0.extend(events);
+    }
+    if world.resource::<Queue<Event>>().is_empty() {
+        return;
+    }
+    let announces = world.resource::<Settings>().services.ask_handler;
+    let events = world.resource_mut::<Queue<Event>>().take().into_iter();
+    let told = events.filter(|event| announces || !matches!(event, Event::Incoming { .. }));
+    world.resource_mut::<Queue<Output>>().0.extend(told.map(Output::Event));
+}
