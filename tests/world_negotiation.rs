@@ -88,7 +88,9 @@ fn an_invite_without_an_offer_is_given_one_and_answered_in_the_ack() {
 
 #[test]
 fn an_ack_that_owes_an_answer_and_has_no_usable_one_ends_the_call() {
-    for answer in ["", "v=0\r\n", &described(1, "m=audio 0 RTP/AVP 0\r\n"), &described(1, "m=audio 4000 RTP/AVP 18\r\n")] {
+    for answer in
+        ["", "v=0\r\n", &described(1, "m=audio 0 RTP/AVP 0\r\n"), &described(1, "m=audio 4000 RTP/AVP 18\r\n")]
+    {
         for in_reinvite in [false, true] {
             let mut bench = Bench::new();
             let mut caller = if in_reinvite { established(&mut bench, 1, "echo") } else { Caller::new(1, "echo") };
@@ -151,7 +153,10 @@ fn every_line_of_an_offer_is_answered_in_its_place_and_stays_there() {
          a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-16\r\na=ptime:20\r\na=sendonly\r\nm=image 0 udptl t38\r\n"
     );
     assert_eq!((media_of(invite), version_of(invite)), (held.as_str(), 2));
-    let agreed = described(2, "m=video 0 RTP/SAVP 31\r\nm=audio 30002 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000\r\na=recvonly\r\nm=image 0 udptl t38\r\n");
+    let agreed = described(
+        2,
+        "m=video 0 RTP/SAVP 31\r\nm=audio 30002 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000\r\na=recvonly\r\nm=image 0 udptl t38\r\n",
+    );
     assert!(bench.exchange(&answer_to(invite, "200 OK", "t", &agreed))[0].starts_with("ACK "));
     assert!(!is_echoed(&mut bench, &mut party));
     // The peer adds a line and takes the audio to it; the old one is off, and the switch goes on with the new one.
@@ -281,7 +286,10 @@ fn requests_that_cross_are_refused_with_491_or_500() {
     // Two of the peer's own: the second comes before the first one's ACK.
     caller.next();
     let first = caller.clone();
-    assert_eq!(status(&bench.exchange(&caller.request("INVITE", &described(3, "m=audio 30002 RTP/AVP 0\r\n")))[0]), 200);
+    assert_eq!(
+        status(&bench.exchange(&caller.request("INVITE", &described(3, "m=audio 30002 RTP/AVP 0\r\n")))[0]),
+        200
+    );
     caller.next();
     let refused = bench.exchange(&caller.request("INVITE", "")).remove(0);
     assert_eq!(status(&refused), 500);
@@ -373,7 +381,10 @@ fn the_description_is_found_in_a_multipart_body_in_both_roles() {
     bench.exchange(&caller.ack_of_refusal());
     hang_up(&mut bench, caller);
     let invite = place(&mut bench);
-    let sent = bench.exchange(&multipart(&answer_to(&invite, "200 OK", "t", &described(1, "m=audio 40000 RTP/AVP 0\r\n")), "optional"));
+    let sent = bench.exchange(&multipart(
+        &answer_to(&invite, "200 OK", "t", &described(1, "m=audio 40000 RTP/AVP 0\r\n")),
+        "optional",
+    ));
     assert!(sent.len() == 1 && sent[0].starts_with("ACK "), "{sent:?}");
     let sent = bench.command(|session| Operation::HangUp { session });
     assert_ends_with_bye(&mut bench, &sent);

@@ -5,7 +5,7 @@ use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Role, Session, SessionCount, SessionState, Settings, TransactionTable,
+    Counters, Draining, Parties, Role, Session, SessionCount, SessionState, Settings, SipIdentity,
 };
 use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
@@ -14,13 +14,17 @@ use ringworld_components::kernel::{
 };
 use ringworld_components::media::{MediaCounters, PortPool, ReceivePath, RoomTable, RtpState, StreamTable};
 use ringworld_components::planted;
+use ringworld_components::sip::{DialogTable, TransactionTable};
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
+use ringworld_systems::dialogs::DialogsPlugin;
 use ringworld_systems::edge::EdgePlugin;
 use ringworld_systems::facts::FactsPlugin;
+use ringworld_systems::registrar::RegistrarPlugin;
 use ringworld_systems::session::SessionPlugin;
-use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
+use ringworld_systems::subscriptions::SubscriptionsPlugin;
+use ringworld_systems::transactions::TransactionsPlugin;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -124,7 +128,10 @@ impl Engine {
             KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
             EdgePlugin,
             FactsPlugin,
-            SignallingPlugin { settings: config.settings.clone() },
+            TransactionsPlugin { settings: config.settings.clone() },
+            DialogsPlugin,
+            SubscriptionsPlugin,
+            RegistrarPlugin,
             SessionPlugin,
             StreamsPlugin { pool_share: config.pool_share },
             ConferencePlugin,
@@ -231,15 +238,14 @@ impl Engine {
             return Vec::new();
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut sessions = world.query::<(&StableId, &Session, &Legs)>();
+        let mut sessions = world.query::<(&StableId, &Session, &Parties, &SipIdentity)>();
         let mut undecided: Vec<_> = sessions
             .iter(world)
-            .filter(|(_, session, _)| session.role == Role::Incoming)
-            .filter(|(_, session, _)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
-            .map(|(&id, session, legs)| {
-                let leg = legs.iter().next().and_then(|leg| world.get::<Leg>(leg));
-                let call_id = leg.map(|leg| text(&leg.call_id)).unwrap_or_default();
-                Event::Incoming { session: id, from: text(&session.from), to: text(&session.to), call_id }
+            .filter(|(_, session, ..)| session.role == Role::Incoming)
+            .filter(|(_, session, ..)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
+            .map(|(&session, _, parties, identity)| {
+                let (from, to, call_id) = (text(&parties.from), text(&parties.request_uri), text(&identity.call_id));
+                Event::Incoming { session, from, to, call_id }
             })
             .collect();
         undecided.sort_unstable_by_key(|event| if let Event::Incoming { session, .. } = event { session.0 } else { 0 });

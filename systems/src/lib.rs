@@ -6,8 +6,11 @@
 
 pub mod callengine;
 pub mod conference;
+pub mod dialogs;
 pub mod edge;
 pub mod facts;
+pub mod registrar;
 pub mod session;
-pub mod signalling;
 pub mod streams;
+pub mod subscriptions;
+pub mod transactions;

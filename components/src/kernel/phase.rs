@@ -53,7 +53,9 @@ pub enum Step {
     Reap,
     /// In `Cleanup`: what they shared is looked at.
     Close,
-    /// In `Egress`: messages are written.
+    /// In `Egress`: dialogs write what sessions want sent.
+    Compose,
+    /// In `Egress`: transactions send what was written.
     Write,
     /// In `Egress`: facts become events.
     Publish,

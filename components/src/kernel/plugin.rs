@@ -60,7 +60,8 @@ impl Plugin for KernelPlugin {
             );
             schedule.configure_sets((Step::Receive, Step::Mix).chain().in_set(Phase::Media));
             schedule.configure_sets((Step::Reap, Step::Close).chain().in_set(Phase::Cleanup));
-            schedule.configure_sets((Step::Write, Step::Publish, Step::Flush).chain().in_set(Phase::Egress));
+            schedule
+                .configure_sets((Step::Compose, Step::Write, Step::Publish, Step::Flush).chain().in_set(Phase::Egress));
         });
         app.init_resource::<Registry>().init_resource::<ScratchChecks>().init_resource::<TimerKinds>();
         app.init_resource::<MessageRegistry>();

@@ -9,6 +9,7 @@ mod facts;
 mod faults;
 mod hold;
 mod media;
+mod negotiate;
 mod operations;
 mod place;
 mod plugin;

@@ -38,7 +38,7 @@ pub struct Negotiation {
 /// What was made of a description that the peer sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What it is; `None` if the message carried none.
+    /// What it is; `None` if the message carried none. A 2xx without one makes the preview the answer.
     pub part: Option<Part>,
     /// Whether the version of its `o=` line breaks RFC 3264 section 8. The content counts all the same.
     pub version_is_wrong: bool,
@@ -127,7 +127,7 @@ impl Negotiation {
     /// answer that is missing or can't be used the exchange is over, and what was agreed before it stays.
     pub fn receive(&mut self, carrier: Carrier, body: Option<&[u8]>) -> Result<Received, OfferAnswerError> {
         let Some(body) = body else {
-            return self.pass_bare(Side::Peer, carrier).map(|()| Received { part: None, version_is_wrong: false });
+            return self.pass_bare(Side::Peer, carrier).map(|part| Received { part, version_is_wrong: false });
         };
         let part = self.part_of(Side::Peer, carrier)?;
         let mut version_is_wrong = false;
@@ -241,8 +241,8 @@ impl Negotiation {
         }
     }
 
-    /// A message without a description.
-    fn pass_bare(&mut self, from: Side, carrier: Carrier) -> Result<(), OfferAnswerError> {
+    /// A message without a description; says what it brought about.
+    fn pass_bare(&mut self, from: Side, carrier: Carrier) -> Result<Option<Part>, OfferAnswerError> {
         let due = table::find(self.position(), self.requester(), from, carrier);
         let result = match (due, carrier) {
             (Err(why), Carrier::Invite | Carrier::Success) => return Err(why),
@@ -250,15 +250,15 @@ impl Negotiation {
                 // RFC 3261 section 13.2.1: the first description counts, though it came unreliably.
                 self.agreed = self.preview.take();
                 self.state = OfferState::Stable;
-                Ok(())
+                Ok(Some(Part::Answer))
             }
-            (Ok(Part::Answer), Carrier::ReliableProvisional) => Ok(()),
+            (Ok(Part::Answer), Carrier::ReliableProvisional) => Ok(None),
             (Ok(Part::Answer), _) => {
                 self.state = OfferState::Stable;
                 Err(OfferAnswerError::AnswerMissing)
             }
             (Ok(Part::Offer), Carrier::Success) => Err(OfferAnswerError::OfferMissing),
-            _ => Ok(()),
+            _ => Ok(None),
         };
         self.note_passed(from, carrier);
         result

@@ -12,8 +12,8 @@ const PARTS_MAX: usize = 16;
 /// Bodies in bodies in bodies: deeper ones are not looked at.
 const DEPTH_MAX: usize = 3;
 
-/// The types of bodies that are understood, for Accept.
-pub const ACCEPTED_BODIES: &str = "application/sdp, multipart/mixed, multipart/alternative";
+/// The types of bodies in which a session description is found.
+pub const SESSION_BODIES: &[&str] = &["application/sdp", "multipart/mixed", "multipart/alternative"];
 
 /// Why a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
