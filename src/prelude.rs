@@ -30,8 +30,9 @@ pub use bevy_ecs;
 pub use bevy_ecs::prelude::*;
 pub use ringworld_components;
 pub use ringworld_components::call::{
-    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, Leg, LegOf, Legs,
-    MediaEstablished, OperationDone, Operations, Role, Service, Session, SessionState, Settings, StateChanged, Ticket,
+    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, MediaEstablished,
+    OperationDone, Operations, Parties, Role, Service, Session, SessionState, Settings, SipIdentity, StateChanged,
+    Ticket,
 };
 pub use ringworld_components::edge::{Operation, OperationKind, OperationPriority, PlaceCall};
 pub use ringworld_components::kernel::{

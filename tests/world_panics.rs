@@ -6,7 +6,7 @@ use bevy_app::App;
 use bevy_ecs::observer::Observer;
 use bevy_ecs::prelude::*;
 use common::{Bench, Caller, status};
-use ringworld::components::call::{LegOf, Session, StreamOf};
+use ringworld::components::call::{Parties, StreamOf};
 use ringworld::components::edge::Output;
 use ringworld::components::edge::{Command, Event, Input, Operation};
 use ringworld::components::kernel::{Now, Phase, RecordApp, StableId, StableIds, Tick};
@@ -14,16 +14,16 @@ use ringworld::components::media::{MediaFact, MediaFacts};
 use ringworld::engine::{Engine, WorldConfig};
 
 /// A defect of a plugin: it panics when a call to `bomb` gets its stream.
-fn explode(added: On<Add<StreamOf>>, streams: Query<&StreamOf>, legs: Query<&LegOf>, sessions: Query<&Session>) {
-    let leg = streams.get(added.entity).expect("a stream").0;
-    let session = sessions.get(legs.get(leg).expect("a leg").0).expect("a session");
-    assert!(!session.to.starts_with(b"sip:bomb@"), "this call explodes");
+fn explode(added: On<Add<StreamOf>>, streams: Query<&StreamOf>, sessions: Query<&Parties>) {
+    let session = streams.get(added.entity).expect("a stream").0;
+    let parties = sessions.get(session).expect("a session");
+    assert!(!parties.request_uri.starts_with(b"sip:bomb@"), "this call explodes");
 }
 
 /// The same when a call to `mine` begins.
-fn explode_at_once(added: On<Add<Session>>, sessions: Query<&Session>) {
-    let session = sessions.get(added.entity).expect("a session");
-    assert!(!session.to.starts_with(b"sip:mine@"), "this call explodes at once");
+fn explode_at_once(added: On<Add<Parties>>, sessions: Query<&Parties>) {
+    let parties = sessions.get(added.entity).expect("a session");
+    assert!(!parties.request_uri.starts_with(b"sip:mine@"), "this call explodes at once");
 }
 
 fn bench() -> Bench {

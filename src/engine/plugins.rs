@@ -5,14 +5,17 @@ use bevy_app::{App, Plugin};
 use ringworld_components::kernel::{Anchor, KernelPlugin, Registry, Secret, Tick, WallTime};
 use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
+use ringworld_systems::dialogs::DialogsPlugin;
 use ringworld_systems::edge::EdgePlugin;
 use ringworld_systems::facts::FactsPlugin;
 use ringworld_systems::priority::PriorityPlugin;
+use ringworld_systems::registrar::RegistrarPlugin;
 use ringworld_systems::relations::RelationsPlugin;
 use ringworld_systems::resources::ResourcesPlugin;
 use ringworld_systems::session::SessionPlugin;
-use ringworld_systems::signalling::SignallingPlugin;
 use ringworld_systems::streams::StreamsPlugin;
+use ringworld_systems::subscriptions::SubscriptionsPlugin;
+use ringworld_systems::transactions::TransactionsPlugin;
 use std::any::{TypeId, type_name};
 use std::fmt;
 
@@ -81,7 +84,10 @@ impl Plugins {
         let mut plugins =
             Self { kernel, entries: vec![Entry::of(edge), Entry::of(FactsPlugin)], adjustments: Vec::new() };
         plugins
-            .add(SignallingPlugin)
+            .add(TransactionsPlugin)
+            .add(DialogsPlugin)
+            .add(SubscriptionsPlugin)
+            .add(RegistrarPlugin)
             .add(SessionPlugin)
             .add(ResourcesPlugin)
             .add(RelationsPlugin)

@@ -5,8 +5,7 @@ use super::{Chain, ChainDigest, Plugins};
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Queue, Role, Session, SessionCount, SessionState, Settings,
-    TransactionTable,
+    Counters, Draining, Parties, Queue, Role, Session, SessionCount, SessionState, Settings, SipIdentity,
 };
 use ringworld_components::edge::{Event, Input, Inputs, Output, Outputs, PacketPool};
 use ringworld_components::kernel::{
@@ -14,6 +13,7 @@ use ringworld_components::kernel::{
 };
 use ringworld_components::media::{MediaCounters, PortPool, ReceivePath, RoomTable, RtpState, StreamTable};
 use ringworld_components::planted;
+use ringworld_components::sip::{DialogTable, TransactionTable};
 use ringworld_systems::priority::marks_of_calls;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -220,15 +220,14 @@ impl Engine {
             return Vec::new();
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut sessions = world.query::<(&StableId, &Session, &Legs)>();
+        let mut sessions = world.query::<(&StableId, &Session, &Parties, &SipIdentity)>();
         let mut undecided: Vec<_> = sessions
             .iter(world)
-            .filter(|(_, session, _)| session.role == Role::Incoming)
-            .filter(|(_, session, _)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
-            .map(|(&id, session, legs)| {
-                let leg = legs.iter().next().and_then(|leg| world.get::<Leg>(leg));
-                let call_id = leg.map(|leg| text(&leg.call_id)).unwrap_or_default();
-                Event::Incoming { session: id, from: text(&session.from), to: text(&session.to), call_id }
+            .filter(|(_, session, ..)| session.role == Role::Incoming)
+            .filter(|(_, session, ..)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
+            .map(|(&session, _, parties, identity)| {
+                let (from, to, call_id) = (text(&parties.from), text(&parties.request_uri), text(&identity.call_id));
+                Event::Incoming { session, from, to, call_id }
             })
             .collect();
         undecided.sort_unstable_by_key(|event| if let Event::Incoming { session, .. } = event { session.0 } else { 0 });

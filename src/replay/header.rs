@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn what_changed_is_named() {
         let table = |names: &[(&str, u64)]| names.iter().map(|(name, shape)| ((*name).to_owned(), *shape)).collect();
-        let ours = table(&[("call.leg", 1), ("media.flow", 2)]);
+        let ours = table(&[("call.session", 1), ("media.flow", 2)]);
         assert!(compare(&ours, &ours).is_ok());
-        let changed = compare(&table(&[("call.leg", 1), ("media.flow", 3)]), &ours);
+        let changed = compare(&table(&[("call.session", 1), ("media.flow", 3)]), &ours);
         assert_eq!(changed, Err(Unlike::Shape { name: "media.flow".into() }));
-        let fewer = compare(&table(&[("call.leg", 1)]), &ours);
+        let fewer = compare(&table(&[("call.session", 1)]), &ours);
         assert_eq!(fewer, Err(Unlike::Added { name: "media.flow".into() }));
-        let more = compare(&table(&[("call.leg", 1), ("media.flow", 2), ("nag.timer", 2)]), &ours);
+        let more = compare(&table(&[("call.session", 1), ("media.flow", 2), ("nag.timer", 2)]), &ours);
         assert_eq!(more, Err(Unlike::Missing { name: "nag.timer".into() }));
     }
 

@@ -30,5 +30,5 @@ pub use restore::{RestoreError, restore_world};
 pub use snapshot::{Difference, Digest, difference, differences, digest};
 pub use table::Table;
 pub use time::{Anchor, Elapsed, Now, TICK, WallTime};
-pub use timers::{TimerApp, TimerCounts, TimerFired, Timers};
+pub use timers::{TimerApp, TimerCounts, TimerFired, Timers, cancel_timer, start_timer, take_fired};
 pub use wheel::TimerWheel;

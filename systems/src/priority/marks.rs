@@ -1,7 +1,7 @@
 //! The network is told how the packets of a call are to be marked.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{LegOf, Priority, QosClass, Queue, StreamOf};
+use ringworld_components::call::{Priority, QosClass, Queue, StreamOf};
 use ringworld_components::edge::Output;
 use ringworld_components::media::{PortPool, Stream, StreamTable};
 
@@ -35,6 +35,6 @@ pub fn marks_of_calls(world: &mut World) -> Vec<Output> {
 
 /// The class of the session that a stream belongs to.
 fn class_of(world: &World, stream: Entity) -> QosClass {
-    let session = world.get::<StreamOf>(stream).and_then(|of| world.get::<LegOf>(of.0)).map(|of| of.0);
-    session.and_then(|session| world.get::<Priority>(session)).map(|priority| priority.class).unwrap_or_default()
+    let priority = world.get::<StreamOf>(stream).and_then(|of| world.get::<Priority>(of.0));
+    priority.map(|priority| priority.class).unwrap_or_default()
 }

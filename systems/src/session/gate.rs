@@ -2,9 +2,9 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Account, Accounts, AdmissionRefusal, Charge, Counters, DialogTable, Draining, MeasuredLoad, SessionCount, Settings,
-    TransactionTable,
+    Account, Accounts, AdmissionRefusal, Charge, Counters, Draining, MeasuredLoad, SessionCount, Settings,
 };
+use ringworld_components::sip::{DialogTable, TransactionTable};
 
 /// Admits a new call of this account, or says why not, and counts that. Nothing is reserved: what is admitted is charged in
 /// the same system, before anything else is admitted.

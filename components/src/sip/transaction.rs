@@ -29,10 +29,10 @@ pub struct Transaction {
     pub last: Bytes,
     /// Of a server transaction without a final response: what a response is made of.
     pub head: Option<ResponseTemplate>,
-    /// The leg or dialog that it serves.
-    pub owner: Option<Entity>,
     /// The method of its request.
     pub method: Method,
+    /// The transaction user (section 5), until it has its final response.
+    pub user: TransactionUser,
 }
 
 impl Transaction {
@@ -40,6 +40,38 @@ impl Transaction {
     pub fn is_finished(&self) -> bool {
         use TransactionState::{Accepted, Completed, Confirmed};
         matches!(self.state, Completed | Confirmed | Accepted)
+    }
+}
+
+/// The transaction user: what a request belongs to, and so what its outcome is told to.
+#[derive(Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransactionUser {
+    /// None: the outcome is of no interest, or not known yet.
+    #[default]
+    None,
+    /// The first INVITE of this session, and its CANCEL: a client transaction without a dialog.
+    Session(Entity),
+    /// This INVITE usage: INVITE, BYE and what else changes or ends it.
+    InviteUsage(Entity),
+    /// This subscription: SUBSCRIBE and NOTIFY.
+    Subscription(Entity),
+    /// This dialog, but none of its usages (RFC 5057 section 5.3): OPTIONS, MESSAGE.
+    InDialog(Entity),
+    /// A binding of a registered address.
+    Registration,
+    /// A request outside any dialog that makes none.
+    OutOfDialog,
+}
+
+impl TransactionUser {
+    /// The session, usage or dialog, if it is one.
+    pub fn entity(self) -> Option<Entity> {
+        match self {
+            Self::None | Self::Registration | Self::OutOfDialog => None,
+            Self::Session(entity) | Self::InviteUsage(entity) | Self::Subscription(entity) | Self::InDialog(entity) => {
+                Some(entity)
+            }
+        }
     }
 }
 

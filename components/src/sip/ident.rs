@@ -28,7 +28,7 @@ pub fn mint_call_id(secret: &Secret, id: StableId, now: Now) -> Bytes {
 /// The index of the world that minted an identifier, if one of our worlds did.
 ///
 /// ```
-/// use ringworld_components::call::world_of;
+/// use ringworld_components::sip::world_of;
 /// assert_eq!(world_of(b"rw03c0ffee"), Some(3));
 /// assert_eq!(world_of(b"z9hG4bKrw01c0ffee"), Some(1));
 /// assert_eq!(world_of(b"z9hG4bK-1234"), None);

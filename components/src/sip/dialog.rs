@@ -11,7 +11,8 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-/// A peer-to-peer relationship between two user agents, from our point of view.
+/// A peer-to-peer relationship between two user agents, from our point of view (section 12). It belongs to its usages
+/// ([`UsageOf`](super::UsageOf)) and is despawned with the last of them.
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 #[component(on_add = index, on_remove = forget)]
 pub struct Dialog {
@@ -52,40 +53,6 @@ pub enum DialogState {
     Early,
     /// A 2xx was sent or received.
     Confirmed,
-}
-
-/// A 2xx that we sent and that was not acknowledged yet (section 13.3.1.4): sent again at T1, 2*T1 ... T2.
-#[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
-pub struct UnackedAnswer {
-    /// The response.
-    pub bytes: Bytes,
-    /// The CSeq number of its INVITE.
-    pub cseq: u32,
-    /// Where it goes.
-    pub target: Target,
-    /// The current interval.
-    pub interval_ms: u32,
-    /// Whether the answer to our offer must come in the ACK.
-    pub expects_answer: bool,
-    /// Whether to send BYE as soon as the ACK is here (section 15).
-    pub then_bye: bool,
-}
-
-/// Timer of [`UnackedAnswer`]: send the 2xx again.
-pub struct AnswerRetransmit;
-
-/// Timer of [`UnackedAnswer`]: 64*T1 without an ACK.
-pub struct AckWait;
-
-/// The ACK that we sent for a 2xx, to be sent again when the 2xx comes again (section 13.2.2.4).
-#[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
-pub struct SentAck {
-    /// The ACK.
-    pub bytes: Bytes,
-    /// The CSeq number of its INVITE.
-    pub cseq: u32,
-    /// Where it goes.
-    pub target: Target,
 }
 
 impl Dialog {

@@ -1,56 +1,21 @@
 //! Client transactions (RFC 3261 section 17.1, RFC 6026).
 
-use super::send::{cancel_timer, count, linger, mint, seed, send, send_again, start_timer};
+use super::send::{count, linger, seed, send, send_again};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{
-    Leg, Lifetime, Queue, Retransmit, Settings, Transaction, TransactionEvent, TransactionKind, TransactionState,
-    TransactionTable,
-};
-use ringworld_components::edge::{Flow, Target};
-use ringworld_components::kernel::StableId;
+use ringworld_components::call::{Queue, Settings};
+use ringworld_components::edge::Flow;
+use ringworld_components::kernel::{StableId, cancel_timer};
 use ringworld_components::planted;
+use ringworld_components::sip::{
+    Lifetime, Retransmit, Transaction, TransactionEvent, TransactionKind, TransactionState, TransactionTable, tagged,
+};
 use ringworld_components::wire::sip::{
     Limits, Message, Method, NameAddr, OutgoingRequest, Request, Response, client_key, parse_datagram,
 };
 
 /// Section 17.1.1.2.
 const TIMER_D_MS_MIN: u64 = 32_000;
-
-/// Sends a request and begins its transaction. `branch` is the one in the request's Via; without an owner nobody hears how it
-/// ends.
-pub(super) fn begin(
-    world: &mut World,
-    owner: Option<Entity>,
-    method: Method,
-    branch: &str,
-    target: Target,
-    bytes: Bytes,
-) -> Entity {
-    let sip = &world.resource::<Settings>().sip;
-    let (t1_ms, transaction_ms) = (sip.t1_ms, sip.transaction_ms());
-    let is_invite = method == Method::Invite;
-    let transaction = Transaction {
-        kind: if is_invite { TransactionKind::InviteClient } else { TransactionKind::NonInviteClient },
-        state: if is_invite { TransactionState::Calling } else { TransactionState::Trying },
-        key: client_key(branch.as_bytes(), &method, seed(world)),
-        merge_key: None,
-        target,
-        interval_ms: t1_ms,
-        last: bytes.clone(),
-        head: None,
-        owner,
-        method,
-    };
-    let id = mint(world);
-    let transaction = world.spawn((id, transaction)).id();
-    if !target.transport.is_reliable() {
-        start_timer::<Retransmit>(world, transaction, u64::from(t1_ms));
-    }
-    start_timer::<Lifetime>(world, transaction, transaction_ms);
-    send(world, target, bytes, id);
-    transaction
-}
 
 pub(super) fn receive_response(world: &mut World, flow: Flow, response: Response) {
     let branch = response.head.via.branch.clone().unwrap_or_default();
@@ -59,15 +24,15 @@ pub(super) fn receive_response(world: &mut World, flow: Flow, response: Response
         return count(world, |counters| counters.drop_message("response to nothing"));
     };
     let Some(state) = world.get::<Transaction>(transaction) else { return };
-    let (kind, at, owner) = (state.kind, state.state, state.owner);
+    let (kind, at, user) = (state.kind, state.state, state.user);
     let goes_up = match kind {
         TransactionKind::InviteClient => receive_for_invite(world, transaction, at, &response),
         TransactionKind::NonInviteClient => receive_for_other(world, transaction, at, response.status),
         TransactionKind::InviteServer | TransactionKind::NonInviteServer => false,
     };
     if goes_up {
-        let is_invite = kind == TransactionKind::InviteClient;
-        let event = TransactionEvent::Response { is_invite, owner, flow, response: Box::new(response) };
+        let method = response.head.cseq_method.clone();
+        let event = TransactionEvent::Response { transaction, method, user, flow, response: Box::new(response) };
         world.resource_mut::<Queue<TransactionEvent>>().push(event);
     } else {
         count(world, |counters| counters.retransmissions_received += 1);
@@ -82,9 +47,9 @@ fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionSta
             if !planted!(RetransmitsOn) {
                 cancel_timer::<Retransmit>(world, transaction);
             }
-            // Of a call that is over nobody would ever end the transaction: timer B goes on.
-            let owner = world.get::<Transaction>(transaction).and_then(|state| state.owner);
-            if owner.is_some_and(|leg| world.get::<Leg>(leg).is_some()) {
+            // If its session is over nothing would ever end the transaction: timer B goes on.
+            let user = world.get::<Transaction>(transaction).and_then(|state| state.user.entity());
+            if user.is_some_and(|user| world.get_entity(user).is_ok()) {
                 cancel_timer::<Lifetime>(world, transaction);
             }
             set(world, transaction, TransactionState::Proceeding);
@@ -146,7 +111,7 @@ fn acknowledge(world: &mut World, transaction: Entity, response: &Response) {
     let ack = ack_of(&invite, &response.head.to);
     if let Some(mut state) = world.get_mut::<Transaction>(transaction) {
         state.last = ack.clone();
-        state.owner = None;
+        state.user = Default::default();
     }
     send(world, target, ack, id);
 }
@@ -180,16 +145,6 @@ fn ack_of(invite: &Request, to: &NameAddr) -> Bytes {
 /// A From or To value with its tag.
 pub(super) fn with_tag(party: &NameAddr) -> Vec<u8> {
     tagged(&party.to_text(), party.tag.as_deref().unwrap_or_default())
-}
-
-/// A From or To value of its text and a tag, which may be empty.
-pub(super) fn tagged(text: &[u8], tag: &[u8]) -> Vec<u8> {
-    let mut value = text.to_vec();
-    if !tag.is_empty() {
-        value.extend_from_slice(b";tag=");
-        value.extend_from_slice(tag);
-    }
-    value
 }
 
 /// Parses a request that we wrote ourselves.

@@ -1,23 +1,45 @@
 //! REGISTER, answered from memory and without credentials (RFC 3261 section 10.3), for peers on loopback and private
 //! networks only, so that any phone can be tried.
 
-use super::respond::{Extras, refuse, respond};
-use super::send::count;
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Binding, Registrations, Settings};
+use ringworld_components::call::{Counters, Queue, Settings};
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::Now;
+use ringworld_components::sip::{
+    Binding, IncomingRequest, Registrations, ResponseParts, Transaction, TransactionRequest, TransactionUser,
+};
 use ringworld_components::wire::sip::{NameAddr, Request, Scheme};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
+pub(super) fn receive(world: &mut World, incoming: IncomingRequest) {
+    let IncomingRequest { transaction, flow, request, .. } = incoming;
+    if let Some(mut state) = world.get_mut::<Transaction>(transaction) {
+        state.user = TransactionUser::Registration;
+    }
+    let response = match register(world, &flow, &request) {
+        Ok(contacts) => {
+            let mut parts = ResponseParts::default();
+            for contact in contacts {
+                parts.add("Contact", contact);
+            }
+            TransactionRequest::response(world, transaction, 200, &parts)
+        }
+        Err(status) => TransactionRequest::refusal(world, transaction, status),
+    };
+    if let Some(response) = response {
+        world.resource_mut::<Queue<TransactionRequest>>().push(response);
+    }
+}
+
+/// Changes the bindings. Returns the values of Contact that are in force, or the status of the refusal.
+fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<String>, u16> {
     if !is_near(flow.remote.ip()) {
-        return refuse(world, transaction, 403);
+        return Err(403);
     }
     if request.head.to.uri.scheme() == Scheme::Other {
         // Section 10.3, step 5: no address of ours.
-        return refuse(world, transaction, 404);
+        return Err(404);
     }
     let address = address_of_record(request);
     let now = *world.resource::<Now>();
@@ -30,11 +52,11 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, reque
     let head = &request.head;
     if head.contact_is_star {
         if head.expires() != Some(0) {
-            return refuse(world, transaction, 400);
+            return Err(400);
         }
         world.resource_mut::<Registrations>().0.remove(&address);
     } else {
-        let Some(contacts) = head.contacts() else { return refuse(world, transaction, 400) };
+        let contacts = head.contacts().ok_or(400u16)?;
         // All of them or, if one can't be, none (section 10.3, step 7).
         let registrations = world.resource::<Registrations>();
         let known = registrations.0.get(&address).map(Vec::as_slice).unwrap_or_default();
@@ -45,7 +67,7 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, reque
             let is_late =
                 |one: &Binding| one.contact == contact && one.call_id == head.call_id && one.cseq >= head.cseq;
             if known.iter().any(is_late) {
-                return refuse(world, transaction, 500);
+                return Err(500);
             }
             bindings.retain(|binding| binding.contact != contact);
             if seconds > 0 {
@@ -55,8 +77,8 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, reque
             }
         }
         if bindings.len() > known.len() && registrations.bindings() + bindings.len() - known.len() > limit {
-            count(world, |counters| counters.hit_limit("registrations"));
-            return refuse(world, transaction, 503);
+            world.resource_mut::<Counters>().hit_limit("registrations");
+            return Err(503);
         }
         let mut registrations = world.resource_mut::<Registrations>();
         if bindings.is_empty() {
@@ -66,11 +88,8 @@ pub(super) fn receive(world: &mut World, transaction: Entity, flow: &Flow, reque
         }
     }
     let bindings = world.resource::<Registrations>().0.get(&address).cloned().unwrap_or_default();
-    let headers = bindings
-        .iter()
-        .map(|binding| ("Contact", format!("<{}>;expires={}", binding.contact, binding.expires.since(now).as_secs())))
-        .collect();
-    respond(world, transaction, 200, &Extras { headers, ..Extras::default() });
+    let contact = |binding: &Binding| format!("<{}>;expires={}", binding.contact, binding.expires.since(now).as_secs());
+    Ok(bindings.iter().map(contact).collect())
 }
 
 /// Section 10.3: the user and host of To.

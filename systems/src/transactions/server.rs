@@ -1,16 +1,18 @@
 //! Server transactions (RFC 3261 section 17.2): every message that arrives passes here first.
 
+use super::client;
+use super::requests::{FreshInvite, respond};
 use super::send::{count, linger, mint, seed, send, send_again};
-use super::{client, respond};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{
-    Leg, Queue, Settings, SipReceived, Transaction, TransactionEvent, TransactionKind, TransactionState,
-    TransactionTable, contain,
-};
+use ringworld_components::call::{Queue, Settings, contain};
 use ringworld_components::edge::{Flow, Target};
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::planted;
+use ringworld_components::sip::{
+    Dialog, ResponseParts, SipReceived, Transaction, TransactionEvent, TransactionKind, TransactionState,
+    TransactionTable, TransactionUser, UsageOf,
+};
 use ringworld_components::wire::sip::{
     Malformed, Message, Method, Request, ResponseTemplate, cancelled_invite_key, merge_key, reason_phrase,
     response_target, server_key,
@@ -72,7 +74,7 @@ fn receive_request(world: &mut World, flow: Flow, request: Request) {
     let Some(transaction) = begin(world, &flow, &request, key, merge_key) else { return };
     if is_merged {
         // Section 8.2.2.2: the same request came by another path; the first one is being handled.
-        return respond::respond(world, transaction, 482, &respond::Extras::default());
+        return respond(world, transaction, 482, &ResponseParts::default());
     }
     let event = TransactionEvent::Request { transaction, flow, request: Box::new(request) };
     world.resource_mut::<Queue<TransactionEvent>>().push(event);
@@ -111,15 +113,20 @@ fn receive_cancel(world: &mut World, flow: &Flow, request: &Request) {
     let invite = world.resource::<TransactionTable>().find(invite_key);
     let Some(transaction) = begin(world, flow, request, key, None) else { return };
     let Some(invite) = invite else {
-        return respond::respond(world, transaction, 481, &respond::Extras::default());
+        return respond(world, transaction, 481, &ResponseParts::default());
     };
-    let state = world.get::<Transaction>(invite).map(|invite| (invite.state, invite.owner));
-    let tag = state.and_then(|(_, owner)| owner).and_then(|leg| world.get::<Leg>(leg)).map(|leg| leg.local_tag.clone());
-    let extras = respond::Extras { to_tag: tag, ..Default::default() };
-    respond::respond(world, transaction, 200, &extras);
+    let state = world.get::<Transaction>(invite).map(|invite| (invite.state, invite.user));
+    let to_tag = state.and_then(|(_, user)| tag_of(world, user));
+    respond(world, transaction, 200, &ResponseParts { to_tag, ..Default::default() });
     if let Some((TransactionState::Proceeding, _)) = state {
         world.resource_mut::<Queue<TransactionEvent>>().push(TransactionEvent::Cancelled { invite });
     }
+}
+
+/// Our tag in the dialog of an INVITE.
+fn tag_of(world: &World, user: TransactionUser) -> Option<Bytes> {
+    let TransactionUser::InviteUsage(usage) = user else { return None };
+    world.get::<Dialog>(world.get::<UsageOf>(usage)?.0).map(|dialog| dialog.local_tag.clone())
 }
 
 /// Begins a server transaction; past the limit the request is refused without one.
@@ -150,9 +157,13 @@ fn begin(world: &mut World, flow: &Flow, request: &Request, key: u128, merge_key
         interval_ms: 0,
         last: Bytes::new(),
         head: Some(head),
-        owner: None,
         method: request.method.clone(),
+        user: TransactionUser::None,
     };
     let id = mint(world);
-    Some(world.spawn((id, transaction)).id())
+    let transaction = world.spawn((id, transaction)).id();
+    if is_invite {
+        world.resource_mut::<Queue<FreshInvite>>().push(FreshInvite(transaction));
+    }
+    Some(transaction)
 }
