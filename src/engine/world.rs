@@ -5,10 +5,9 @@ use super::{Chain, ChainDigest};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Queue, Role, Session, SessionCount, SessionState, Settings,
-    TransactionTable,
+    Counters, DialogTable, Draining, Leg, Legs, Role, Session, SessionCount, SessionState, Settings, TransactionTable,
 };
-use ringworld_components::edge::{Event, Input, Inputs, Output, Outputs, PacketPool};
+use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
     self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
     Unregistered, WallTime,
@@ -19,7 +18,7 @@ use ringworld_systems::callengine::CallEnginePlugin;
 use ringworld_systems::conference::ConferencePlugin;
 use ringworld_systems::edge::EdgePlugin;
 use ringworld_systems::facts::FactsPlugin;
-use ringworld_systems::priority::{PriorityPlugin, marks_of_calls};
+use ringworld_systems::priority::{PriorityPlugin, mark_all_ports};
 use ringworld_systems::relations::RelationsPlugin;
 use ringworld_systems::resources::ResourcesPlugin;
 use ringworld_systems::session::SessionPlugin;
@@ -224,8 +223,7 @@ impl Engine {
         world.resource_mut::<PortPool>().forget_offers();
         world.resource_mut::<Draining>().0 = false;
         world.insert_resource(settings);
-        let marks = marks_of_calls(world);
-        world.resource_mut::<Queue<Output>>().0.extend(marks);
+        mark_all_ports(world);
     }
 
     /// The RTP ports of all streams, in order.
