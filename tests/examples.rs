@@ -29,6 +29,11 @@ fn simple_client() {
 }
 
 #[test]
+fn plugin_server() {
+    runs("plugin_server");
+}
+
+#[test]
 fn selective_handler() {
     runs("selective_handler");
 }

@@ -368,8 +368,8 @@ fn watch(
 
 #[test]
 fn a_plugin_sees_each_fact_about_relations_once() {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.add_plugins(Watcher);
+    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.add(Watcher);
     });
     let mut bench = Bench::of(engine, 50);
     let calls = sessions(&mut bench, 3);

@@ -8,13 +8,15 @@ use super::Engine;
 use bevy_ecs::archetype::Archetype;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    ALeg, Accounts, BLeg, Charge, Dependency, Dialog, DialogOf, DialogTable, Ended, Group, GroupCount, Leg, LegOf,
-    MemberOf, Members, Membership, MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf, Transaction,
-    TransactionTable,
+    ALeg, Accounts, BLeg, Charge, Dependency, Ended, Group, GroupCount, InviteUsageOf, MemberOf, Members, Membership,
+    MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
     Participant, ParticipantOf, Participants, PortPool, Room, RoomTable, Stream, StreamTable, VoiceOf,
+};
+use ringworld_components::sip::{
+    Dialog, DialogTable, InviteUsage, Subscription, Transaction, TransactionTable, UsageOf, Usages,
 };
 use std::fmt;
 
@@ -27,13 +29,13 @@ pub enum Sum {
     Answers,
     /// Sessions that are counted are there.
     Sessions,
-    /// Every leg is of a session.
-    Legs,
-    /// Every dialog is of a leg, and is found by its key.
+    /// Every INVITE usage and every subscription is of a dialog, every INVITE usage of a session.
+    Usages,
+    /// Every dialog has a usage, and is found by its key.
     Dialogs,
     /// Every transaction is found by its key.
     Transactions,
-    /// Every stream is of a leg, and is found by its port.
+    /// Every stream is of a session, and is found by its port.
     Streams,
     /// Every port in use is that of a stream.
     Ports,
@@ -79,7 +81,7 @@ impl Sum {
         Self::Calls,
         Self::Answers,
         Self::Sessions,
-        Self::Legs,
+        Self::Usages,
         Self::Dialogs,
         Self::Transactions,
         Self::Streams,
@@ -127,11 +129,18 @@ impl Sum {
                 vec![("answered", counters.calls_answered), ("at most those begun", counters.calls_answered.min(begun))]
             }
             Self::Sessions => vec![("counted", census.sessions), ("entities", count::<Session>(world))],
-            Self::Legs => vec![("entities", count::<Leg>(world)), ("of a session", count::<LegOf>(world))],
+            Self::Usages => {
+                let subscriptions = count::<Subscription>(world);
+                vec![
+                    ("entities", count::<InviteUsage>(world) + subscriptions),
+                    ("of a dialog", count::<UsageOf>(world)),
+                    ("subscriptions or of a session", count::<InviteUsageOf>(world) + subscriptions),
+                ]
+            }
             Self::Dialogs => vec![
                 ("in the table", world.resource::<DialogTable>().len() as u64),
                 ("entities", count::<Dialog>(world)),
-                ("of a leg", count::<DialogOf>(world)),
+                ("with a usage", count_both::<Dialog, Usages>(world)),
             ],
             Self::Transactions => vec![
                 ("in the table", world.resource::<TransactionTable>().len() as u64),
@@ -140,7 +149,7 @@ impl Sum {
             Self::Streams => vec![
                 ("in the table", world.resource::<StreamTable>().len() as u64),
                 ("entities", count::<Stream>(world)),
-                ("of a leg", count::<StreamOf>(world)),
+                ("of a session", count::<StreamOf>(world)),
             ],
             Self::Ports => {
                 vec![("in use", u64::from(world.resource::<PortPool>().in_use())), ("streams", count::<Stream>(world))]
@@ -250,18 +259,15 @@ mod tests {
         (Sum::Calls, |world| world.resource_mut::<Counters>().calls_in += 1),
         (Sum::Answers, |world| world.resource_mut::<Counters>().calls_answered += 1),
         (Sum::Sessions, |world| world.resource_mut::<SessionCount>().sessions += 1),
-        (Sum::Legs, |world| {
+        (Sum::Usages, |world| {
             let session = world.spawn_empty().id();
-            world.spawn(LegOf(session));
+            world.spawn(InviteUsageOf(session));
         }),
-        (Sum::Dialogs, |world| {
-            let leg = world.spawn_empty().id();
-            world.spawn(DialogOf(leg));
-        }),
+        (Sum::Dialogs, |world| world.insert_resource(DialogTable::default())),
         (Sum::Transactions, |world| world.insert_resource(TransactionTable::default())),
         (Sum::Streams, |world| {
-            let leg = world.spawn_empty().id();
-            world.spawn(StreamOf(leg));
+            let session = world.spawn_empty().id();
+            world.spawn(StreamOf(session));
         }),
         (Sum::Ports, |world| {
             world.resource_mut::<PortPool>().offer(10_002);

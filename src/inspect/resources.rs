@@ -1,7 +1,8 @@
 //! What calls use, for people to read.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Accounts, Amounts, Dialog, DialogState};
+use ringworld_components::call::{Accounts, Amounts};
+use ringworld_components::sip::{Dialog, DialogState};
 use std::fmt;
 
 /// What the calls of a world use, and how many there are of each kind.

@@ -6,8 +6,7 @@ use std::collections::BinaryHeap;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
-pub(crate) const MS: u64 = 1_000_000;
-pub(crate) const SECOND: u64 = 1_000 * MS;
+pub(crate) use crate::ua::{MS, SECOND};
 
 fn read(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, nanoseconds)

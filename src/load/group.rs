@@ -136,8 +136,8 @@ fn describe(difference: Difference, expected: usize) -> String {
 mod tests {
     use super::*;
     use crate::load::Service;
-    use crate::load::g711::G711;
-    use crate::load::tone::{LOOP_FRAMES, Tones};
+    use crate::ua::g711::G711;
+    use crate::ua::tone::{LOOP_FRAMES, Tones};
 
     #[test]
     fn a_plan_becomes_groups() {

@@ -5,8 +5,8 @@
 //! room (-12 dB at most), and at most a fifth of the energy anywhere else. Frequencies are whole numbers, so over one
 //! unbroken second even the 500 members of one room are orthogonal; no talker has to pause to be told apart.
 
-use super::g711::G711;
-use super::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
+use crate::ua::g711::G711;
+use crate::ua::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
 
 const SECONDS: usize = 3;
 const CAPACITY: usize = SECONDS * SAMPLE_RATE_HZ;
@@ -151,7 +151,8 @@ pub(crate) fn compare_second(samples: &[i16], expected: Expected<'_>) -> Differe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::tone::{LOOP_FRAMES, Tones, amplitude_of, frequency_of};
+    use crate::load::tone::{amplitude_of, frequency_of};
+    use crate::ua::tone::{LOOP_FRAMES, Tones};
 
     fn room(size: usize) -> Vec<Sent> {
         (0..size)

@@ -5,12 +5,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::clock;
-use super::g711::G711;
 use super::hearing::Recorder;
 use super::report::Measured;
-use super::rtp::{Arrivals, Packet};
-use super::sdp::RemoteAudio;
-use super::tone::{FRAME_SAMPLES, LOOP_FRAMES, Tone};
+use crate::ua::g711::G711;
+use crate::ua::rtp::{Arrivals, Packet};
+use crate::ua::sdp::RemoteAudio;
+use crate::ua::tone::{FRAME_SAMPLES, LOOP_FRAMES, Tone};
 
 /// A packet sent later than this after its time counts as late.
 const LATE: u64 = 5 * clock::MS;
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::load::clock::MS;
     use crate::load::net::open;
-    use crate::load::tone::Tones;
+    use crate::ua::tone::Tones;
 
     #[test]
     fn an_echo_is_recognised_whatever_its_numbers() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::g711::G711;
+use crate::ua::g711::G711;
 
 /// What the callers of a service should hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

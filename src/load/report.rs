@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::call::{End, Signalling};
+use crate::ua::call::{End, Signalling};
 
 /// How far a fleet has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

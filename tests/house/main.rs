@@ -52,14 +52,15 @@ fn assert_stays_away(root: &str, folder: &str, others: &[&str]) {
 
 #[test]
 fn the_folders_of_components_import_in_one_direction() {
-    let every = ["audio", "call", "edge", "kernel", "media", "record", "wire"];
-    let allowed: [(&str, &[&str]); 7] = [
+    let every = ["audio", "call", "edge", "kernel", "media", "record", "sip", "wire"];
+    let allowed: [(&str, &[&str]); 8] = [
         ("record", &[]),
         ("kernel", &["record"]),
         ("wire", &["record"]),
         ("audio", &["record"]),
         ("edge", &["record", "kernel", "wire", "call"]),
-        ("call", &["record", "kernel", "wire", "edge"]),
+        ("sip", &["record", "kernel", "wire", "edge", "call"]),
+        ("call", &["record", "kernel", "wire", "edge", "sip"]),
         ("media", &["record", "kernel", "wire", "audio", "edge", "call"]),
     ];
     for (folder, may) in allowed {
@@ -73,14 +74,17 @@ fn the_folders_of_systems_do_not_import_each_other() {
     let folders = [
         "callengine",
         "conference",
+        "dialogs",
         "edge",
         "facts",
         "priority",
+        "registrar",
         "relations",
         "resources",
         "session",
-        "signalling",
         "streams",
+        "subscriptions",
+        "transactions",
     ];
     for folder in folders {
         let others: Vec<&str> = folders.into_iter().filter(|other| *other != folder).collect();
@@ -90,7 +94,7 @@ fn the_folders_of_systems_do_not_import_each_other() {
 
 #[test]
 fn every_folder_of_the_two_crates_is_held_to_its_place() {
-    for (root, known) in [("components/src", 7), ("systems/src", 10)] {
+    for (root, known) in [("components/src", 8), ("systems/src", 13)] {
         let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(root)).expect("the sources");
         let folders = entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_dir())).count();
         assert_eq!(folders, known, "{root} has another number of folders: name them in the tests above");
@@ -162,11 +166,35 @@ fn the_lists_of_clippy_hold_in_both_crates_of_the_world() {
 }
 
 #[test]
-fn simulated_agents_share_nothing_with_the_switch() {
+fn the_user_agent_and_its_owners_share_nothing_with_the_switch() {
     let switch = ["ringworld_components", "ringworld_systems", "crate::engine", "crate::net", "crate::replay", "bevy"];
-    assert_never("src/sim/agent", &switch);
-    // What carries and judges them may look at the world, but takes nothing from its logic.
+    for folder in ["src/ua", "src/load", "src/sim/agent"] {
+        assert_never(folder, &switch);
+    }
+    // The user agent depends on nothing of ours at all, its callers on it alone.
+    for (folder, may) in [("ua", &["ua"][..]), ("load", &["ua", "load"][..])] {
+        for (path, text) in sources(&format!("src/{folder}")) {
+            let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("a source file");
+            for name in named(&text).iter().filter_map(|name| absolute(relative, name)) {
+                let reached = name.split("::").next().unwrap_or_default();
+                assert!(may.contains(&reached), "{} must not name {reached}: {name}", path.display());
+            }
+        }
+    }
+    // What carries and judges the agents may look at the world, but takes nothing from its logic.
     assert_never("src/sim", &["ringworld_systems", "crate::net"]);
+}
+
+#[test]
+fn sip_is_spoken_to_the_switch_by_the_user_agent_alone() {
+    let pieces = ["SIP/2.0/UDP", "SIP/2.0/TCP", "CSeq: {", "Call-ID: {"];
+    for folder in ["src/load", "src/sim/agent", "src/testkit"] {
+        for (path, text) in sources(folder) {
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let written = pieces.iter().find(|piece| naming(code, piece).next().is_some());
+            assert_eq!(written, None, "{} writes SIP by hand", path.display());
+        }
+    }
 }
 
 #[test]

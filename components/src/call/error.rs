@@ -1,10 +1,11 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{DependencyError, DialogState, GroupError, IllegalTransition, SequenceError, SessionState};
+use super::{DependencyError, GroupError, IllegalTransition, OfferAnswerError, SequenceError, SessionState};
 use crate::edge::OperationKind;
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
-use crate::wire::sdp::{Codec, Direction, SdpError};
+use crate::sip::DialogState;
+use crate::wire::sdp::{Codec, Direction};
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -86,7 +87,7 @@ pub enum CallErrorCause {
     /// No port pair is free.
     PortsExhausted,
     /// There is no codec in common, or the session description can't be used.
-    Negotiation(SdpError),
+    Negotiation(OfferAnswerError),
     /// A room has no place left.
     RoomLimit,
     /// There are as many rooms as there may be.

@@ -6,7 +6,7 @@ use crate::wire::sdp::Codec;
 use bevy_ecs::prelude::*;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// All settings of a world.
 #[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
@@ -64,6 +64,11 @@ impl Default for SipSettings {
 }
 
 impl SipSettings {
+    /// The address that peers are told in place of one of ours.
+    pub fn advertised(&self, local: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.advertised_address.unwrap_or(local.ip()), local.port())
+    }
+
     /// 64*T1: how long a transaction tries, and how long it lingers.
     pub fn transaction_ms(&self) -> u64 {
         64 * u64::from(self.t1_ms)

@@ -59,7 +59,9 @@ pub enum Step {
     Close,
     /// In `Egress`: the network is told how packets are to be marked.
     Mark,
-    /// In `Egress`: messages are written.
+    /// In `Egress`: dialogs write what sessions want sent.
+    Compose,
+    /// In `Egress`: transactions send what was written.
     Write,
     /// In `Egress`: facts become events.
     Publish,

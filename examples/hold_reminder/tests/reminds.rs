@@ -9,8 +9,8 @@ const PERIOD: Duration = Duration::from_secs(10);
 const PEER: &str = "10.0.0.2:5070";
 
 fn engine() -> Engine {
-    Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.add_plugins(HoldReminderPlugin { period: PERIOD });
+    Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.add(HoldReminderPlugin { period: PERIOD });
     })
 }
 

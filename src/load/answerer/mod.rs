@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::call::Outbox;
 use super::clock::{self, Agenda};
-use super::message::{Message, Start};
 use super::net::{Read, Reader, RtpPorts, open_sip};
-use super::rtp::Packet;
-use super::write::response;
+use crate::ua::message::Start;
+use crate::ua::rtp::Packet;
+use crate::ua::write::outside_of_calls;
+use crate::ua::{Message, Outbox, Reply};
 use answered::{Answered, Context};
 
 /// Calls at the same time, those that ended in the last five seconds included; further ones get 503.
@@ -193,7 +193,7 @@ impl Answering {
 
     fn forget(&mut self, number: u64) {
         if let Some(call) = self.calls.remove(&number) {
-            self.names.remove(&call.call_id);
+            self.names.remove(&call.call.identity.call_id);
         }
     }
 
@@ -216,19 +216,19 @@ impl Answering {
         let (Some(call_id), now) = (message.header("Call-ID"), clock::now()) else { return };
         if let Some(number) = self.names.get(call_id).copied() {
             if let Some(call) = self.calls.get_mut(&number) {
-                call.on_message(message, source, now, &mut self.context);
+                match message.start {
+                    Start::Request { .. } => call.on_request(message, source, now, &mut self.context),
+                    Start::Response { .. } => drop(call.call.on_response(now, message, &mut self.context.out)),
+                }
                 self.agenda.add(call.due_at(), number);
             }
             return;
         }
-        let answer = |line| response(message, line, Some("none"), None, None);
         match message.start {
             Start::Request { method: "INVITE", .. } if message.tag("To").is_none() => {
                 self.on_invite(call_id, message, bytes, source, now);
             }
-            Start::Request { method: "ACK", .. } | Start::Response { .. } => {}
-            Start::Request { method: "OPTIONS", .. } => self.context.out.push((source, answer((200, "OK")))),
-            Start::Request { .. } => self.context.out.push((source, answer((481, "Call Does Not Exist")))),
+            _ => self.context.out.extend(outside_of_calls(message).map(|answer| (source, answer))),
         }
     }
 
@@ -240,14 +240,14 @@ impl Answering {
         let number = self.next;
         let opened = if self.calls.len() < MOST_CALLS { self.ports.open().ok() } else { None };
         let Some((socket, rtp)) = opened else {
-            let busy = response(message, (503, "Service Unavailable"), Some("none"), None, None);
+            let busy = Reply::new(503, "none").to(message);
             return self.context.out.push((source, busy));
         };
         if self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, number)).is_err() {
             return;
         }
         self.next += 1;
-        let call = Answered::begin(call_id, number, (socket, rtp), bytes, source, now, &mut self.context);
+        let call = Answered::begin(number, (socket, rtp), (message, bytes), source, now, &mut self.context);
         self.agenda.add(call.due_at(), number);
         self.names.insert(call_id.to_owned(), number);
         self.calls.insert(number, call);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::load::g711::G711;
 use crate::load::softphone::Failure;
-use crate::load::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
+use crate::ua::g711::G711;
+use crate::ua::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
 
 /// Tones are looked for in windows of half a second.
 const WINDOW: usize = SAMPLE_RATE_HZ / 2;
@@ -103,7 +103,7 @@ impl Ear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::tone::Tones;
+    use crate::ua::tone::Tones;
 
     fn ear_with(hz: u16, frames: u32) -> Ear {
         let tone = Tones::new().tone(hz, 8_000, G711::Pcma);

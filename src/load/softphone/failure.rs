@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::load::call::End;
+use crate::ua::call::End;
 
 /// Why a call failed; as a sentence by `Display`.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! One call from the terminal: dials, speaks a tone, sends digits, listens, and says what came of it.
 
-mod digits;
 mod ear;
 mod failure;
 mod talk;
@@ -13,8 +12,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::clock;
-use super::g711::G711;
-use super::write::uri_parts;
+use crate::ua::G711;
+use crate::ua::write::uri_parts;
 pub use failure::Failure;
 use talk::Talk;
 

@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::digits::{Digits, DigitsHeard};
 use super::ear::Ear;
 use super::wire::{Incoming, Wire};
 use super::{Conversation, Event, Failure, LONGEST_S, Settings, unique};
-use crate::load::call::{Call, End, Happened, Outbox, Signalling, Start, State};
 use crate::load::clock::{self, MS, SECOND};
-use crate::load::g711::G711;
-use crate::load::message::{Message, Start as Line};
 use crate::load::net::{Read, Reader, RtpPorts};
-use crate::load::rtp::{Arrivals, Packet};
-use crate::load::sdp::{RemoteAudio, TELEPHONE_EVENT_OFFERED};
-use crate::load::tone::{Tone, Tones};
-use crate::load::write::Identity;
+use crate::ua::digits::{Digits, DigitsHeard};
+use crate::ua::message::Start as Line;
+use crate::ua::rtp::{Arrivals, Packet};
+use crate::ua::sdp::{RemoteAudio, TELEPHONE_EVENT_OFFERED};
+use crate::ua::tone::{Tone, Tones};
+use crate::ua::{Call, End, G711, Happened, Identity, Message, Outbox, Start, State};
 
 /// The loop looks around this often; four of it are a packet.
 const STEP: u64 = 5 * MS;
@@ -48,7 +46,6 @@ pub(super) struct Talk<'s, F> {
     to: SocketAddr,
     call: Call,
     out: Outbox,
-    signalling: Signalling,
     rtp: UdpSocket,
     reader: Reader,
     stream: Option<Stream>,
@@ -67,7 +64,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
         (to, reliable): (SocketAddr, bool),
         mut on_event: F,
     ) -> Result<Self, Failure> {
-        let digits = Digits::new(&settings.dtmf)?;
+        let digits = Digits::new(&settings.dtmf).map_err(Failure::BadDigit)?;
         on_event(Event::Calling(to));
         let wire = Wire::open(to, reliable).map_err(|error| match reliable {
             true => Failure::Connection { to, error },
@@ -82,10 +79,10 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
                 call_id: format!("{name:x}@{}", local.ip()),
                 from: format!("<{from}>;tag={name:x}"),
                 to: format!("<{uri}>"),
+                user: "caller".to_owned(),
                 local,
                 reliable,
             },
-            unique: format!("{name:x}"),
             uri,
             hop: to,
             rtp: rtp_address,
@@ -99,7 +96,6 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             to,
             call,
             out: Outbox::new(),
-            signalling: Signalling::default(),
             rtp,
             reader: Reader::new(),
             stream: None,
@@ -114,7 +110,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
 
     pub fn run(mut self) -> Result<Conversation, Failure> {
         let start = clock::now();
-        self.call.invite(start, &mut self.out);
+        self.call.invite(start, true, &mut self.out);
         let mut next = start;
         while self.call.state != State::Ended {
             let now = clock::now();
@@ -124,7 +120,8 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
                 return Err(Failure::Connection { to: self.to, error });
             }
             if self.call.due_at() <= now {
-                self.call.on_time(now, &mut self.out, &mut self.signalling);
+                // The loop sees by its state whether the call has ended.
+                let _ = self.call.on_time(now, &mut self.out);
             }
             self.speak(now);
             self.leave_in_time(now);
@@ -151,7 +148,9 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
         loop {
             match self.wire.receive(clock::time_of_day_offset())? {
                 Incoming::Empty => return Ok(()),
-                Incoming::Refused if self.call.state == State::Inviting => self.call.finish(End::Refused),
+                Incoming::Refused if self.call.state == State::Inviting => {
+                    let _ = self.call.finish(clock::now(), End::Refused);
+                }
                 Incoming::Refused => {}
                 Incoming::Message(bytes, source, arrived) => {
                     let Ok(message) = Message::parse(&bytes) else { continue };
@@ -165,11 +164,10 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
 
     fn on_message(&mut self, message: &Message<'_>, source: SocketAddr, arrived: u64) {
         let happened = match message.start {
-            Line::Response { .. } => self.call.on_response(arrived, message, &mut self.out, &mut self.signalling),
-            Line::Request { .. } => self.call.on_request(message, source, &mut self.out, &mut self.signalling),
+            Line::Response { .. } => self.call.on_response(arrived, message, &mut self.out),
+            Line::Request { .. } => self.call.on_request(arrived, message, source, &mut self.out),
         };
         match happened {
-            Happened::Nothing => {}
             Happened::Ringing(status) => (self.on_event)(Event::Ringing(status)),
             Happened::Answered(remote) => self.start_stream(arrived, remote),
             Happened::MediaChanged(remote) => {
@@ -179,12 +177,12 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
                 }
             }
             Happened::Ended if self.call.end == Some(End::HungUp) => (self.on_event)(Event::HungUpByOther),
-            Happened::Ended => {}
+            _ => {}
         }
     }
 
     fn start_stream(&mut self, now: u64, remote: RemoteAudio) {
-        let setup = Duration::from_nanos(now.saturating_sub(self.call.invited_at));
+        let setup = Duration::from_nanos(now.saturating_sub(self.call.began));
         (self.on_event)(Event::Answered { after: setup, law: remote.law });
         let (hz, amplitude) = self.settings.tone_hz.map_or((400, 0), |hz| (hz, AMPLITUDE));
         let random = unique();

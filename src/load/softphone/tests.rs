@@ -103,7 +103,7 @@ fn bridge(listener: TcpListener, to: SocketAddr) {
             Ok(length) => buffer.extend(&chunk[..length]),
             Err(_) => {}
         }
-        while let Some(message) = wire::tests::take(&mut buffer) {
+        while let Some(message) = crate::ua::frame::take(&mut buffer).unwrap() {
             socket.send_to(&message, to).unwrap();
         }
         while let Ok(length) = socket.recv(&mut chunk) {

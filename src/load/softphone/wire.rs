@@ -10,10 +10,10 @@ use nix::sys::socket::{MsgFlags, recv};
 
 use crate::load::clock;
 use crate::load::net::{Read, Reader, open_sip};
+use crate::ua::frame;
 
 /// How long a TCP connection may take, and how long a full one may block.
 const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST_MESSAGE: usize = 65_536;
 
 pub(super) enum Wire {
     Udp(UdpSocket, Box<Reader>),
@@ -69,7 +69,7 @@ impl Wire {
             }),
             Wire::Tcp(stream, buffer) => {
                 let peer = stream.peer_addr()?;
-                if let Some(message) = take_message(buffer)? {
+                if let Some(message) = frame::take(buffer).map_err(broken)? {
                     return Ok(Incoming::Message(message, peer, clock::now()));
                 }
                 let mut chunk = [0u8; 4_096];
@@ -78,7 +78,7 @@ impl Wire {
                     Ok(0) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by the other side")),
                     Ok(length) => {
                         buffer.extend(chunk.iter().take(length));
-                        let message = take_message(buffer)?;
+                        let message = frame::take(buffer).map_err(broken)?;
                         Ok(message.map_or(Incoming::Empty, |bytes| Incoming::Message(bytes, peer, clock::now())))
                     }
                     Err(Errno::EAGAIN | Errno::EINTR) => Ok(Incoming::Empty),
@@ -89,74 +89,6 @@ impl Wire {
     }
 }
 
-/// Takes the first whole message out of a stream (RFC 3261, section 18.3), and drops keep-alives before it.
-fn take_message(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-    let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    buffer.drain(..blank);
-    let whole = framed_length(buffer).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
-    Ok(whole.map(|whole| buffer.drain(..whole).collect()))
-}
-
-/// Length of the first whole message; `Ok(None)` when more must come.
-fn framed_length(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
-    let Some(head_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return if bytes.len() > LONGEST_MESSAGE { Err("header too long") } else { Ok(None) };
-    };
-    let head = bytes.get(..head_end).and_then(|head| std::str::from_utf8(head).ok()).ok_or("not UTF-8")?;
-    let is_length = |name: &str| name.eq_ignore_ascii_case("Content-Length") || name.eq_ignore_ascii_case("l");
-    let headers = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-    let (_, length) = headers.into_iter().find(|(name, _)| is_length(name.trim())).ok_or("no Content-Length")?;
-    let length: usize = length.trim().parse().map_err(|_| "bad Content-Length")?;
-    match length.checked_add(head_end + 4) {
-        Some(whole) if whole <= LONGEST_MESSAGE => Ok((bytes.len() >= whole).then_some(whole)),
-        _ => Err("message too long"),
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    const WHOLE: &[u8] = b"SIP/2.0 200 OK\r\nVia: x\r\nl : 3\r\n\r\nabc";
-
-    /// The framing, for a peer in a test.
-    pub(in super::super) fn take(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-        take_message(buffer).unwrap()
-    }
-
-    #[test]
-    fn a_stream_is_cut_into_messages() {
-        let mut stream = b"\r\n\r\n".to_vec();
-        stream.extend(WHOLE);
-        stream.extend(b"\r\n");
-        stream.extend(WHOLE);
-        let mut buffer = Vec::new();
-        let mut messages = Vec::new();
-        for byte in stream {
-            buffer.push(byte);
-            messages.extend(take_message(&mut buffer).unwrap());
-        }
-        assert_eq!(messages, [WHOLE, WHOLE]);
-        assert!(buffer.is_empty());
-    }
-
-    #[test]
-    fn a_stream_without_lengths_is_an_error() {
-        for bad in [
-            &b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n"[..],
-            b"SIP/2.0 200 OK\r\nl: 99999999999999999999\r\n\r\n",
-            b"SIP/2.0 200 OK\r\nl: 18446744073709551615\r\n\r\n",
-            b"\xff\xff\r\n\r\n",
-        ] {
-            assert!(take_message(&mut bad.to_vec()).is_err(), "{bad:?}");
-        }
-        assert!(take_message(&mut vec![b'x'; LONGEST_MESSAGE + 1]).is_err());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn framing_never_panics(mut bytes: Vec<u8>) {
-            let _ = take_message(&mut bytes);
-        }
-    }
+fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -72,8 +72,8 @@ impl Worker {
 
     /// Drops an ended call.
     pub(super) fn forget(&mut self, index: usize) {
-        if let Some(place) = self.callers.get_mut(index) {
-            *place = None;
+        if let Some(caller) = self.callers.get_mut(index).and_then(Option::take) {
+            self.signalling += caller.call.count;
         }
     }
 }

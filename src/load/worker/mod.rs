@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use super::call::{Call, Outbox, Signalling};
 use super::clock::{self, Agenda, MS, SECOND};
 use super::group::{Group, Hearing};
 use super::media::{Media, PacketCounts};
 use super::net::{Reader, RtpPorts, open, open_sip};
 use super::plan::Plan;
 use super::report::{Measured, Progress, Report};
-use super::tone::Tones;
+use crate::ua::tone::Tones;
+use crate::ua::{Call, Outbox, Signalling};
 
 /// Ended calls stay this long to answer retransmissions.
 const LINGER: u64 = 5 * SECOND;
@@ -257,6 +257,9 @@ impl Worker {
         while self.judge_any() {}
         let mut report = self.report;
         report.calls = self.next_call as u64;
+        for caller in self.callers.iter().flatten() {
+            self.signalling += caller.call.count;
+        }
         report.count_signalling(self.signalling);
         report.packets_sent = self.packets.sent;
         report.packets_received = self.packets.received;

@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::{Caller, Due, LINGER, Worker};
-use crate::load::call::{Call, End, Happened, Start, State};
 use crate::load::media::Media;
-use crate::load::message::{Message, Start as Line};
 use crate::load::net::Read;
 use crate::load::plan::Hears;
-use crate::load::write::Identity;
+use crate::ua::message::Start as Line;
+use crate::ua::{Call, End, Happened, Identity, Message, Start, State};
 
 impl Worker {
     /// Begins the next call and plans the one after it.
@@ -26,10 +25,10 @@ impl Worker {
         match self.open_media(index, group) {
             Ok((media, rtp)) => {
                 caller.media = media;
-                caller.call.set_rtp(rtp);
-                caller.call.invite(now, &mut self.out);
+                caller.call.rtp = rtp;
+                caller.call.invite(now, true, &mut self.out);
             }
-            Err(error) => caller.call.finish(End::Local(error.to_string())),
+            Err(error) => drop(caller.call.finish(now, End::Local(error.to_string()))),
         }
         let ended = caller.call.state == State::Ended;
         if let Some(place) = self.callers.get_mut(index) {
@@ -52,10 +51,10 @@ impl Worker {
                 call_id: format!("{index}.{run:x}@{}", local.ip()),
                 from: format!("<sip:caller{index}@{local}>;tag={run:x}.{index}"),
                 to: format!("<sip:{user}@{target}>"),
+                user: "caller".to_owned(),
                 local,
                 reliable: false,
             },
-            unique: format!("{run:x}.{index}"),
             uri: format!("sip:{user}@{target}"),
             hop: target,
             rtp: self.sink_address,
@@ -104,19 +103,18 @@ impl Worker {
             return;
         };
         let happened = match message.start {
-            Line::Response { .. } => caller.call.on_response(arrived, message, &mut self.out, &mut self.signalling),
-            Line::Request { .. } => caller.call.on_request(message, source, &mut self.out, &mut self.signalling),
+            Line::Response { .. } => caller.call.on_response(arrived, message, &mut self.out),
+            Line::Request { .. } => caller.call.on_request(arrived, message, source, &mut self.out),
         };
         self.on_happened(arrived, index, happened);
     }
 
     fn on_happened(&mut self, now: u64, index: usize, happened: Happened) {
         match happened {
-            Happened::Nothing | Happened::Ringing(_) => {}
             Happened::Answered(remote) => {
                 let Some(caller) = self.callers.get_mut(index).and_then(Option::as_deref_mut) else { return };
                 caller.connected = true;
-                self.setup.add(now.saturating_sub(caller.call.invited_at));
+                self.setup.add(now.saturating_sub(caller.call.began));
                 self.shared.connected.fetch_add(1, Ordering::Relaxed);
                 self.start_stream(index, &remote);
                 self.settle(now, index);
@@ -128,6 +126,7 @@ impl Worker {
                 }
             }
             Happened::Ended => self.on_ended(now, index),
+            _ => {}
         }
         self.arm(index);
     }
@@ -141,7 +140,7 @@ impl Worker {
         for index in 0..self.next_call {
             let caller = self.callers.get_mut(index).and_then(Option::as_deref_mut);
             if let Some(caller) = caller.filter(|caller| caller.call.state == State::Inviting) {
-                caller.call.finish(End::Refused);
+                let _ = caller.call.finish(now, End::Refused);
                 self.on_ended(now, index);
             }
         }
@@ -150,11 +149,8 @@ impl Worker {
     pub(super) fn on_timer(&mut self, now: u64, index: usize) {
         let Some(caller) = self.callers.get_mut(index).and_then(Option::as_deref_mut) else { return };
         caller.armed_at = u64::MAX;
-        let happened = if caller.call.due_at() <= now {
-            caller.call.on_time(now, &mut self.out, &mut self.signalling)
-        } else {
-            Happened::Nothing
-        };
+        let happened =
+            if caller.call.due_at() <= now { caller.call.on_time(now, &mut self.out) } else { Happened::Nothing };
         self.on_happened(now, index, happened);
     }
 

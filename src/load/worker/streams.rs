@@ -7,7 +7,7 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use super::{SINK_TOKEN, SIP_TOKEN, SLOTS, Worker};
 use crate::load::clock::{self, MS};
 use crate::load::net::Read;
-use crate::load::sdp::RemoteAudio;
+use crate::ua::sdp::RemoteAudio;
 
 /// When the loop is further behind than this, packets are left out instead of sent in a burst.
 const TOO_LATE: u64 = 200 * MS;

@@ -1,9 +1,9 @@
 //! What an agent is like, and what it means to do: drawn once, from the seed and its number.
 
 use super::voice::{SLOTS, Voice};
-use crate::load::g711::G711;
 use crate::sim::fault::{Fault, Kind, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
+use crate::ua::G711;
 
 /// The most agents that speak: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;

@@ -1,8 +1,8 @@
 //! How messages are spoilt: a misdeed is a change to what an otherwise honest agent is about to send.
 
-use crate::load::call::Outbox;
 use crate::sim::Dice;
 use crate::sim::fault::Misdeed;
+use crate::ua::Outbox;
 use std::net::SocketAddr;
 
 /// Applies a misdeed to what goes out.

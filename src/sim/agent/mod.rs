@@ -1,31 +1,29 @@
 //! The simulated user agents: one call at a time each, from either side, with a life of their own between them.
 //!
-//! Nothing in this folder uses a type or a function of the switch: SIP, SDP, RTP and G.711 are read and written by the code
-//! of `load`, and transactions and dialogs are the agents' own, so that one error can't hide on both sides of a call.
+//! Nothing in this folder uses a type or a function of the switch: an agent is the user agent of `ua` with habits, so that one
+//! error can't hide on both sides of a call.
 
-mod answers;
 mod call;
 mod habits;
 mod misdeeds;
-mod serves;
 mod speech;
 #[cfg(test)]
 mod tests;
 mod voice;
 
-pub(crate) use call::{Call, Stage};
+pub(crate) use call::Call;
 pub(crate) use habits::Habits;
 pub(crate) use speech::Hearing;
 pub(crate) use voice::{FRAMES, Sound};
 
-use crate::load::call::Outbox;
-use crate::load::message::{Message, Start, parameter, uri_of};
-use crate::load::write::{Identity, response};
 use crate::sim::fault::{Fault, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
-use answers::Answered;
+use crate::ua::call::Extra;
+use crate::ua::message::Start;
+use crate::ua::write::outside_of_calls;
+use crate::ua::{self, G711, Happened, Identity, Message, Outbox, State};
+use call::PATIENCE;
 use habits::{Act, choose_user, plan_acts};
-use serves::line;
 use speech::Speech;
 use std::net::SocketAddr;
 
@@ -101,11 +99,11 @@ impl Agent {
 
     /// The call that is not over.
     pub fn call(&self) -> Option<&Call> {
-        self.calls.iter().find(|call| call.stage != Stage::Over)
+        self.calls.iter().find(|call| !call.is_over())
     }
 
     fn current(&mut self) -> Option<&mut Call> {
-        self.calls.iter_mut().find(|call| call.stage != Stage::Over)
+        self.calls.iter_mut().find(|call| !call.is_over())
     }
 
     /// Whether it is there and plays by the rules.
@@ -141,15 +139,15 @@ impl Agent {
         }
         let calls = self.calls.iter().map(Call::due_at).min().unwrap_or(u64::MAX);
         let next_call = if self.is_settling || self.call().is_some() { u64::MAX } else { self.next_call_at };
-        let talks = self.calls.iter().any(|call| call.stage == Stage::Up);
+        let talks = self.calls.iter().any(|call| call.ua.state == State::Confirmed);
         calls.min(next_call).min(if talks { self.speech.due_at() } else { u64::MAX })
     }
 
     /// Does what is due.
     pub fn wake(&mut self, now: u64, out: &mut Out) {
-        self.calls.retain(|call| call.ended.saturating_add(MEMORY) > now || !call.is_calm());
+        self.calls.retain(|call| call.ua.ended.saturating_add(MEMORY) > now || !call.ua.is_calm());
         for call in &mut self.calls {
-            call.retransmit(now, &mut out.sip);
+            call.on_time(now, &mut out.sip);
         }
         if self.call().is_none() {
             self.speech.stop();
@@ -166,50 +164,58 @@ impl Agent {
         }
         let silent = now >= self.habits.silent_from;
         let wild = self.habits.does(Misdeed::WildRtp, now);
-        if let Some(call) = self.calls.iter().find(|call| call.stage == Stage::Up) {
+        if let Some(call) = self.calls.iter().find(|call| call.ua.state == State::Confirmed) {
             self.speech.speak(now, call, (silent, wild), &mut self.dice, out);
         }
         self.spoil(now, out);
     }
 
     fn act(&mut self, now: u64, act: Act, out: &mut Out) {
-        let Some(call) = self.calls.iter_mut().find(|call| call.stage != Stage::Over) else { return };
+        let Some(call) = self.calls.iter_mut().find(|call| !call.is_over()) else { return };
+        let is_up = call.ua.state == State::Confirmed;
         match act {
             Act::HangUp => call.hang_up(now, &mut out.sip),
-            Act::Press(code) if call.stage == Stage::Up => self.speech.press(code),
-            Act::Ask(method) if call.stage == Stage::Up => call.request(now, method, &mut out.sip),
-            Act::Reinvite(direction) if call.stage == Stage::Up => {
-                if call.inviting.is_some() || call.unacked.is_some() {
+            Act::Press(code) if is_up => self.speech.press(code),
+            Act::Ask(method) if is_up => call.ua.request(now, method, Extra::default(), &mut out.sip),
+            Act::Reinvite(direction) if is_up => {
+                if call.ua.has_invite_under_way() {
                     // One INVITE at a time (section 14.1).
                     call.acts.insert(0, (now + 300 * MS, Act::Reinvite(direction)));
                     call.acts.sort();
                 } else {
-                    call.invite(now, Some(direction), true, &mut out.sip);
+                    call.ua.reinvite(now, direction, &mut out.sip);
                 }
             }
             _ => {}
         }
     }
 
-    fn identity(&mut self, call_id: String, to: String) -> (Identity, String) {
+    fn new_call(&mut self, now: u64, call_id: String, to: String, uri: String) -> Call {
         self.made += 1;
-        let ours = format!("a{}x{}", self.number, self.made);
         let local = (self.address)(self.number, 5060);
-        let from = format!("<sip:agent{}@{local}>;tag={ours}", self.number);
-        (Identity { call_id, from, to, local, reliable: self.habits.over_tcp }, ours)
-    }
-
-    fn new_call(&mut self, now: u64, (identity, ours): (Identity, String), target: String) -> Call {
-        let mut call = Call::new(identity, ours, self.switch, target, now);
-        let other = [crate::load::g711::G711::Pcmu, crate::load::g711::G711::Pcma];
-        call.laws = vec![self.habits.law];
-        call.laws.extend(other.into_iter().filter(|law| *law != self.habits.law));
-        // Ports are not used again soon, as stragglers of the last call may still arrive.
-        call.rtp = (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2);
+        let mut laws = vec![G711::Pcmu, G711::Pcma];
+        laws.sort_by_key(|law| *law != self.habits.law);
+        let mut call = ua::Call::new(ua::Start {
+            identity: Identity {
+                call_id,
+                from: format!("<sip:agent{0}@{local}>;tag=a{0}x{1}", self.number, self.made),
+                to,
+                user: "caller".to_owned(),
+                local,
+                reliable: self.habits.over_tcp,
+            },
+            uri,
+            hop: self.switch,
+            // Ports are not used again soon, as stragglers of the last call may still arrive.
+            rtp: (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2),
+            laws,
+            ring_limit: PATIENCE,
+        });
+        call.prefers_own = true;
         if self.call().is_none() {
             self.speech.begin(now, self.made);
         }
-        call
+        Call::new(call)
     }
 
     fn place_call(&mut self, now: u64, out: &mut Out) {
@@ -217,11 +223,10 @@ impl Agent {
         let user = choose_user(&self.habits, &mut self.dice);
         let target = format!("sip:{user}@{}", self.switch);
         let call_id = format!("c{}x{}-{:x}", self.number, self.made + 1, self.seed);
-        let identity = self.identity(call_id, format!("<{target}>"));
-        let mut call = self.new_call(now, identity, target);
+        let mut call = self.new_call(now, call_id, format!("<{target}>"), target);
         (call.is_caller, call.service) = (true, user);
         let offers = !self.dice.happens(80);
-        call.invite(now, None, offers, &mut out.sip);
+        call.ua.invite(now, offers, &mut out.sip);
         if self.dice.happens(150) {
             call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];
         }
@@ -229,9 +234,9 @@ impl Agent {
     }
 
     fn answer_if_due(&mut self, now: u64, out: &mut Out) {
-        let due = |call: &&mut Call| call.serving.as_ref().is_some_and(|serving| serving.answer_at <= now);
+        let due = |call: &&mut Call| call.answers.is_some_and(|(at, _)| at <= now);
         let Some(call) = self.calls.iter_mut().find(due) else { return };
-        if call.answer(now, &mut out.sip) {
+        if call.answer_if_due(now, &mut out.sip) {
             call.acts = if self.is_settling { Vec::new() } else { plan_acts(&self.habits, &mut self.dice, now) };
         }
     }
@@ -245,25 +250,34 @@ impl Agent {
         let Some(call_id) = message.header("Call-ID") else { return };
         match message.start {
             Start::Response { .. } => {
-                let own = |call: &&mut Call| {
-                    call.identity.call_id == call_id && message.tag("From") == Some(call.ours.as_str())
-                };
+                let own =
+                    |call: &&mut Call| call.ua.identity.call_id == call_id && message.tag("From") == Some(call.tag());
                 let Some(call) = self.calls.iter_mut().find(own) else { return };
-                let answered = call.on_response(now, &message, &mut self.dice, &mut out.sip);
-                match answered {
-                    Answered::Up if !self.is_settling => call.acts = plan_acts(&self.habits, &mut self.dice, now),
+                match call.on_response(now, &message, &mut out.sip) {
+                    Happened::Answered(_) => {
+                        call.acts = match self.is_settling {
+                            true => Vec::new(),
+                            false => plan_acts(&self.habits, &mut self.dice, now),
+                        };
+                    }
+                    Happened::ReinviteRefused { direction, status: 491 } => {
+                        // Section 14.1: the owner of the Call-ID waits longer.
+                        let dice = &mut self.dice;
+                        let wait = if call.is_caller { 2_100 + dice.below(1_900) } else { dice.below(2_000) };
+                        call.acts.insert(0, (now + wait * MS, Act::Reinvite(direction)));
+                        call.acts.sort();
+                    }
                     _ => {}
                 }
             }
             Start::Request { method, .. } => {
-                let own = |call: &&mut Call| call.identity.call_id == call_id;
+                let own = |call: &&mut Call| call.ua.identity.call_id == call_id;
                 match self.calls.iter_mut().find(own) {
                     Some(call) => call.on_request(now, &message, from, &mut out.sip),
                     None if method == "INVITE" && message.tag("To").is_none() => {
                         self.take_call(now, &message, bytes, from, out);
                     }
-                    None if method == "ACK" => {}
-                    None => out.sip.push((from, response(&message, line(481), Some("nobody"), None, None))),
+                    None => out.sip.extend(outside_of_calls(&message).map(|answer| (from, answer))),
                 }
             }
         }
@@ -271,12 +285,9 @@ impl Agent {
     }
 
     fn take_call(&mut self, now: u64, message: &Message<'_>, bytes: &[u8], from: SocketAddr, out: &mut Out) {
-        let (Some(call_id), Some(theirs)) = (message.header("Call-ID"), message.header("From")) else { return };
+        let Some(call_id) = message.header("Call-ID") else { return };
         let is_busy = self.call().is_some();
-        let target = message.header("Contact").map_or_else(|| uri_of(theirs).to_owned(), |it| uri_of(it).to_owned());
-        let identity = self.identity(call_id.to_owned(), theirs.to_owned());
-        let mut call = self.new_call(now, identity, target);
-        call.theirs = parameter(theirs, "tag").map(str::to_owned);
+        let mut call = self.new_call(now, call_id.to_owned(), String::new(), String::new());
         // The operator names the service in the user part: agentN+SERVICE.
         let uri = if let Start::Request { uri, .. } = message.start { uri } else { "" };
         let user = uri.split(['+', '@']).nth(1).unwrap_or_default();
@@ -284,14 +295,12 @@ impl Agent {
         call.alert(now, message, bytes, from, &mut out.sip);
         let (after, status) = self.habits.answers.get(self.taken % 8).copied().unwrap_or((0, 486));
         self.taken += 1;
-        if let Some(serving) = &mut call.serving {
-            (serving.answer_at, serving.status) = match (is_busy, status) {
-                (true, _) => (now, 486),
-                // Rings until the other side gives up, or for half a minute.
-                (_, 0) => (now + 30 * SECOND, 480),
-                (_, status) => (now + after, status),
-            };
-        }
+        call.answers = Some(match (is_busy, status) {
+            (true, _) => (now, 486),
+            // Rings until the peer gives up, or for half a minute.
+            (_, 0) => (now + 30 * SECOND, 480),
+            (_, status) => (now + after, status),
+        });
         // Before one that is under way, so that this stays the current one.
         self.calls.push(call);
         self.answer_if_due(now, out);
@@ -299,7 +308,7 @@ impl Agent {
 
     /// A datagram reached our port.
     pub fn on_rtp(&mut self, port: u16, from: SocketAddr, bytes: &[u8]) -> Hearing {
-        let up = |call: &&Call| matches!(call.stage, Stage::Up) && call.rtp.port() == port;
+        let up = |call: &&Call| call.ua.state == State::Confirmed && call.ua.rtp.port() == port;
         match self.calls.iter().find(up) {
             Some(call) => self.speech.hear(call, from, bytes),
             None => Hearing::default(),

@@ -3,8 +3,8 @@
 use super::Out;
 use super::call::Call;
 use super::voice::{self, FRAME, Sound, Voice};
-use crate::load::rtp::Packet;
 use crate::sim::{Dice, MS};
+use crate::ua::rtp::Packet;
 use std::net::SocketAddr;
 
 /// The keys in the order of their event codes (RFC 4733 section 3.2).
@@ -79,7 +79,7 @@ impl Speech {
         while self.next_at <= now {
             let frame = self.next_at / FRAME_NS;
             self.next_at += FRAME_NS;
-            let Some(remote) = call.remote.as_ref().filter(|remote| remote.receives && !silent) else { continue };
+            let Some(remote) = call.ua.remote.as_ref().filter(|remote| remote.receives && !silent) else { continue };
             let (Some(address), Some(voice)) = (remote.address, self.voice) else { continue };
             let timestamp = self.base.wrapping_add((frame as u32).wrapping_mul(FRAME as u32));
             let event = self.next_event(timestamp, out).zip(remote.telephone_event);
@@ -98,13 +98,13 @@ impl Speech {
                 let length = dice.below(700) as usize;
                 // Of no version of RTP, whatever follows.
                 let garbage = (0..length).map(|n| if n == 0 { 0 } else { dice.bits() as u8 }).collect();
-                let own = call.rtp.port();
+                let own = call.ua.rtp.port();
                 out.rtp.push((own, address, garbage));
                 bytes[1] = 77;
                 out.rtp.push((own, address, bytes.clone()));
                 bytes[1] = 200;
             }
-            out.rtp.push((call.rtp.port(), address, bytes));
+            out.rtp.push((call.ua.rtp.port(), address, bytes));
         }
     }
 
@@ -132,7 +132,9 @@ impl Speech {
     /// A datagram came to the port of this call.
     pub fn hear(&mut self, call: &Call, from: SocketAddr, bytes: &[u8]) -> Hearing {
         let mut hearing = Hearing::default();
-        let Some(remote) = call.remote.as_ref().filter(|remote| remote.address == Some(from)) else { return hearing };
+        let Some(remote) = call.ua.remote.as_ref().filter(|remote| remote.address == Some(from)) else {
+            return hearing;
+        };
         let Some(packet) = Packet::parse(bytes) else { return hearing };
         if Some(packet.payload_type) == remote.telephone_event {
             let newer = self.last_event.is_none_or(|last| (packet.timestamp.wrapping_sub(last) as i32) > 0);
@@ -145,7 +147,7 @@ impl Speech {
             hearing.sounds = voice::listen(packet.payload, remote.law);
         }
         if hearing.digit.is_some() || !hearing.sounds.is_empty() {
-            hearing.call_id.clone_from(&call.identity.call_id);
+            hearing.call_id.clone_from(&call.ua.identity.call_id);
         }
         hearing
     }

@@ -30,11 +30,13 @@ fn an_agent_calls_and_another_one_answers() {
                 messages = replies.sip;
             }
         }
-        let is_up = |agent: &Agent| agent.call().is_some_and(|call| call.stage == Stage::Up && call.is_calm());
+        let is_up =
+            |agent: &Agent| agent.call().is_some_and(|call| call.ua.state == State::Confirmed && call.ua.is_calm());
         if agents.iter().all(is_up) {
             let calls: Vec<&Call> = agents.iter().filter_map(Agent::call).collect();
-            assert_eq!(calls[0].theirs.as_deref(), Some(calls[1].ours.as_str()));
-            assert_eq!((calls[0].we_hold, calls[0].they_hold), (calls[1].they_hold, calls[1].we_hold));
+            let [caller, callee] = [&calls[0].ua, &calls[1].ua];
+            assert_eq!(calls[0].ua.remote_tag.as_deref(), Some(calls[1].tag()));
+            assert_eq!((caller.we_hold, caller.they_hold), (callee.they_hold, callee.we_hold));
             ups += 1;
         }
     }

@@ -4,7 +4,7 @@
 //! who speaks and in which frame it was said. Others of the room speak in other slots, so their sum is read exactly, and
 //! what is played softer in place of a lost frame still reads the same. Two voices in one slot are seen as such.
 
-use crate::load::g711::G711;
+use crate::ua::G711;
 
 /// Slots of a frame: the most voices that a room can have.
 pub(crate) const SLOTS: u32 = 10;

@@ -1,9 +1,9 @@
 //! Who wants to hear: read from the session descriptions that cross the border.
 
 use super::{Breach, Invariant};
-use crate::load::message::{Message, Start};
-use crate::load::sdp::{self, RemoteAudio};
 use crate::sim::network::SWITCH;
+use crate::ua::message::{Message, Start};
+use crate::ua::sdp::{self, RemoteAudio};
 use ringworld_components::edge::Packet;
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;

@@ -49,7 +49,7 @@ pub(super) fn check(
     if !agent.is_honest() || agent.is_forgotten {
         return;
     }
-    let Some(call) = agent.calls.iter().find(|call| call.identity.call_id == hearing.call_id) else { return };
+    let Some(call) = agent.calls.iter().find(|call| call.ua.identity.call_id == hearing.call_id) else { return };
     let own = agent.habits.voice;
     let is_room = call.service.starts_with("conf-");
     if !is_room && ["tone", "silence"].iter().any(|name| call.service.starts_with(name)) {
@@ -101,13 +101,13 @@ pub(super) fn check(
 /// Whether an agent has, or had until shortly before, another call to the room than `call_id`: what it said there it hears
 /// in this one.
 fn is_in_twice(agent: &Agent, call_id: &str, room: &str, now: u64) -> bool {
-    let others = agent.calls.iter().filter(|call| call.service == room && call.identity.call_id != call_id);
+    let others = agent.calls.iter().filter(|call| call.service == room && call.ua.identity.call_id != call_id);
     others.into_iter().any(|call| is_heard(call, now))
 }
 
 /// Whether a call is up, or was until shortly before.
 fn is_heard(call: &Call, now: u64) -> bool {
-    call.ended.saturating_add(ECHO) > now
+    call.ua.ended.saturating_add(ECHO) > now
 }
 
 /// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind, and of one that

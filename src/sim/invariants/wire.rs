@@ -1,8 +1,8 @@
 //! SIP as it crosses the border of the switch: transactions and dialogs as somebody sees them who reads every message.
 
 use super::{Breach, Invariant, of_agent};
-use crate::load::message::{Message, Start, parameter};
 use crate::sim::agent::Agent;
+use crate::ua::message::{Message, Start};
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -54,10 +54,6 @@ pub(in crate::sim) struct Wire {
     pub requests: BTreeMap<String, u64>,
 }
 
-fn branch_of<'m>(message: &'m Message<'_>) -> &'m str {
-    message.header("Via").and_then(|via| parameter(via, "branch")).unwrap_or_default()
-}
-
 impl Wire {
     /// Whether the switch has sent a BYE in this call.
     pub fn said_bye(&self, call_id: &str) -> bool {
@@ -80,7 +76,7 @@ impl Wire {
                     if message.tag("To") == call.switch_tag.as_deref() {
                         call.acked.entry(cseq).or_insert(tick);
                     }
-                    let key = (agent.number, branch_of(&message).to_owned(), "INVITE".to_owned());
+                    let key = (agent.number, message.branch().unwrap_or_default().to_owned(), "INVITE".to_owned());
                     if let Some(served) = self.served.get_mut(&key) {
                         served.acked.get_or_insert(tick);
                     }
@@ -88,7 +84,7 @@ impl Wire {
             }
             Start::Response { status, .. } => {
                 call.agent_tags.extend(message.tag("To").map(str::to_owned));
-                let key = (branch_of(&message).to_owned(), method.to_owned());
+                let key = (message.branch().unwrap_or_default().to_owned(), method.to_owned());
                 if let Some(asked) = self.asked.get_mut(&key) {
                     let place = if status < 200 { &mut asked.provisional } else { &mut asked.final_ };
                     place.get_or_insert(tick);
@@ -132,7 +128,7 @@ impl Wire {
         message: &Message<'_>,
         bytes: &[u8],
     ) -> Option<(Invariant, String)> {
-        let key = (agent, branch_of(message).to_owned(), method.to_owned());
+        let key = (agent, message.branch().unwrap_or_default().to_owned(), method.to_owned());
         let served = self.served.entry(key).or_default();
         let hash = xxh3_64(bytes);
         let (distinct, _) = self.responses.entry(status).or_default();
@@ -192,7 +188,7 @@ impl Wire {
         message: &Message<'_>,
         bytes: &[u8],
     ) -> Option<(Invariant, String)> {
-        let branch = branch_of(message).to_owned();
+        let branch = message.branch().unwrap_or_default().to_owned();
         let wrong = |what: String| Some((Invariant::SequenceAndTags, format!("{method} {cseq}: {what}")));
         if !branch.starts_with("z9hG4bK") {
             return wrong(format!("branch {branch:?}"));

@@ -2,6 +2,7 @@
 //! travel in pieces, cut and run together as chance has it, and the switch's end cuts them by the framer of its own edge.
 
 use super::super::{Dice, MS, Purpose};
+use crate::ua::frame;
 use bytes::Bytes;
 use ringworld_components::edge::{ConnId, Flow};
 use ringworld_components::wire::sip::{Limits, StreamFramer};
@@ -127,14 +128,10 @@ impl Stream {
     pub fn read_at_agent(&mut self, now: u64) -> Vec<Bytes> {
         self.ear.extend(self.to_agent.read(now));
         let mut messages = Vec::new();
-        loop {
-            let line_ends = self.ear.chunks(2).take_while(|pair| *pair == PONG).count() * 2;
-            self.ear.drain(..line_ends);
-            let Some(length) = length_of_first(&self.ear).filter(|length| *length <= self.ear.len()) else {
-                return messages;
-            };
-            messages.push(self.ear.drain(..length).collect());
+        while let Ok(Some(message)) = frame::take(&mut self.ear) {
+            messages.push(message.into());
         }
+        messages
     }
 
     /// What the framer still owes though everything has arrived.
@@ -149,14 +146,6 @@ impl Stream {
             None => None,
         }
     }
-}
-
-/// How long the message is that begins here, if that can be told.
-fn length_of_first(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(bytes.get(..head)?).ok()?;
-    let length = text.lines().find_map(|line| line.strip_prefix("Content-Length:"));
-    Some(head + length.and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or(0))
 }
 
 /// All connections.

@@ -1,7 +1,7 @@
 //! The network is told how the packets of a call are to be marked.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{LegOf, Priority, QosClass, StreamOf};
+use ringworld_components::call::{Priority, QosClass, StreamOf};
 use ringworld_components::media::{PortPool, Stream, StreamTable};
 
 /// Marks each port that was taken in this tick for a call whose class is not voice.
@@ -35,6 +35,6 @@ fn mark(world: &mut World, ports: Vec<(u16, QosClass)>) {
 
 /// The class of the session that a stream belongs to.
 fn class_of(world: &World, stream: Entity) -> QosClass {
-    let session = world.get::<StreamOf>(stream).and_then(|of| world.get::<LegOf>(of.0)).map(|of| of.0);
-    session.and_then(|session| world.get::<Priority>(session)).map(|priority| priority.class).unwrap_or_default()
+    let priority = world.get::<StreamOf>(stream).and_then(|of| world.get::<Priority>(of.0));
+    priority.map(|priority| priority.class).unwrap_or_default()
 }

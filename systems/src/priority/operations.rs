@@ -2,8 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallErrorCause, FactQueue, Legs, Priority, PriorityChanged, PriorityLevel, PrioritySource, QosClass, Session,
-    Streams,
+    CallErrorCause, FactQueue, Priority, PriorityChanged, PriorityLevel, PrioritySource, QosClass, Session, Streams,
 };
 use ringworld_components::edge::Operation;
 use ringworld_components::kernel::{StableId, StableIds};
@@ -37,7 +36,6 @@ fn set(world: &mut World, session: Entity, level: PriorityLevel, class: QosClass
 }
 
 fn ports_of(world: &World, session: Entity) -> Vec<u16> {
-    let legs = world.get::<Legs>(session).into_iter().flat_map(|legs| legs.iter());
-    let streams = legs.filter_map(|leg| world.get::<Streams>(leg)).flat_map(|streams| streams.iter());
+    let streams = world.get::<Streams>(session).into_iter().flat_map(|streams| streams.iter());
     streams.filter_map(|stream| world.get::<Stream>(stream)).map(|stream| stream.port).collect()
 }

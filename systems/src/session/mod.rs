@@ -10,6 +10,7 @@ mod faults;
 mod gate;
 mod hold;
 mod media;
+mod negotiate;
 mod operations;
 mod place;
 mod plugin;
