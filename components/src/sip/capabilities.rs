@@ -43,8 +43,16 @@ pub enum MethodScope {
     Dialog,
 }
 
-/// Takes one request. It responds at once, or leaves the transaction to a system that does. A panic in it is contained.
-pub type RequestHandler = fn(&mut World, IncomingRequest);
+/// What takes a request of a method.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestHandler {
+    /// A function that takes one request. It responds at once, or leaves the transaction to a system that does. A panic in it
+    /// is contained.
+    Run(fn(&mut World, IncomingRequest)),
+    /// The request is raised as a fact, [`RequestReceived`](crate::call::RequestReceived), and waits for the operation that
+    /// answers it.
+    Raise,
+}
 
 /// A request on its way to its handler.
 #[derive(Debug)]
@@ -81,15 +89,23 @@ impl SipMethod {
 
     /// Takes requests within a dialog.
     #[must_use]
-    pub fn in_dialog(mut self, handler: RequestHandler) -> Self {
-        self.in_dialog = Some(handler);
+    pub fn in_dialog(mut self, handler: fn(&mut World, IncomingRequest)) -> Self {
+        self.in_dialog = Some(RequestHandler::Run(handler));
         self
     }
 
     /// Takes requests outside any dialog.
     #[must_use]
-    pub fn out_of_dialog(mut self, handler: RequestHandler) -> Self {
-        self.out_of_dialog = Some(handler);
+    pub fn out_of_dialog(mut self, handler: fn(&mut World, IncomingRequest)) -> Self {
+        self.out_of_dialog = Some(RequestHandler::Run(handler));
+        self
+    }
+
+    /// Raises requests as facts: those within a dialog and, unless the method belongs to a usage, those outside of one.
+    #[must_use]
+    pub fn raised(mut self) -> Self {
+        self.in_dialog = Some(RequestHandler::Raise);
+        self.out_of_dialog = (self.scope == MethodScope::Dialog).then_some(RequestHandler::Raise);
         self
     }
 
