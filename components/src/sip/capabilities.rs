@@ -1,6 +1,7 @@
 //! What this user agent understands (RFC 3261 section 11): methods, option tags and content types, as plugins register
 //! them. Allow, Supported and Accept are derived from here.
 
+use crate::call::KeptHeaders;
 use crate::edge::Flow;
 use crate::kernel::RecordApp;
 use crate::wire::sip::{Method, Request};
@@ -168,6 +169,9 @@ pub trait SipApp {
     fn add_option_tag(&mut self, option_tag: &str) -> &mut Self;
     /// Adds a header field to [`Capabilities::headers`], such as Recv-Info (RFC 6086 section 5.2).
     fn add_capability_header(&mut self, name: &str, value: &str) -> &mut Self;
+    /// Keeps the header fields of a name (long form, any case) of every first INVITE that comes in with its session, in
+    /// [`Parties::headers`](crate::call::Parties::headers).
+    fn keep_header(&mut self, name: &str) -> &mut Self;
 }
 
 impl SipApp for App {
@@ -192,6 +196,14 @@ impl SipApp for App {
 
     fn add_capability_header(&mut self, name: &str, value: &str) -> &mut Self {
         capabilities(self).headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn keep_header(&mut self, name: &str) -> &mut Self {
+        if !self.world().contains_resource::<KeptHeaders>() {
+            self.unrecorded_resource(KeptHeaders::default());
+        }
+        self.world_mut().resource_mut::<KeptHeaders>().keep(name);
         self
     }
 }
