@@ -16,10 +16,10 @@
 //!     }
 //! }
 //!
-//! fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut requests: MessageWriter<CallRequest>) {
-//!     for heard in digits.read().filter(|heard| heard.digit == '#') {
-//!         requests.write(CallRequest::hang_up(heard.session));
-//!     }
+//! fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut operations: Operations) {
+//!     operations.for_each_call(digits.read().filter(|heard| heard.digit == '#'), |operations, heard| {
+//!         operations.write(Operation::hang_up(heard.session));
+//!     });
 //! }
 //!
 //! let kit = Testkit::with(|app| { app.add_plugins(HashHangsUp); });
@@ -43,6 +43,7 @@ pub use phone::Phone;
 
 use crate::engine::{Census, Engine, WorldConfig};
 use bevy_app::App;
+use bevy_ecs::component::Component;
 use device::Device;
 use lab::{Lab, SWITCH};
 use ringworld_components::call::{CallError, Session, SessionState};
@@ -139,9 +140,14 @@ impl Testkit {
 
     /// The state of a session; `None` once it is gone.
     pub fn state(&self, session: StableId) -> Option<SessionState> {
+        self.get::<Session>(session).map(|session| session.state())
+    }
+
+    /// A copy of a component of a session; `None` if it has none, or is gone.
+    pub fn get<C: Component + Clone>(&self, session: StableId) -> Option<C> {
         self.look(|engine| {
             let entity = engine.world().resource::<StableIds>().find(session)?;
-            engine.world().get::<Session>(entity).map(Session::state)
+            engine.world().get::<C>(entity).cloned()
         })
     }
 
