@@ -4,6 +4,7 @@
 pub mod api;
 #[doc(hidden)]
 pub mod bench;
+pub(crate) mod capture;
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
