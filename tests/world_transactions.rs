@@ -2,11 +2,7 @@
 
 mod common;
 
-use common::{Bench, Caller, header, status};
-
-fn statuses(answers: &[String]) -> Vec<u16> {
-    answers.iter().map(|answer| status(answer)).collect()
-}
+use common::{Bench, Caller, header, status, statuses};
 
 #[test]
 fn a_refusal_is_sent_again_until_its_ack_and_then_absorbed() {
