@@ -3,9 +3,9 @@
 
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::prelude::*;
-use bevy_ecs::schedule::{Schedule, Schedules, SystemKey};
+use bevy_ecs::schedule::{InternedSystemSet, Schedule, Schedules, SystemKey};
 use bevy_ecs::system::{System, SystemAccess};
-use ringworld::components::kernel::{Phase, Registry, Tick};
+use ringworld::components::kernel::{Phase, Registry, Step, Tick};
 use ringworld::engine::Engine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,6 +28,9 @@ const PHASES: [Phase; 11] = [
     Phase::Egress,
     Phase::Observe,
 ];
+
+/// Steps that lie between two phases.
+const BETWEEN_PHASES: [Step; 3] = [Step::Deliver, Step::Merge, Step::MergeLate];
 
 /// A type without the paths in it: `Query<call::Session>` is `Query<Session>`.
 fn short(name: &str) -> String {
@@ -77,8 +80,10 @@ impl<'a> Page<'a> {
 
     fn phase(&self, key: SystemKey) -> String {
         let graph = self.schedule.graph();
-        let is_in = |phase: &&Phase| graph.systems_in_set(phase.intern()).is_ok_and(|systems| systems.contains(&key));
-        PHASES.iter().find(is_in).map_or_else(String::new, |phase| format!("{phase:?}"))
+        let is_in = |set: InternedSystemSet| graph.systems_in_set(set).is_ok_and(|systems| systems.contains(&key));
+        let phase = PHASES.iter().find(|phase| is_in(phase.intern())).map(|phase| format!("{phase:?}"));
+        let step = || BETWEEN_PHASES.iter().find(|step| is_in(step.intern())).map(|step| format!("({step:?})"));
+        phase.or_else(step).unwrap_or_default()
     }
 
     /// The recorded name, or the name of the type.
