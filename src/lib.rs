@@ -39,3 +39,8 @@ pub use ringworld_systems as systems;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the page about plugins.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/plugins.md")]
+struct PluginsPage;

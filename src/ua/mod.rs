@@ -23,7 +23,9 @@ pub(crate) mod tone;
 pub(crate) mod transaction;
 pub(crate) mod write;
 
-pub(crate) use call::{Call, End, Happened, Signalling, Start, State};
+pub(crate) use call::{Call, Start, State};
+#[cfg(feature = "cli")]
+pub(crate) use call::{End, Happened, Signalling};
 pub use g711::G711;
 pub(crate) use message::Message;
 pub(crate) use transaction::{Outbox, Transaction};

@@ -44,6 +44,23 @@ pub(crate) enum End {
     Local(String),
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Rejected { status, phrase } => write!(f, "{status} {phrase}"),
+            Self::NoAnswer { rang: true } => f.write_str("rang, not answered"),
+            Self::NoAnswer { rang: false } => f.write_str("no response"),
+            Self::Refused => f.write_str("port closed"),
+            Self::HungUp => f.write_str("hung up by the other side"),
+            Self::ByeUnanswered => f.write_str("BYE not answered"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::BadAnswer => f.write_str("answered without usable audio"),
+            Self::Local(what) => write!(f, "here: {what}"),
+        }
+    }
+}
+
 /// What a message, a timer or a verb brought about.
 #[derive(Debug, PartialEq)]
 #[must_use]
