@@ -55,7 +55,7 @@ pub enum Sum {
     Memberships,
     /// Every session is charged, and is on the accounts of a user and of an endpoint.
     Accounts,
-    /// Every port in use is charged.
+    /// Every stream is charged for its port.
     Charges,
 }
 
@@ -199,7 +199,6 @@ impl Sum {
             Self::Charges => vec![
                 ("charged", world.resource::<Accounts>().used().ports),
                 ("streams", count_both::<Stream, Charge>(world)),
-                ("in use", u64::from(world.resource::<PortPool>().in_use())),
             ],
         }
     }
