@@ -1,7 +1,10 @@
 //! The switch at its edges, over real sockets on loopback: addresses, sources, sizes, hostile bytes, the machine's limits.
 
 mod addresses;
+#[path = "../net/dscp.rs"]
+mod dscp;
 mod machine;
+mod marks;
 mod peer;
 #[path = "../interop_sipp/ports.rs"]
 mod ports;

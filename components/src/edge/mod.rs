@@ -8,11 +8,13 @@ mod event;
 mod flow;
 mod io;
 mod operation;
+mod operation_kind;
 mod packet;
 
 pub use command::{Command, Refusal, Reply};
 pub use event::Event;
 pub use flow::{ConnId, Flow, Target, Transport};
 pub use io::{Input, Inputs, Output, Outputs, RtpOut, SendFailure};
-pub use operation::{Operation, OperationKind, OperationPriority, PlaceCall, RequestTarget, SendRequest};
+pub use operation::{Operation, PlaceCall, RequestTarget, SendRequest};
+pub use operation_kind::{OperationKind, OperationPriority};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketHandle, PacketPool};
