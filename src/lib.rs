@@ -9,6 +9,8 @@ pub mod api;
 #[doc(hidden)]
 pub mod bench;
 #[cfg(feature = "cli")]
+pub(crate) mod capture;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod config;

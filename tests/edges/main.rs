@@ -7,6 +7,9 @@ mod peer;
 mod ports;
 mod sizes;
 mod sources;
+#[path = "../common/text.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod text;
 mod torture;
 
 use ports::{Block, Range};
