@@ -3,8 +3,7 @@
 //! `cargo run --example selective_handler`
 
 use ringworld::api::simple::{
-    CallAction, CallHandler, CallSession, CallState, HandlerFuture, IncomingCall, RejectReason, SessionConfig,
-    SessionManager,
+    CallAction, CallHandler, CallSession, CallState, IncomingCall, RejectReason, SessionConfig, SessionManager,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -15,18 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Doorkeeper;
 
 impl CallHandler for Doorkeeper {
-    fn on_incoming_call(&self, call: IncomingCall) -> HandlerFuture<'_, CallAction> {
-        Box::pin(async move {
-            println!("{} calls {}", call.from(), call.dialled());
-            if call.from().contains("friend") {
-                CallAction::Connect("tone".to_owned())
-            } else if call.from().contains("stranger") {
-                tokio::spawn(look_at(call));
-                CallAction::Defer
-            } else {
-                RejectReason::Declined.into()
-            }
-        })
+    async fn on_incoming_call(&self, call: &IncomingCall) -> CallAction {
+        println!("{} calls {}", call.from(), call.dialled());
+        if call.from().contains("friend") {
+            CallAction::Connect("tone".to_owned())
+        } else if call.from().contains("stranger") {
+            tokio::spawn(look_at(call.clone()));
+            CallAction::Defer
+        } else {
+            RejectReason::Declined.into()
+        }
     }
 }
 
@@ -44,9 +41,8 @@ async fn look_at(call: IncomingCall) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let server = SessionManager::new(SessionConfig::server("127.0.0.1:0")?.rtp_ports(20_400, 20_499)?).await?;
-    server.set_call_handler(Arc::new(Doorkeeper)).await?;
-    server.start_server("127.0.0.1:0".parse()?).await?;
+    let config = SessionConfig::server("127.0.0.1:0")?.rtp_ports(20_400, 20_499)?;
+    let server = SessionManager::builder().config(config).handler(Arc::new(Doorkeeper)).start().await?;
     let house = format!("house@{}", server.addresses().first().ok_or("no address")?);
     let client = SessionManager::new(SessionConfig::client().rtp_ports(20_500, 20_599)?).await?;
 

@@ -2,9 +2,7 @@
 //!
 //! `cargo run --example simple_client`
 
-use ringworld::api::simple::{
-    CallEnding, CallHandler, CallSession, CallState, HandlerFuture, SessionConfig, SessionManager,
-};
+use ringworld::api::simple::{CallEnding, CallHandler, CallSession, CallState, SessionConfig, SessionManager};
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,10 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Diary(Mutex<Vec<String>>);
 
 impl Diary {
-    fn note(&self, line: String) -> HandlerFuture<'_, ()> {
+    fn note(&self, line: String) {
         println!("  server: {line}");
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        Box::pin(std::future::ready(()))
     }
 
     fn has(&self, line: &str) -> bool {
@@ -28,16 +25,16 @@ impl Diary {
 }
 
 impl CallHandler for Diary {
-    fn on_call_state_changed(&self, _: CallSession, from: CallState, to: CallState) -> HandlerFuture<'_, ()> {
-        self.note(format!("{from} -> {to}"))
+    async fn on_call_state_changed(&self, _: &CallSession, from: CallState, to: CallState) {
+        self.note(format!("{from} -> {to}"));
     }
 
-    fn on_dtmf(&self, _: CallSession, digit: char) -> HandlerFuture<'_, ()> {
-        self.note(format!("digit {digit}"))
+    async fn on_dtmf(&self, _: &CallSession, digit: char) {
+        self.note(format!("digit {digit}"));
     }
 
-    fn on_call_ended(&self, _: CallSession, ending: CallEnding) -> HandlerFuture<'_, ()> {
-        self.note(format!("ended: {ending}"))
+    async fn on_call_ended(&self, _: &CallSession, ending: CallEnding) {
+        self.note(format!("ended: {ending}"));
     }
 }
 

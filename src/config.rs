@@ -6,7 +6,11 @@ mod keys;
 pub use file::{ConfigError, documented_default};
 pub use keys::{Allowed, KEYS, Key, SECTIONS};
 
-use ringworld_components::call::{LimitSettings, MediaSettings, ServiceSettings, Settings, SipSettings, TimerSettings};
+use crate::net::Marks;
+use ringworld_components::call::{
+    LimitSettings, MediaSettings, PrioritySettings, ResourceSettings, ServiceSettings, Settings, SipSettings,
+    TimerSettings,
+};
 use ringworld_components::edge::Transport;
 use ringworld_components::record::Record;
 use ringworld_components::wire::sip::Limits;
@@ -43,6 +47,10 @@ pub struct Config {
     pub media: MediaSettings,
     /// What calls are connected to.
     pub services: ServiceSettings,
+    /// What sets the priority of calls.
+    pub priority: PrioritySettings,
+    /// What calls are charged, and the budgets.
+    pub resources: ResourceSettings,
 }
 
 impl Config {
@@ -54,6 +62,8 @@ impl Config {
             timers: self.timers.clone(),
             media: self.media.clone(),
             services: self.services.clone(),
+            priority: self.priority.clone(),
+            resources: self.resources.clone(),
         }
     }
 }
@@ -88,10 +98,19 @@ pub struct NetworkSettings {
     pub tcp_idle_s: u32,
     /// How many packet buffers each RTP thread and each world holds.
     pub packet_buffers: u32,
+    /// The DSCP of SIP.
+    pub dscp_signalling: u8,
+    /// The DSCP of RTP of the class voice.
+    pub dscp_voice: u8,
+    /// The DSCP of RTP of the class video.
+    pub dscp_video: u8,
+    /// The DSCP of RTP of the class expedited forwarding.
+    pub dscp_expedited: u8,
 }
 
 impl Default for NetworkSettings {
     fn default() -> Self {
+        let marks = Marks::default();
         let everywhere = |transport| SipListen { transport, address: SocketAddr::from(([0, 0, 0, 0], 5060)) };
         Self {
             sip: vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)],
@@ -102,6 +121,10 @@ impl Default for NetworkSettings {
             tcp_connections_max: 1_024,
             tcp_idle_s: 600,
             packet_buffers: 4_096,
+            dscp_signalling: marks.signalling,
+            dscp_voice: marks.voice,
+            dscp_video: marks.video,
+            dscp_expedited: marks.expedited,
         }
     }
 }

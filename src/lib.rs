@@ -1,24 +1,34 @@
 //! Ringworld: a soft-switch engine whose calls live in an Entity-Component-System world.
+//!
+//! The default feature `cli` adds what only the `ringworld` command needs: the simulator, the load generator, the benchmarks,
+//! traces and imports of captures. A crate with a plugin writes `default-features = false` and compiles without them.
 #![forbid(unsafe_code)]
 
 pub mod api;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub(crate) mod capture;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod engine;
+#[cfg(feature = "cli")]
 pub mod import;
 pub mod inspect;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod load;
 pub mod net;
 pub mod prelude;
 pub mod replay;
+#[cfg(feature = "cli")]
 pub mod sim;
 pub mod state;
 pub mod testkit;
+#[cfg(feature = "cli")]
 pub mod trace;
 pub(crate) mod ua;
 

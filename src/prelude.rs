@@ -21,7 +21,7 @@
 //!     });
 //! }
 //!
-//! let engine = Engine::with_plugins(&WorldConfig::default(), |app| { app.add_plugins(HashHangsUp); });
+//! let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| { plugins.add(HashHangsUp); });
 //! assert_eq!(engine.now(), Now(0));
 //! ```
 
@@ -30,8 +30,9 @@ pub use bevy_ecs;
 pub use bevy_ecs::prelude::*;
 pub use ringworld_components;
 pub use ringworld_components::call::{
-    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, Leg, LegOf, Legs,
-    MediaEstablished, OperationDone, Operations, Role, Service, Session, SessionState, Settings, StateChanged, Ticket,
+    AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, MediaEstablished,
+    OperationDone, Operations, Parties, Role, Service, Session, SessionState, Settings, SipIdentity, StateChanged,
+    Ticket,
 };
 pub use ringworld_components::edge::{Operation, OperationKind, OperationPriority, PlaceCall};
 pub use ringworld_components::kernel::{
@@ -41,4 +42,4 @@ pub use ringworld_components::record::Record;
 pub use std::time::Duration;
 
 pub use crate::config::Config;
-pub use crate::engine::{Engine, StartError, Summary, Switch, WorldConfig};
+pub use crate::engine::{Engine, Plugins, StartError, Summary, Switch, WorldConfig};

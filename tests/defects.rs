@@ -39,8 +39,10 @@ fn what_a_plugin_did_not_register_is_named() {
         23_700,
         // The alarm for this comes late.
         ("Stowaway", Duration::from_millis(300)),
-        Arc::new(|app| {
-            app.init_resource::<Stowaway>();
+        Arc::new(|plugins| {
+            plugins.adjust(|app| {
+                app.init_resource::<Stowaway>();
+            });
         }),
     );
     assert!(at_the_end.contains("Stowaway"), "{at_the_end}");
@@ -54,8 +56,10 @@ fn a_world_that_panicked_is_told_of() {
     let (_, at_the_end) = said(
         23_740,
         ("panic", PATIENCE),
-        Arc::new(|app| {
-            app.add_systems(Tick, break_down.in_set(Phase::Behaviour));
+        Arc::new(|plugins| {
+            plugins.add(|app: &mut App| {
+                app.add_systems(Tick, break_down.in_set(Phase::Behaviour));
+            });
         }),
     );
     assert!(at_the_end.contains("a world panicked: a behaviour of a test breaks down"), "{at_the_end}");
@@ -72,9 +76,11 @@ fn an_entity_that_nobody_will_clean_up_is_an_alarm_that_names_it() {
     let (alarms, at_the_end) = said(
         23_780,
         ("leaked", PATIENCE),
-        Arc::new(|app| {
-            app.allow_ambiguous_resource::<StableIds>();
-            app.add_systems(Tick, leave_a_room_behind.in_set(Phase::Behaviour));
+        Arc::new(|plugins| {
+            plugins.add(|app: &mut App| {
+                app.allow_ambiguous_resource::<StableIds>();
+                app.add_systems(Tick, leave_a_room_behind.in_set(Phase::Behaviour));
+            });
         }),
     );
     let named = "a room without participants";

@@ -29,6 +29,11 @@ fn simple_client() {
 }
 
 #[test]
+fn plugin_server() {
+    runs("plugin_server");
+}
+
+#[test]
 fn selective_handler() {
     runs("selective_handler");
 }
@@ -41,4 +46,29 @@ fn conference() {
 #[test]
 fn replay() {
     runs("replay");
+}
+
+#[test]
+fn dependencies() {
+    runs("dependencies");
+}
+
+#[test]
+fn sequence() {
+    runs("sequence");
+}
+
+#[test]
+fn groups() {
+    runs("groups");
+}
+
+#[test]
+fn priority() {
+    runs("priority");
+}
+
+#[test]
+fn resources() {
+    runs("resources");
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 // begin of the guide's test
 use ringworld::components::call::Settings;
-use ringworld::prelude::*;
+use ringworld::engine::Extend;
 use ringworld::replay::{Player, ReplayOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 /// How the calls of a recording end under other settings than those that it was made with.
 fn outcomes(recording: &str, change: fn(&mut Settings)) -> BTreeMap<String, u64> {
-    let extend = Arc::new(move |app: &mut App| change(&mut app.world_mut().resource_mut::<Settings>()));
+    let extend: Extend = Arc::new(move |plugins| {
+        plugins.adjust(move |app| change(&mut app.world_mut().resource_mut::<Settings>()));
+    });
     let options = ReplayOptions { extend, verify: false, ..ReplayOptions::default() };
     let mut player = Player::open_with(Path::new(recording), options).expect("a recording of this build");
     while player.step().expect("a whole recording").is_some() {}

@@ -39,7 +39,7 @@ fn nothing() -> Extend {
 }
 
 fn flying(settings: &FlightSettings, extend: Extend) -> Town {
-    let engine = Engine::with_plugins(&config(), |app| extend(app));
+    let engine = Engine::with_plugins(&config(), |plugins| extend(plugins));
     let flight = FlightRecorder::start(&engine, &config(), settings, extend).expect("a flight recorder");
     let mut town = Town::new(engine, everyday_life());
     town.flight = Some(flight);
@@ -216,10 +216,12 @@ fn break_at_tick_150(now: Res<Now>) {
 #[test]
 fn a_panic_is_caught_and_its_recording_panics_at_the_same_tick() {
     let folder = Folder::new("panic");
-    let extend: Extend = Arc::new(|app: &mut App| {
-        app.add_systems(Tick, break_at_tick_150.in_set(Phase::Behaviour));
+    let extend: Extend = Arc::new(|plugins| {
+        plugins.add(|app: &mut App| {
+            app.add_systems(Tick, break_at_tick_150.in_set(Phase::Behaviour));
+        });
     });
-    let mut engine = Engine::with_plugins(&config(), |app| extend(app));
+    let mut engine = Engine::with_plugins(&config(), |plugins| extend(plugins));
     let settings = folder.settings(Duration::from_secs(60));
     let mut flight = FlightRecorder::start(&engine, &config(), &settings, extend.clone()).expect("a recorder");
     let said = (1..200).find_map(|_| {
@@ -255,8 +257,10 @@ fn refuse_as_a_global_says(mut offered: MessageReader<CallOffered>, mut operatio
 #[test]
 fn a_world_that_is_no_function_of_its_inputs_is_found_out() {
     let folder = Folder::new("hidden");
-    let extend: Extend = Arc::new(|app: &mut App| {
-        app.add_systems(Tick, refuse_as_a_global_says.in_set(Phase::Behaviour));
+    let extend: Extend = Arc::new(|plugins| {
+        plugins.add(|app: &mut App| {
+            app.add_systems(Tick, refuse_as_a_global_says.in_set(Phase::Behaviour));
+        });
     });
     let mut town = flying(&folder.settings(Duration::from_millis(500)), extend);
     town.live(150);

@@ -9,7 +9,7 @@ use ringworld::components::call::{CallOffered, Session};
 use ringworld::components::kernel::{Phase, RecordApp, StableId, Tick};
 use ringworld::components::record::Record;
 use ringworld::config::RecordMedia;
-use ringworld::engine::Engine;
+use ringworld::engine::{Engine, Plugins};
 use ringworld::replay::{Divergence, Player, ReplayError, ReplayOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,11 @@ struct Clerk {
 }
 
 /// Two systems insert the same component by command: the schedule sees no conflict, and the later one wins.
-fn race(app: &mut App) {
+fn race(plugins: &mut Plugins) {
+    plugins.add(build_race);
+}
+
+fn build_race(app: &mut App) {
     fn first(mut offered: MessageReader<CallOffered>, mut commands: Commands) {
         for call in offered.read() {
             commands.entity(call.entity).insert(Clerk { name: "first".into() });
@@ -44,7 +48,11 @@ struct RollCall {
 }
 
 /// Calls the sessions in the order in which they are stored.
-fn leak(app: &mut App) {
+fn leak(plugins: &mut Plugins) {
+    plugins.add(build_leak);
+}
+
+fn build_leak(app: &mut App) {
     fn call(sessions: Query<&StableId, With<Session>>, mut roll: ResMut<RollCall>) {
         for id in &sessions {
             roll.sum = roll.sum.wrapping_mul(31).wrapping_add(id.0);
@@ -54,14 +62,14 @@ fn leak(app: &mut App) {
     app.add_systems(Tick, call.in_set(Phase::Behaviour));
 }
 
-fn record(path: &Path, extend: fn(&mut App)) {
+fn record(path: &Path, extend: fn(&mut Plugins)) {
     let mut town = Town::new(Engine::with_plugins(&config(), extend), town::everyday_life());
     town.record(path, &config(), RecordMedia::Full);
     town.live(300);
     town.stop_recording();
 }
 
-fn options(extend: fn(&mut App), seed: Option<u64>) -> ReplayOptions {
+fn options(extend: fn(&mut Plugins), seed: Option<u64>) -> ReplayOptions {
     let options = seed.map(order::shuffled).unwrap_or_default();
     ReplayOptions { extend: Arc::new(extend), ..options }
 }

@@ -3,13 +3,14 @@
 mod common;
 mod town;
 
-use bevy_app::App;
+use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use ringworld::components::kernel::RecordApp;
+use ringworld::components::kernel::{PluginDifference, RecordApp};
 use ringworld::components::record::Record;
 use ringworld::config::{RecordMedia, RecordSettings};
-use ringworld::engine::Engine;
+use ringworld::engine::{Engine, Plugins};
 use ringworld::replay::{Damage, Ending, Player, Recorder, ReplayError, ReplayOptions, Unlike};
+use ringworld::systems::callengine::CallEnginePlugin;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,15 +112,39 @@ struct WiderGauge {
     reading: u64,
 }
 
-fn gauge(app: &mut App) {
-    app.record_resource(Gauge::default(), "weather.gauge");
+/// A plugin of one name, in the shapes that it had in several versions.
+struct Weather(fn(&mut App));
+
+impl Plugin for Weather {
+    fn build(&self, app: &mut App) {
+        self.0(app);
+    }
 }
 
-fn wider_gauge(app: &mut App) {
-    app.record_resource(WiderGauge::default(), "weather.gauge");
+fn gauge(plugins: &mut Plugins) {
+    plugins.add(Weather(|app| {
+        app.record_resource(Gauge::default(), "weather.gauge");
+    }));
 }
 
-fn unlike(path: &Path, extend: fn(&mut App)) -> (Unlike, String) {
+fn wider_gauge(plugins: &mut Plugins) {
+    plugins.add(Weather(|app| {
+        app.record_resource(WiderGauge::default(), "weather.gauge");
+    }));
+}
+
+fn no_gauge(plugins: &mut Plugins) {
+    plugins.add(Weather(|_| {}));
+}
+
+/// The same shapes, but another order of the list.
+fn gauge_before_routing(plugins: &mut Plugins) {
+    plugins.disable::<CallEnginePlugin>();
+    gauge(plugins);
+    plugins.add(CallEnginePlugin);
+}
+
+fn unlike(path: &Path, extend: fn(&mut Plugins)) -> (Unlike, String) {
     let options = ReplayOptions { extend: Arc::new(extend), ..Default::default() };
     match Player::open_with(path, options) {
         Err(error @ ReplayError::Unlike { .. }) => {
@@ -143,19 +168,26 @@ fn a_changed_schema_is_refused_by_name() {
     town.stop_recording();
     let options = ReplayOptions { extend: Arc::new(gauge), ..Default::default() };
     let player = Player::open_with(&path, options).expect("the same plugins");
-    assert!(player.header().plugins.contains(&"weather".to_owned()));
+    let weather = "replay_files::Weather".to_owned();
+    assert_eq!(player.header().plugins.last(), Some(&weather));
     let (changed, sentence) = unlike(&path, wider_gauge);
     assert_eq!(changed, Unlike::Shape { name: "weather.gauge".into() });
     assert!(sentence.contains("\"weather.gauge\" has another shape"), "{sentence}");
+    let (missing, sentence) = unlike(&path, no_gauge);
+    assert_eq!(missing, Unlike::Missing { name: "weather.gauge".into() });
+    assert!(sentence.contains("it holds \"weather.gauge\""), "{sentence}");
     let (missing, sentence) = unlike(&path, |_| {});
-    assert_eq!(missing, Unlike::Missing { name: "weather.gauge".into(), plugin: "weather".into() });
-    assert!(sentence.contains("is the plugin \"weather\" missing?"), "{sentence}");
+    assert_eq!(missing, Unlike::Plugins(PluginDifference::Missing { plugin: weather.clone() }));
+    assert!(sentence.contains("with the plugin replay_files::Weather, which this world does not have"), "{sentence}");
+    let (moved, sentence) = unlike(&path, gauge_before_routing);
+    assert!(matches!(moved, Unlike::Plugins(PluginDifference::Order { .. })), "{moved:?}");
+    assert!(sentence.contains("CallEnginePlugin"), "{sentence}");
     let mut plain = Town::new(Engine::new(&config()), Vec::new());
     plain.record(&path, &config(), RecordMedia::Full);
     plain.live(10);
     plain.stop_recording();
     let (added, _) = unlike(&path, gauge);
-    assert_eq!(added, Unlike::Added { name: "weather.gauge".into(), plugin: "weather".into() });
+    assert_eq!(added, Unlike::Plugins(PluginDifference::Added { plugin: weather }));
     fs::remove_file(path).expect("the recording");
 }
 

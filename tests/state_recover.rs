@@ -4,7 +4,7 @@
 mod common;
 mod town;
 
-use ringworld::components::kernel::{MigrateApp, Registry};
+use ringworld::components::kernel::{MigrateApp, Registry, RestoreError};
 use ringworld::engine::{ChainDigest, Engine, Extend, WorldConfig};
 use ringworld::prelude::*;
 use ringworld::state::{Keeper, Recovered, StateError, recover};
@@ -22,7 +22,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn stock() -> Extend {
-    Arc::new(|_: &mut App| {})
+    Arc::new(|_| {})
 }
 
 fn first_life() -> WorldConfig {
@@ -274,23 +274,42 @@ fn a_journal_that_is_missing_is_a_gap_and_not_a_leap() {
 #[derive(Component, Record, Debug)]
 struct Foreign(u32);
 
+struct ForeignPlugin;
+
+impl Plugin for ForeignPlugin {
+    fn build(&self, app: &mut App) {
+        app.record::<Foreign>("foreign.thing");
+    }
+}
+
 #[test]
 fn another_schema_is_refused_by_name_and_taken_up_with_a_migration() {
     let folder = folder("schema");
-    let with_foreign: Extend = Arc::new(|app: &mut App| {
-        app.record::<Foreign>("foreign.thing");
+    let with_foreign: Extend = Arc::new(|plugins| {
+        plugins.add(ForeignPlugin);
     });
-    let mut engine = Engine::with_plugins(&first_life(), |app| with_foreign(app));
+    let mut engine = Engine::with_plugins(&first_life(), |plugins| with_foreign(plugins));
     engine.tick(1, Vec::new());
     let keeper = Keeper::start(&folder, &first_life(), &engine, None, with_foreign.clone(), None).expect("a keeper");
     assert_eq!(keeper.finish(&engine).failed, None);
     let Err(error) = recover(&folder, &config(), &stock()) else { panic!("another schema was taken") };
     assert!(matches!(error, StateError::Schema { .. }), "{error}");
+    assert!(error.to_string().contains("::ForeignPlugin") && error.to_string().contains("migration"), "{error}");
+    let StateError::Schema { error: RestoreError::Plugins { theirs, .. }, .. } = error else { panic!("{error}") };
+    let without: Extend = Arc::new(move |plugins| {
+        plugins.adjust(move |app| {
+            app.migrate_plugins(theirs);
+        });
+    });
+    let Err(error) = recover(&folder, &config(), &without) else { panic!("another schema was taken") };
+    assert!(matches!(error, StateError::Schema { .. }), "{error}");
     assert!(error.to_string().contains("foreign.thing") && error.to_string().contains("migration"), "{error}");
     let shape = engine.world().resource::<Registry>().names();
     let shape = shape.iter().find(|(name, _)| *name == "foreign.thing").expect("a name").1;
-    let migrating: Extend = Arc::new(move |app: &mut App| {
-        app.migrate_removed("foreign.thing", shape);
+    let migrating: Extend = Arc::new(move |plugins| {
+        plugins.adjust(move |app| {
+            app.migrate_plugins(theirs).migrate_removed("foreign.thing", shape);
+        });
     });
     let back = recover(&folder, &config(), &migrating).expect("a migration").expect("a world");
     assert_eq!(back.engine.now(), engine.now());

@@ -1,10 +1,14 @@
 //! The simple interface over loopback: against simulated callers and answerers, and the engine against itself.
 
 use ringworld::api::simple::{
-    AutoAnswerHandler, CallAction, CallEnding, CallHandler, CallSession, CallState, EndCause, Error, HandlerFuture,
+    AutoAnswerHandler, CallAction, CallEnding, CallHandler, CallMedia, CallSession, CallState, EndCause, Error,
     IncomingCall, RejectReason, SessionConfig, SessionManager,
 };
+use ringworld::engine::StartError;
 use ringworld::load::{self, Answerer, Behaviour, Plan, Report, Service};
+use ringworld::prelude::{
+    App, DigitHeard, IntoScheduleConfigs, MessageReader, Operation, Operations, Phase, Plugin, Tick,
+};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,8 +65,8 @@ async fn a_server_of_three_lines_answers_and_everybody_hears_himself() {
 struct Says(CallAction);
 
 impl CallHandler for Says {
-    fn on_incoming_call(&self, _: IncomingCall) -> HandlerFuture<'_, CallAction> {
-        Box::pin(async { self.0.clone() })
+    async fn on_incoming_call(&self, _: &IncomingCall) -> CallAction {
+        self.0.clone()
     }
 }
 
@@ -92,11 +96,11 @@ enum Bad {
 }
 
 impl CallHandler for Bad {
-    fn on_incoming_call(&self, _: IncomingCall) -> HandlerFuture<'_, CallAction> {
+    async fn on_incoming_call(&self, _: &IncomingCall) -> CallAction {
         match self {
-            Self::Panics => Box::pin(async { panic!("a handler of a test panics, as it should") }),
-            Self::NeverReturns => Box::pin(std::future::pending()),
-            Self::ForgetsToDecide => Box::pin(async { CallAction::Defer }),
+            Self::Panics => panic!("a handler of a test panics, as it should"),
+            Self::NeverReturns => std::future::pending().await,
+            Self::ForgetsToDecide => CallAction::Defer,
         }
     }
 }
@@ -117,12 +121,11 @@ async fn a_method_that_panics_does_not_stop_the_next_one() {
     #[derive(Clone, Default)]
     struct Fragile(Arc<Mutex<Vec<CallEnding>>>);
     impl CallHandler for Fragile {
-        fn on_call_state_changed(&self, _: CallSession, _: CallState, _: CallState) -> HandlerFuture<'_, ()> {
-            Box::pin(async { panic!("a handler of a test panics, as it should") })
+        async fn on_call_state_changed(&self, _: &CallSession, _: CallState, _: CallState) {
+            panic!("a handler of a test panics, as it should")
         }
-        fn on_call_ended(&self, _: CallSession, ending: CallEnding) -> HandlerFuture<'_, ()> {
+        async fn on_call_ended(&self, _: &CallSession, ending: CallEnding) {
             self.0.lock().unwrap().push(ending);
-            Box::pin(std::future::ready(()))
         }
     }
     let handler = Fragile::default();
@@ -134,6 +137,41 @@ async fn a_method_that_panics_does_not_stop_the_next_one() {
     assert_eq!(*handler.0.lock().unwrap(), [CallEnding { cause: EndCause::PeerHungUp, status: 0 }]);
 }
 
+/// Ends a call when the hash key is pressed.
+#[derive(Clone)]
+struct HashHangsUp;
+
+impl Plugin for HashHangsUp {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Tick, hang_up_on_hash.in_set(Phase::Behaviour));
+    }
+}
+
+fn hang_up_on_hash(mut digits: MessageReader<DigitHeard>, mut operations: Operations) {
+    operations.for_each_call(digits.read().filter(|heard| heard.digit == '#'), |operations, heard| {
+        operations.write(Operation::hang_up(heard.session));
+    });
+}
+
+#[tokio::test]
+async fn the_builder_takes_a_handler_and_plugins_for_the_worlds() {
+    let builder = SessionManager::builder().config(ports(config())).handler(Arc::new(AutoAnswerHandler));
+    let server = builder.plugin(HashHangsUp).start().await.unwrap();
+    let client = SessionManager::new(ports(SessionConfig::client().service("silence"))).await.unwrap();
+    let address = *server.addresses().first().unwrap();
+    let call = client.make_call("alice", &format!("bob@{address}"), None).await.unwrap();
+    call.wait_for(CallState::Connected, PATIENCE).await.unwrap();
+    call.send_dtmf("#").await.unwrap();
+    assert_eq!(call.wait_until_ended(PATIENCE).await.unwrap().cause, EndCause::PeerHungUp);
+    stop_clean(client).await;
+    stop_clean(server).await;
+
+    let twice = SessionManager::builder().config(ports(config())).plugin(HashHangsUp).plugin(HashHangsUp);
+    let error = twice.start().await.err().unwrap();
+    assert!(matches!(&error, Error::Start(StartError::Plugins(_))), "{error}");
+    assert!(error.to_string().contains("HashHangsUp is added twice"), "{error}");
+}
+
 /// Keeps calls and notes what happens.
 #[derive(Clone, Default)]
 struct Keeper {
@@ -142,9 +180,8 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn note(&self, note: String) -> HandlerFuture<'_, ()> {
+    fn note(&self, note: String) {
         self.notes.lock().unwrap().push(note);
-        Box::pin(std::future::ready(()))
     }
 
     async fn has_noted(&self, note: &str) {
@@ -160,18 +197,24 @@ impl Keeper {
 }
 
 impl CallHandler for Keeper {
-    fn on_incoming_call(&self, call: IncomingCall) -> HandlerFuture<'_, CallAction> {
-        self.calls.lock().unwrap().push(call);
-        Box::pin(async { CallAction::Defer })
+    async fn on_incoming_call(&self, call: &IncomingCall) -> CallAction {
+        self.calls.lock().unwrap().push(call.clone());
+        CallAction::Defer
     }
-    fn on_call_state_changed(&self, _: CallSession, _: CallState, to: CallState) -> HandlerFuture<'_, ()> {
-        self.note(to.to_string())
+    async fn on_call_state_changed(&self, _: &CallSession, _: CallState, to: CallState) {
+        self.note(to.to_string());
     }
-    fn on_dtmf(&self, _: CallSession, digit: char) -> HandlerFuture<'_, ()> {
-        self.note(digit.to_string())
+    async fn on_call_answered(&self, call: &CallSession) {
+        self.note(format!("{} was answered", call.to()));
     }
-    fn on_call_ended(&self, _: CallSession, ending: CallEnding) -> HandlerFuture<'_, ()> {
-        self.note(ending.to_string())
+    async fn on_media_established(&self, _: &CallSession, media: CallMedia) {
+        self.note(format!("{:?} to {}", media.codec, media.remote.ip()));
+    }
+    async fn on_dtmf(&self, _: &CallSession, digit: char) {
+        self.note(digit.to_string());
+    }
+    async fn on_call_ended(&self, _: &CallSession, ending: CallEnding) {
+        self.note(ending.to_string());
     }
 }
 
@@ -180,7 +223,9 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     let keeper = Keeper::default();
     let (server, address) = server(keeper.clone(), config().deferral(PATIENCE)).await;
     // Two echoes would pass the digits round and round.
-    let client = SessionManager::new(ports(SessionConfig::client().service("silence"))).await.unwrap();
+    let placer = Keeper::default();
+    let config = ports(SessionConfig::client().service("silence"));
+    let client = SessionManager::builder().config(config).handler(Arc::new(placer.clone())).build().await.unwrap();
     let call = client.make_call("alice@home.example", &format!("sip:bob@{address}"), None).await.unwrap();
     assert_eq!((call.from(), call.to()), ("sip:alice@home.example", format!("sip:bob@{address}").as_str()));
     assert_eq!(client.active_calls(), std::slice::from_ref(&call));
@@ -199,6 +244,14 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     incoming.answer().await.unwrap();
     call.wait_for(CallState::Connected, PATIENCE).await.unwrap();
     assert!(matches!(incoming.answer().await, Err(Error::NotNow(_))), "once is enough");
+    let (answered, media) = (format!("sip:bob@{address} was answered"), "Pcmu to 127.0.0.1");
+    for end in [&keeper, &placer] {
+        end.has_noted(&answered).await;
+        end.has_noted(media).await;
+        let notes = end.notes.lock().unwrap().clone();
+        let times = |what: &str| notes.iter().filter(|note| *note == what).count();
+        assert_eq!((times(&answered), times(media)), (1, 1), "{notes:?}");
+    }
 
     call.send_dtmf("19#").await.unwrap();
     for digit in ["1", "9", "#"] {

@@ -177,7 +177,7 @@ fn forgetful(app: &mut App) {
 
 #[test]
 fn what_is_not_registered_is_found() {
-    let told = panic_of(|| Testkit::with(forgetful).assert_nothing_left());
+    let told = panic_of(|| Testkit::with(|plugins| _ = plugins.add(forgetful)).assert_nothing_left());
     assert!(told.contains("not registered") && told.contains("Count"), "{told}");
 }
 

@@ -252,3 +252,37 @@ fn an_illegal_operation_is_refused_and_changes_nothing() {
     });
     assert!(refused, "{:?}", bench.outputs);
 }
+
+#[test]
+fn the_answered_bye_of_a_fork_that_lost_does_not_end_a_session_early() {
+    let mut bench = Bench::new();
+    let invite = place(&mut bench);
+    bench.exchange(&answer_to(&invite, "200 OK", "t2", &sdp()));
+    let sent = bench.exchange(&answer_to(&invite, "200 OK", "t1", &sdp()));
+    let lost = sent.iter().find(|text| text.starts_with("BYE ")).expect("a BYE for the second fork").clone();
+    command(&mut bench, |session| Operation::HangUp { session });
+    bench.tick();
+    bench.exchange(&answer_to(&lost, "200 OK", "t1", ""));
+    bench.run_ms(100);
+    assert_eq!(bench.engine.census().sessions, 1, "the BYE of the first fork has no response yet");
+    let kept = bench.take_sent().into_iter().find(|text| text.starts_with("BYE ") && text.contains("tag=t2"));
+    bench.exchange(&answer_to(&kept.expect("a BYE"), "200 OK", "t2", ""));
+    bench.run_ms(40_000);
+    bench.assert_baseline();
+}
+
+#[test]
+fn late_forks_go_64_t1_after_the_first_answer() {
+    let mut bench = Bench::new();
+    let invite = place(&mut bench);
+    bench.exchange(&answer_to(&invite, "200 OK", "t2", &sdp()));
+    let sent = bench.exchange(&answer_to(&invite, "200 OK", "t1", &sdp()));
+    let lost = sent.iter().find(|text| text.starts_with("BYE ")).expect("a BYE for the second fork").clone();
+    bench.exchange(&answer_to(&lost, "200 OK", "t1", ""));
+    // Its 2xx may come again, and is acknowledged again.
+    let again = bench.exchange(&answer_to(&invite, "200 OK", "t1", &sdp()));
+    assert!(again.len() == 1 && again[0].starts_with("ACK "), "{again:?}");
+    assert_eq!(bench.engine.census().dialogs, 2);
+    bench.run_ms(33_000);
+    assert_eq!((bench.engine.census().sessions, bench.engine.census().dialogs), (1, 1));
+}

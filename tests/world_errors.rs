@@ -2,6 +2,7 @@
 
 mod common;
 
+use bevy_app::App;
 use common::callee::{answer_to, command, place, sdp};
 use common::{Bench, Caller, established, status};
 use ringworld::components::call::{CallError, CallErrorCause, MediaStanding, SessionState};
@@ -187,8 +188,10 @@ fn an_error_that_has_no_caller_is_in_the_trace() {
     }
     let text = traced(|| {
         use bevy_ecs::prelude::IntoScheduleConfigs;
-        let engine = Engine::with_plugins(&config(), |app| {
-            app.add_systems(Tick, meddle.in_set(Phase::Behaviour));
+        let engine = Engine::with_plugins(&config(), |plugins| {
+            plugins.add(|app: &mut App| {
+                app.add_systems(Tick, meddle.in_set(Phase::Behaviour));
+            });
         });
         let mut bench = Bench::of(engine, 4);
         assert_eq!(status(&bench.exchange(&Caller::new(1, "ring-9").invite())[0]), 180);

@@ -51,8 +51,8 @@ fn config(asks: bool) -> WorldConfig {
 }
 
 fn engine(asks: bool) -> Engine {
-    Engine::with_plugins(&config(asks), |app| {
-        app.add_plugins(Watcher);
+    Engine::with_plugins(&config(asks), |plugins| {
+        plugins.add(Watcher);
     })
 }
 
@@ -171,11 +171,11 @@ fn a_fact_that_waits_survives_a_kill() {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("facts-{}-{is_refused}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder");
-        let extend: Extend = Arc::new(|app: &mut App| {
-            app.add_plugins(Watcher);
+        let extend: Extend = Arc::new(|plugins| {
+            plugins.add(Watcher);
         });
         let world = WorldConfig { epoch: 1, ..config(is_refused) };
-        let mut engine = Engine::with_plugins(&world, |app| extend(app));
+        let mut engine = Engine::with_plugins(&world, |plugins| extend(plugins));
         let mut keeper = Keeper::start(&folder, &world, &engine, None, extend.clone(), None).expect("a keeper");
         keeper.live(&mut engine, 1, vec![Input::PortOpened(10_000)]).expect("a tick");
         let invite = common::sip_input(&Caller::new(1, "echo").invite(), common::PEER);

@@ -4,7 +4,7 @@ mod common;
 
 use common::party::{Party, constant, level};
 use common::{Bench, Caller, status};
-use ringworld::components::audio::{AudioCodec, G711};
+use ringworld::components::audio::G711;
 use ringworld::components::edge::{Event, Output};
 use ringworld::components::wire::rtp::{self, RtpHeader};
 
@@ -206,7 +206,7 @@ fn a_tone_is_sent_every_20_ms_in_even_numbers() {
     let mut pcm = Vec::new();
     for payload in &heard {
         let mut frame = [0i16; 160];
-        AudioCodec::decode(&G711::Pcma, payload, &mut frame);
+        G711::Pcma.decode(payload, &mut frame);
         pcm.extend(frame);
     }
     let crossings = pcm.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();

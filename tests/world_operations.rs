@@ -20,15 +20,18 @@ fn listen(mut done: MessageReader<OperationDone>, mut told: ResMut<Told>) {
     }));
 }
 
-/// A bench with these plugins, in this order.
-fn bench(asks: bool, extend: impl FnOnce(&mut App)) -> Bench {
+fn listening(app: &mut App) {
+    app.record_resource(Told::default(), "test.told");
+    app.add_systems(Tick, listen.in_set(Phase::Behaviour));
+}
+
+/// A bench with this plugin.
+fn bench(asks: bool, plugin: impl Fn(&mut App) + Send + Sync + 'static) -> Bench {
     let mut config = WorldConfig::default();
     config.settings.services.ask_handler = asks;
     config.settings.timers.deferral_s = 3;
-    let engine = Engine::with_plugins(&config, |app| {
-        app.record_resource(Told::default(), "test.told");
-        app.add_systems(Tick, listen.in_set(Phase::Behaviour));
-        extend(app);
+    let engine = Engine::with_plugins(&config, |plugins| {
+        plugins.add(listening).add(plugin);
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();
@@ -244,10 +247,8 @@ fn what_is_written_after_admission_is_carried_out_in_the_next_tick_even_across_a
         let snapshot = bench.engine.snapshot();
         let mut config = WorldConfig::default();
         config.settings.timers.deferral_s = 3;
-        bench.engine = Engine::with_plugins(&config, |app| {
-            app.record_resource(Told::default(), "test.told");
-            app.add_systems(Tick, listen.in_set(Phase::Behaviour));
-            extend(app);
+        bench.engine = Engine::with_plugins(&config, |plugins| {
+            plugins.add(listening).add(extend);
         });
         bench.engine.restore(&snapshot, None).expect("a snapshot");
         bench.take_sent();

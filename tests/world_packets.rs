@@ -6,7 +6,7 @@ use common::audio_port;
 use common::callee::answer_to;
 use common::party::Party;
 use common::{Bench, Caller, digits_heard};
-use ringworld::components::audio::{AudioCodec, G711};
+use ringworld::components::audio::G711;
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::wire::rtp::RtpHeader;
 use ringworld::engine::{Engine, WorldConfig};
@@ -22,13 +22,13 @@ fn voice(party: usize, sample: usize) -> i16 {
 fn encoded(law: G711, party: usize, from: usize, samples: usize) -> Vec<u8> {
     let pcm: Vec<i16> = (from..from + samples).map(|sample| voice(party, sample)).collect();
     let mut payload = vec![0; samples];
-    AudioCodec::encode(&law, &pcm, &mut payload);
+    law.encode(&pcm, &mut payload);
     payload
 }
 
 fn decoded(law: G711, payload: &[u8]) -> Vec<i32> {
     let mut pcm = vec![0; payload.len()];
-    AudioCodec::decode(&law, payload, &mut pcm);
+    law.decode(payload, &mut pcm);
     pcm.into_iter().map(i32::from).collect()
 }
 
@@ -115,7 +115,7 @@ fn a_room_mixes_every_packet_time_and_both_laws_sample_by_sample() {
             })
             .collect();
         let mut right = vec![0; expected.len()];
-        AudioCodec::encode(&law, &expected, &mut right);
+        law.encode(&expected, &mut right);
         let wrong = heard.iter().zip(&right).filter(|(heard, right)| heard != right).count();
         assert_eq!(wrong, 0, "{own:?} heard {wrong} of {} samples that nobody else said", heard.len());
     }

@@ -2,10 +2,11 @@
 
 mod common;
 
+use bevy_app::App;
 use bevy_ecs::observer::Observer;
 use bevy_ecs::prelude::*;
 use common::{Bench, Caller, status};
-use ringworld::components::call::{LegOf, Session, StreamOf};
+use ringworld::components::call::{Parties, StreamOf};
 use ringworld::components::edge::Output;
 use ringworld::components::edge::{Command, Event, Input, Operation};
 use ringworld::components::kernel::{Now, Phase, RecordApp, StableId, StableIds, Tick};
@@ -13,23 +14,25 @@ use ringworld::components::media::{MediaFact, MediaFacts};
 use ringworld::engine::{Engine, WorldConfig};
 
 /// A defect of a plugin: it panics when a call to `bomb` gets its stream.
-fn explode(added: On<Add<StreamOf>>, streams: Query<&StreamOf>, legs: Query<&LegOf>, sessions: Query<&Session>) {
-    let leg = streams.get(added.entity).expect("a stream").0;
-    let session = sessions.get(legs.get(leg).expect("a leg").0).expect("a session");
-    assert!(!session.to.starts_with(b"sip:bomb@"), "this call explodes");
+fn explode(added: On<Add<StreamOf>>, streams: Query<&StreamOf>, sessions: Query<&Parties>) {
+    let session = streams.get(added.entity).expect("a stream").0;
+    let parties = sessions.get(session).expect("a session");
+    assert!(!parties.request_uri.starts_with(b"sip:bomb@"), "this call explodes");
 }
 
 /// The same when a call to `mine` begins.
-fn explode_at_once(added: On<Add<Session>>, sessions: Query<&Session>) {
-    let session = sessions.get(added.entity).expect("a session");
-    assert!(!session.to.starts_with(b"sip:mine@"), "this call explodes at once");
+fn explode_at_once(added: On<Add<Parties>>, sessions: Query<&Parties>) {
+    let parties = sessions.get(added.entity).expect("a session");
+    assert!(!parties.request_uri.starts_with(b"sip:mine@"), "this call explodes at once");
 }
 
 fn bench() -> Bench {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.derived::<Observer>();
-        app.world_mut().add_observer(explode);
-        app.world_mut().add_observer(explode_at_once);
+    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.adjust(|app| {
+            app.derived::<Observer>();
+            app.world_mut().add_observer(explode);
+            app.world_mut().add_observer(explode_at_once);
+        });
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();
@@ -75,8 +78,10 @@ fn report_the_first_stream(
 
 #[test]
 fn a_call_whose_media_panicked_gets_a_bye() {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |app| {
-        app.add_systems(Tick, report_the_first_stream.in_set(Phase::Observe));
+    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+        plugins.add(|app: &mut App| {
+            app.add_systems(Tick, report_the_first_stream.in_set(Phase::Observe));
+        });
     });
     let mut bench = Bench::of(engine, 50);
     bench.tick();

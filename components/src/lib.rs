@@ -14,4 +14,5 @@ pub mod kernel;
 pub mod media;
 pub mod planted;
 pub mod record;
+pub mod sip;
 pub mod wire;

@@ -110,6 +110,8 @@ mod faults {
         SnapshotLate,
         /// The end of the headers is not found when it comes in two pieces.
         SplitUnseen,
+        /// A dependent child goes on when its parent ends.
+        ChildStays,
 
         @bugs
         /// A digit that a hold interrupts is paused, and goes on afterwards as another one.

@@ -15,11 +15,13 @@
 //! }
 //! ```
 //!
-//! A [`CallHandler`] decides about calls and is told what becomes of them; [`SessionManager::make_call`] places one.
+//! A [`CallHandler`] decides about calls and is told what becomes of them; [`SessionManager::make_call`] places one;
+//! [`SessionManager::builder`] takes plugins for the worlds.
 //! Handlers run as tokio tasks outside the world. One that panics or never returns harms its own call alone: when the
 //! world's deadline has passed ([`SessionConfig::deferral`]) the caller is told that nobody is available.
 
 mod address;
+mod builder;
 mod call;
 mod calls;
 mod config;
@@ -29,11 +31,13 @@ mod handler;
 mod manager;
 
 pub use crate::engine::Summary;
-pub use call::{CallEnding, CallSession, CallState, IncomingCall, SessionId};
+pub use builder::SessionManagerBuilder;
+pub use call::{CallEnding, CallMedia, CallSession, CallState, IncomingCall, SessionId};
 pub use config::SessionConfig;
 pub use error::Error;
-pub use handler::{AutoAnswerHandler, CallAction, CallHandler, HandlerFuture, RejectReason};
+pub use handler::{AutoAnswerHandler, CallAction, CallHandler, RejectReason};
 pub use manager::SessionManager;
 pub use ringworld_components::call::{
     CallError, CallErrorCause, DialogStanding, EndCause, ErrorContext, MediaStanding,
 };
+pub use ringworld_components::wire::sdp::Codec;

@@ -286,8 +286,10 @@ mod tests {
         config.network.sip = vec!["udp:127.0.0.1:0".parse().unwrap()];
         config.network.rtp_ports = "24000-24039".parse().unwrap();
         config.record.flight_dir.clone_from(&folder);
-        let extend = std::sync::Arc::new(|app: &mut App| {
-            app.add_systems(Tick, break_after_a_while.in_set(Phase::Behaviour));
+        let extend: crate::engine::Extend = std::sync::Arc::new(|plugins| {
+            plugins.add(|app: &mut App| {
+                app.add_systems(Tick, break_after_a_while.in_set(Phase::Behaviour));
+            });
         });
         let switch = Switch::start_with(&config, extend.clone()).unwrap();
         let Served::Broken(switch, why) = serve(switch, &mut Signals::listen().unwrap()) else {

@@ -42,12 +42,15 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("timers", "How long anything may take."),
     ("media", "Audio."),
     ("services", "What calls are connected to."),
+    ("resources", "What calls are charged, by declared costs, and the budgets. Past one: 503 with Retry-After."),
+    ("priority", "What sets the priority of calls. It decides nothing by itself."),
 ];
 
 use Allowed::{Numbers, Words};
 
 const COUNT_MAX: i64 = 100_000_000;
 const SECONDS_MAX: i64 = 604_800;
+const AMOUNT_MAX: i64 = 1_000_000_000_000;
 
 const fn key(name: &'static str, what: &'static str, allowed: Allowed) -> Key {
     Key { name, what, allowed }
@@ -79,6 +82,10 @@ pub const KEYS: &[Key] = &[
         "How many packet buffers each RTP thread and each world holds.",
         Numbers(64, 16_777_216),
     ),
+    key("network.dscp_signalling", "The DSCP (RFC 2474) of SIP.", Numbers(0, 63)),
+    key("network.dscp_voice", "The DSCP of RTP of calls of the class voice.", Numbers(0, 63)),
+    key("network.dscp_video", "The DSCP of RTP of calls of the class video.", Numbers(0, 63)),
+    key("network.dscp_expedited", "The DSCP of RTP of calls of the class expedited forwarding.", Numbers(0, 63)),
     key(
         "record.file",
         "The file to record into; empty: none. With several worlds each appends its index to the name.",
@@ -151,6 +158,21 @@ pub const KEYS: &[Key] = &[
     key("limits.rooms", "Conference rooms.", Numbers(1, COUNT_MAX)),
     key("limits.participants", "Participants of one room.", Numbers(1, 1_000_000)),
     key("limits.registrations", "Bindings of registered addresses.", Numbers(1, COUNT_MAX)),
+    key(
+        "limits.sessions_per_user",
+        "Sessions of one user, by the peer's address-of-record. Past it: 403. 0: no limit.",
+        Numbers(0, COUNT_MAX),
+    ),
+    key(
+        "limits.sessions_per_endpoint",
+        "Sessions of one endpoint, by the peer's IP address. 0: no limit.",
+        Numbers(0, COUNT_MAX),
+    ),
+    key("limits.children", "Children of one session.", Numbers(0, 1_000_000)),
+    key("limits.dependency_depth", "Parents above a session, one above the other.", Numbers(0, 1_000)),
+    key("limits.groups", "Groups of sessions.", Numbers(0, COUNT_MAX)),
+    key("limits.group_members", "Members of one group of sessions.", Numbers(0, 1_000_000)),
+    key("limits.groups_per_session", "Groups that one session is in.", Numbers(0, 1_000)),
     key("limits.retry_after_s", "The Retry-After of a 503, in seconds.", Numbers(0, 86_400)),
     key(
         "timers.ringing_s",
@@ -178,6 +200,46 @@ pub const KEYS: &[Key] = &[
     key(
         "services.ask_handler",
         "Whether a handler of the library decides about calls. `ringworld run` has none: leave it false there.",
+        Words("true or false"),
+    ),
+    key(
+        "resources.bandwidth_kbit_s",
+        "The budget of RTP bandwidth, in kbit/s in each direction. 0: no limit.",
+        Numbers(0, AMOUNT_MAX),
+    ),
+    key(
+        "resources.cpu_ppm",
+        "The budget of processor time, in millionths of one core. 0: no limit.",
+        Numbers(0, AMOUNT_MAX),
+    ),
+    key("resources.memory_kib", "The budget of memory, in KiB. 0: no limit.", Numbers(0, AMOUNT_MAX)),
+    key(
+        "resources.session_cpu_ppm",
+        "What a session costs of processor time, in millionths of one core.",
+        Numbers(0, 1_000_000),
+    ),
+    key("resources.session_memory_kib", "What a session costs of memory, in KiB.", Numbers(0, 1_000_000)),
+    key(
+        "resources.stream_cpu_ppm",
+        "What a stream costs of processor time, in millionths of one core.",
+        Numbers(0, 1_000_000),
+    ),
+    key("resources.stream_memory_kib", "What a stream costs of memory, in KiB.", Numbers(0, 1_000_000)),
+    key(
+        "resources.load_permille_max",
+        "The measured load of the processor from which on no call is admitted, in thousandths. 0: none is.",
+        Numbers(0, 1_000_000),
+    ),
+    key(
+        "priority.rules",
+        "The rules; the first that matches a call wins. A * at the end of USER stands for anything.",
+        Words(
+            "a list of \"from|to USER LEVEL [CLASS]\"; emergency, critical, high, normal, low, background; voice, video, expedited",
+        ),
+    ),
+    key(
+        "priority.from_headers",
+        "Whether Priority (RFC 3261 section 20.26) and Resource-Priority (RFC 4412) of an INVITE count.",
         Words("true or false"),
     ),
 ];

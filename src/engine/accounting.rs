@@ -5,13 +5,18 @@
 //! looks at the same. They hold in a world with plugins of users, too: these have entities of their own kinds.
 
 use super::Engine;
+use bevy_ecs::archetype::Archetype;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogOf, DialogTable, Ended, Leg, LegOf, Session, SessionCount, StreamOf, Transaction, TransactionTable,
+    ALeg, Accounts, BLeg, Charge, Dependency, Ended, Group, GroupCount, InviteUsageOf, MemberOf, Members, Membership,
+    MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
     Participant, ParticipantOf, Participants, PortPool, Room, RoomTable, Stream, StreamTable, VoiceOf,
+};
+use ringworld_components::sip::{
+    Dialog, DialogTable, InviteUsage, Subscription, Transaction, TransactionTable, UsageOf, Usages,
 };
 use std::fmt;
 
@@ -24,13 +29,13 @@ pub enum Sum {
     Answers,
     /// Sessions that are counted are there.
     Sessions,
-    /// Every leg is of a session.
-    Legs,
-    /// Every dialog is of a leg, and is found by its key.
+    /// Every INVITE usage and every subscription is of a dialog, every INVITE usage of a session.
+    Usages,
+    /// Every dialog has a usage, and is found by its key.
     Dialogs,
     /// Every transaction is found by its key.
     Transactions,
-    /// Every stream is of a leg, and is found by its port.
+    /// Every stream is of a session, and is found by its port.
     Streams,
     /// Every port in use is that of a stream.
     Ports,
@@ -40,6 +45,18 @@ pub enum Sum {
     Participants,
     /// Every entity that has a name is found by it.
     Names,
+    /// Every child session says what it is to its parent.
+    Children,
+    /// Every sequence has a leg.
+    Sequences,
+    /// Every group is counted and has a member.
+    Groups,
+    /// Every membership is in a group and is that of a session.
+    Memberships,
+    /// Every session is charged, and is on the accounts of a user and of an endpoint.
+    Accounts,
+    /// Every port in use is charged.
+    Charges,
 }
 
 /// A sum that does not add up: the counts that should be the same.
@@ -60,11 +77,11 @@ impl fmt::Display for Imbalance {
 
 impl Sum {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Calls,
         Self::Answers,
         Self::Sessions,
-        Self::Legs,
+        Self::Usages,
         Self::Dialogs,
         Self::Transactions,
         Self::Streams,
@@ -72,6 +89,12 @@ impl Sum {
         Self::Rooms,
         Self::Participants,
         Self::Names,
+        Self::Children,
+        Self::Sequences,
+        Self::Groups,
+        Self::Memberships,
+        Self::Accounts,
+        Self::Charges,
     ];
 
     /// `None` if it adds up.
@@ -106,11 +129,18 @@ impl Sum {
                 vec![("answered", counters.calls_answered), ("at most those begun", counters.calls_answered.min(begun))]
             }
             Self::Sessions => vec![("counted", census.sessions), ("entities", count::<Session>(world))],
-            Self::Legs => vec![("entities", count::<Leg>(world)), ("of a session", count::<LegOf>(world))],
+            Self::Usages => {
+                let subscriptions = count::<Subscription>(world);
+                vec![
+                    ("entities", count::<InviteUsage>(world) + subscriptions),
+                    ("of a dialog", count::<UsageOf>(world)),
+                    ("subscriptions or of a session", count::<InviteUsageOf>(world) + subscriptions),
+                ]
+            }
             Self::Dialogs => vec![
                 ("in the table", world.resource::<DialogTable>().len() as u64),
                 ("entities", count::<Dialog>(world)),
-                ("of a leg", count::<DialogOf>(world)),
+                ("with a usage", count_both::<Dialog, Usages>(world)),
             ],
             Self::Transactions => vec![
                 ("in the table", world.resource::<TransactionTable>().len() as u64),
@@ -119,7 +149,7 @@ impl Sum {
             Self::Streams => vec![
                 ("in the table", world.resource::<StreamTable>().len() as u64),
                 ("entities", count::<Stream>(world)),
-                ("of a leg", count::<StreamOf>(world)),
+                ("of a session", count::<StreamOf>(world)),
             ],
             Self::Ports => {
                 vec![("in use", u64::from(world.resource::<PortPool>().in_use())), ("streams", count::<Stream>(world))]
@@ -138,6 +168,39 @@ impl Sum {
                 ("in the table", world.resource::<StableIds>().living() as u64),
                 ("entities", count::<StableId>(world)),
             ],
+            Self::Children => vec![
+                ("with a parent", count::<ParentSession>(world)),
+                ("with a dependency", count_both::<ParentSession, Dependency>(world)),
+            ],
+            Self::Sequences => vec![
+                ("entities", count::<Sequence>(world)),
+                ("with a leg", count_either::<Sequence, ALeg, BLeg>(world)),
+            ],
+            Self::Groups => vec![
+                ("counted", u64::from(world.resource::<GroupCount>().0)),
+                ("entities", count::<Group>(world)),
+                ("with a member", count_both::<Group, Members>(world)),
+            ],
+            Self::Memberships => vec![
+                ("entities", count::<Membership>(world)),
+                ("in a group", count::<MemberOf>(world)),
+                ("of a session", count::<MembershipOf>(world)),
+            ],
+            Self::Accounts => {
+                let accounts = world.resource::<Accounts>();
+                vec![
+                    ("charged", accounts.used().sessions),
+                    ("entities", count_both::<Session, Charge>(world)),
+                    ("sessions", count::<Session>(world)),
+                    ("of users", accounts.users().map(|(_, count)| u64::from(count)).sum()),
+                    ("of endpoints", accounts.endpoints().map(|(_, count)| u64::from(count)).sum()),
+                ]
+            }
+            Self::Charges => vec![
+                ("charged", world.resource::<Accounts>().used().ports),
+                ("streams", count_both::<Stream, Charge>(world)),
+                ("in use", u64::from(world.resource::<PortPool>().in_use())),
+            ],
         }
     }
 }
@@ -154,12 +217,21 @@ fn count_both<A: Component, B: Component>(world: &World) -> u64 {
     archetypes.map(|kind| kind.len() as u64).sum()
 }
 
+/// How many entities have the first, and one of the others.
+fn count_either<A: Component, B: Component, C: Component>(world: &World) -> u64 {
+    let Some(a) = world.component_id::<A>() else { return 0 };
+    let others = [world.component_id::<B>(), world.component_id::<C>()];
+    let has_other = |kind: &Archetype| others.iter().flatten().any(|&other| kind.contains(other));
+    let archetypes = world.archetypes().iter().filter(|kind| kind.contains(a) && has_other(kind));
+    archetypes.map(|kind| kind.len() as u64).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::WorldConfig;
     use bytes::Bytes;
-    use ringworld_components::call::Counters;
+    use ringworld_components::call::{Amounts, Counters, EndingRule, GroupKind, SequenceState};
     use ringworld_components::edge::{ConnId, Flow, Input, Transport};
     use ringworld_components::kernel::Now;
     use ringworld_components::media::RoomState;
@@ -183,22 +255,19 @@ mod tests {
     /// What breaks one sum, and possibly others with it.
     type Break = fn(&mut World);
 
-    const BREAKS: [(Sum, Break); 11] = [
+    const BREAKS: [(Sum, Break); 17] = [
         (Sum::Calls, |world| world.resource_mut::<Counters>().calls_in += 1),
         (Sum::Answers, |world| world.resource_mut::<Counters>().calls_answered += 1),
         (Sum::Sessions, |world| world.resource_mut::<SessionCount>().sessions += 1),
-        (Sum::Legs, |world| {
+        (Sum::Usages, |world| {
             let session = world.spawn_empty().id();
-            world.spawn(LegOf(session));
+            world.spawn(InviteUsageOf(session));
         }),
-        (Sum::Dialogs, |world| {
-            let leg = world.spawn_empty().id();
-            world.spawn(DialogOf(leg));
-        }),
+        (Sum::Dialogs, |world| world.insert_resource(DialogTable::default())),
         (Sum::Transactions, |world| world.insert_resource(TransactionTable::default())),
         (Sum::Streams, |world| {
-            let leg = world.spawn_empty().id();
-            world.spawn(StreamOf(leg));
+            let session = world.spawn_empty().id();
+            world.spawn(StreamOf(session));
         }),
         (Sum::Ports, |world| {
             world.resource_mut::<PortPool>().offer(10_002);
@@ -212,6 +281,24 @@ mod tests {
             world.spawn(VoiceOf(stream));
         }),
         (Sum::Names, |world| world.insert_resource(StableIds::new(0, 0))),
+        (Sum::Children, |world| {
+            let parent = world.spawn_empty().id();
+            world.spawn(ParentSession(parent));
+        }),
+        (Sum::Sequences, |world| {
+            world.spawn(Sequence::new(SequenceState::Waiting, EndingRule::Apart, Now(1)));
+        }),
+        (Sum::Groups, |world| {
+            world.spawn(Group { kind: GroupKind::Bridge, created: Now(1) });
+        }),
+        (Sum::Memberships, |world| {
+            let session = world.spawn_empty().id();
+            world.spawn(MembershipOf(session));
+        }),
+        (Sum::Accounts, |world| world.insert_resource(Accounts::default())),
+        (Sum::Charges, |world| {
+            world.spawn(Charge(Amounts { ports: 1, ..Amounts::default() }));
+        }),
     ];
 
     #[test]

@@ -101,6 +101,11 @@ impl Chain {
                         to.byte(5);
                         event.encode(to);
                     }
+                    Output::PortMarked(port, class) => {
+                        to.byte(7);
+                        port.encode(to);
+                        class.encode(to);
+                    }
                     Output::Reply(reply) => {
                         to.byte(6);
                         reply.encode(to);

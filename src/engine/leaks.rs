@@ -4,10 +4,13 @@ use super::Engine;
 use bevy_ecs::archetype::ArchetypeId;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogOf, Leg, LegOf, Lifetime, Retransmit, Session, SessionState, StreamOf, Transaction,
+    ALeg, BLeg, Group, InviteUsageOf, Members, Membership, Sequence, Session, SessionState, StreamOf,
 };
 use ringworld_components::kernel::{Now, StableId, TimerWheel};
 use ringworld_components::media::{Participant, Participants, Room, Stream};
+use ringworld_components::sip::{
+    Dialog, InviteUsage, Lifetime, Retransmit, Subscription, SubscriptionExpiry, Transaction, UsageOf, Usages,
+};
 use std::fmt;
 use std::time::Duration;
 
@@ -87,6 +90,7 @@ fn leak(world: &World, entity: Entity) -> Option<Leak> {
     let what = session(world, entity)
         .or_else(|| owned(world, entity))
         .or_else(|| conference(world, entity))
+        .or_else(|| relation(world, entity))
         .or_else(|| transaction(world, entity))?;
     Some(Leak { id: *world.get(entity)?, what })
 }
@@ -101,21 +105,50 @@ fn session(world: &World, entity: Entity) -> Option<&'static str> {
     }
 }
 
-/// What goes with its session.
+/// A dialog goes with its last usage; an INVITE usage and a stream go with their session; a subscription with its timer.
 fn owned(world: &World, entity: Entity) -> Option<&'static str> {
-    let session = |leg: Entity| world.get::<LegOf>(leg).and_then(|of| world.get::<Session>(of.0));
-    if world.get::<Leg>(entity).is_some() {
-        return session(entity).is_none().then_some("a leg without a session");
-    }
     if world.get::<Dialog>(entity).is_some() {
-        let of = world.get::<DialogOf>(entity).and_then(|of| session(of.0));
-        return of.is_none().then_some("a dialog without a session");
+        let has_usage = world.get::<Usages>(entity).is_some_and(|usages| !usages.is_empty());
+        return (!has_usage).then_some("a dialog without a usage");
+    }
+    let has_dialog = || world.get::<UsageOf>(entity).is_some_and(|of| world.get::<Dialog>(of.0).is_some());
+    if world.get::<InviteUsage>(entity).is_some() {
+        let session = world.get::<InviteUsageOf>(entity).and_then(|of| world.get::<Session>(of.0));
+        return match (session, has_dialog()) {
+            (None, _) => Some("an INVITE usage without a session"),
+            (Some(_), false) => Some("an INVITE usage without a dialog"),
+            (Some(_), true) => None,
+        };
+    }
+    if world.get::<Subscription>(entity).is_some() {
+        return match (has_dialog(), runs::<SubscriptionExpiry>(world, entity)) {
+            (false, _) => Some("a subscription without a dialog"),
+            (true, false) => Some("a subscription that does not expire"),
+            (true, true) => None,
+        };
     }
     world.get::<Stream>(entity)?;
-    match world.get::<StreamOf>(entity).and_then(|of| session(of.0)) {
+    match world.get::<StreamOf>(entity).and_then(|of| world.get::<Session>(of.0)) {
         None => Some("a stream without a session"),
         Some(session) => session.state().is_over().then_some("a stream of a session that is over"),
     }
+}
+
+/// What relates sessions.
+fn relation(world: &World, entity: Entity) -> Option<&'static str> {
+    let is_gone = |session: Entity| world.get::<Session>(session).is_none();
+    if let Some(membership) = world.get::<Membership>(entity) {
+        let is_whole = world.get::<Group>(membership.group).is_some() && !is_gone(membership.session);
+        return (!is_whole).then_some("a membership without a group or a session");
+    }
+    if world.get::<Group>(entity).is_some() {
+        let has_members = world.get::<Members>(entity).is_some_and(|members| !members.is_empty());
+        return (!has_members).then_some("a group without members");
+    }
+    world.get::<Sequence>(entity)?;
+    let legs = world.get::<ALeg>(entity).into_iter().flat_map(|legs| legs.iter());
+    let mut legs = legs.chain(world.get::<BLeg>(entity).into_iter().flat_map(|legs| legs.iter()));
+    legs.next().is_none().then_some("a sequence without legs")
 }
 
 fn conference(world: &World, entity: Entity) -> Option<&'static str> {
@@ -129,11 +162,11 @@ fn conference(world: &World, entity: Entity) -> Option<&'static str> {
     (!inside).then_some("a room without participants")
 }
 
-/// A transaction waits for a timer, or for a decision of whom it serves.
+/// A transaction waits for a timer, or for a decision of its user.
 fn transaction(world: &World, entity: Entity) -> Option<&'static str> {
     let transaction = world.get::<Transaction>(entity)?;
     let waits = runs::<Lifetime>(world, entity) || runs::<Retransmit>(world, entity);
-    let serves = transaction.owner.is_some_and(|owner| world.get_entity(owner).is_ok());
+    let serves = transaction.user.entity().is_some_and(|user| world.get_entity(user).is_ok());
     (!waits && !serves).then_some("a transaction that waits for nothing")
 }
 

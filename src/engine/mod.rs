@@ -8,6 +8,7 @@ mod chain;
 mod hand_over;
 mod leaks;
 mod network;
+mod plugins;
 mod prepare;
 mod route;
 mod runner;
@@ -19,8 +20,10 @@ mod world;
 pub use accounting::{Imbalance, Sum};
 pub use chain::{Chain, ChainDigest};
 pub use hand_over::HandOver;
+#[cfg(feature = "cli")]
 pub(crate) use leaks::ENDING_MAX;
 pub use leaks::Leak;
+pub use plugins::Plugins;
 pub use route::world_of_message;
 pub use summary::{Levels, Summary, TickPercentiles};
 pub(crate) use switch::unix_ms;

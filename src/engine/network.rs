@@ -3,7 +3,7 @@
 use super::prepare::Beginnings;
 use super::world_of_message;
 use crate::config::{Config, sip_limits};
-use crate::net::{Epoch, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
+use crate::net::{Epoch, Marks, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,12 @@ fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
         worlds: usize::from(network.worlds.max(1)),
         rtp_threads: usize::from(network.rtp_threads.max(1)),
         port_stock: network.rtp_port_stock as usize,
+        marks: Marks {
+            signalling: network.dscp_signalling,
+            voice: network.dscp_voice,
+            video: network.dscp_video,
+            expedited: network.dscp_expedited,
+        },
         limits: sip_limits(&config.sip),
         tcp: TcpLimits {
             connections_max: network.tcp_connections_max as usize,

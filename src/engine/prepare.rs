@@ -93,7 +93,7 @@ pub(super) fn prepare(
         Some(Recovered { engine, world, last_seen_ms, notes, took }) => {
             (engine, world, Some(last_seen_ms), notes, Some(took))
         }
-        None => (Engine::with_plugins(&fresh, |app| extend(app)), fresh, None, Vec::new(), None),
+        None => (Engine::with_plugins(&fresh, |plugins| extend(plugins)), fresh, None, Vec::new(), None),
     };
     shared.announce(engine.undecided());
     let start = |settings| {

@@ -1,6 +1,7 @@
 //! Which of several worlds a SIP message belongs to.
 
-use ringworld_components::call::{Service, world_of};
+use ringworld_components::call::Service;
+use ringworld_components::sip::world_of;
 use ringworld_components::wire::sip::{Message, Method, Request};
 use xxhash_rust::xxh3::xxh3_64;
 

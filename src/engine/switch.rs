@@ -1,5 +1,6 @@
 //! Worlds between sockets and a paced clock.
 
+use super::Plugins;
 use super::network::prepare_net;
 use super::prepare::{Beginnings, prepare, state_folders};
 use super::route::world_of_room;
@@ -9,12 +10,12 @@ use crate::config::Config;
 use crate::net::{Net, NetError, Sockets, WorldEdge};
 use crate::replay::{FlightDump, RecordError};
 use crate::state::{StateError, StateFolder};
-use bevy_app::App;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringworld_components::edge::{Command, Event, Operation, Refusal, Reply, Transport};
 use ringworld_components::kernel::StableId;
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -76,6 +77,8 @@ pub enum StartError {
     Record(RecordError),
     /// The state folder can't be used.
     State(StateError),
+    /// A world can't be built from its list of plugins.
+    Plugins(String),
     /// The system gave no randomness or no thread.
     System(std::io::Error),
 }
@@ -86,6 +89,7 @@ impl fmt::Display for StartError {
             Self::Net(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
+            Self::Plugins(why) => write!(f, "a world can't be built: {why}"),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -105,8 +109,8 @@ impl From<StateError> for StartError {
     }
 }
 
-/// Adds a user's plugins to a world.
-pub type Extend = Arc<dyn Fn(&mut App) + Send + Sync>;
+/// Changes the list of plugins of a world. It is called for every world of a switch, and again for a world that is restored.
+pub type Extend = Arc<dyn Fn(&mut Plugins) + Send + Sync>;
 
 impl Switch {
     /// Starts a switch with the stock plugins.
@@ -114,7 +118,7 @@ impl Switch {
         Self::start_with(config, Arc::new(|_| {}))
     }
 
-    /// Starts a switch whose worlds have the plugins that `extend` adds.
+    /// Starts a switch whose worlds have the plugins that `extend` leaves in the list.
     pub fn start_with(config: &Config, extend: Extend) -> Result<Self, StartError> {
         Self::begin(config, extend, None, Sockets::default(), || Ok(()))
     }
@@ -139,7 +143,10 @@ impl Switch {
             let thread = std::thread::Builder::new().name(format!("world-{index}")).spawn(move || {
                 // Locked as long as any world runs.
                 let _locked = lock;
-                let (world, beginnings) = match prepare(&config, index, own_folder.as_deref(), &extend, &of_thread) {
+                let prepare = || prepare(&config, index, own_folder.as_deref(), &extend, &of_thread);
+                let prepared = catch_unwind(AssertUnwindSafe(prepare))
+                    .unwrap_or_else(|panic| Err(StartError::Plugins(message_of(panic.as_ref()).to_owned())));
+                let (world, beginnings) = match prepared {
                     Ok(prepared) => prepared,
                     Err(error) => {
                         let _ = tell.send(Err(error));

@@ -1,26 +1,20 @@
 //! A world without sockets: inputs in, outputs out.
 
 use super::switch::message_of;
-use super::{Chain, ChainDigest};
-use bevy_app::{App, Plugin};
+use super::{Chain, ChainDigest, Plugins};
+use bevy_app::App;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, DialogTable, Draining, Leg, Legs, Role, Session, SessionCount, SessionState, Settings, TransactionTable,
+    Counters, Draining, Parties, Queue, Role, Session, SessionCount, SessionState, Settings, SipIdentity,
 };
-use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
+use ringworld_components::edge::{Event, Input, Inputs, Output, Outputs, PacketPool};
 use ringworld_components::kernel::{
-    self, Anchor, Digest, Elapsed, KernelPlugin, Now, Registry, RestoreError, Secret, StableId, TimerCounts,
-    Unregistered, WallTime,
+    self, Anchor, Digest, Elapsed, Now, Registry, RestoreError, StableId, TimerCounts, Unregistered, WallTime,
 };
 use ringworld_components::media::{MediaCounters, PortPool, ReceivePath, RoomTable, RtpState, StreamTable};
 use ringworld_components::planted;
-use ringworld_systems::callengine::CallEnginePlugin;
-use ringworld_systems::conference::ConferencePlugin;
-use ringworld_systems::edge::EdgePlugin;
-use ringworld_systems::facts::FactsPlugin;
-use ringworld_systems::session::SessionPlugin;
-use ringworld_systems::signalling::SignallingPlugin;
-use ringworld_systems::streams::StreamsPlugin;
+use ringworld_components::sip::{DialogTable, TransactionTable};
+use ringworld_systems::priority::marks_of_calls;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -116,29 +110,22 @@ impl Engine {
         Self::with_plugins(config, |_| {})
     }
 
-    /// A world with the stock plugins and those that `extend` adds.
-    pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut App)) -> Self {
-        let mut app = App::empty();
-        let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
-        app.add_plugins((
-            KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor },
-            EdgePlugin,
-            FactsPlugin,
-            SignallingPlugin { settings: config.settings.clone() },
-            SessionPlugin,
-            StreamsPlugin { pool_share: config.pool_share },
-            ConferencePlugin,
-            CallEnginePlugin,
-        ));
-        extend(&mut app);
-        app.finish();
-        app.cleanup();
+    /// A world with the stock plugins, as `extend` changes their list.
+    ///
+    /// # Panics
+    /// The list of plugins can't be built: see [`Plugins`]. Two systems conflict and are not ordered. No plugin provides
+    /// something that the engine needs.
+    pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut Plugins)) -> Self {
+        let mut plugins = Plugins::stock(config);
+        extend(&mut plugins);
+        let app = plugins.build();
+        insist_on_what_the_engine_reads(app.world());
         Self { app, chain: Chain::default(), is_broken: false }
     }
 
-    /// Adds a plugin. All plugins must be there before the first tick.
-    pub fn add_plugin(&mut self, plugin: impl Plugin) {
-        self.app.add_plugins(plugin);
+    /// The names of its plugins, in the order in which they were added.
+    pub fn plugins(&self) -> &[String] {
+        self.world().resource::<Registry>().plugins()
     }
 
     /// Advances the world by `elapsed` ticks with these inputs, and takes what it puts out.
@@ -217,6 +204,8 @@ impl Engine {
         world.resource_mut::<PortPool>().forget_offers();
         world.resource_mut::<Draining>().0 = false;
         world.insert_resource(settings);
+        let marks = marks_of_calls(world);
+        world.resource_mut::<Queue<Output>>().0.extend(marks);
     }
 
     /// The RTP ports of all streams, in order.
@@ -231,15 +220,14 @@ impl Engine {
             return Vec::new();
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut sessions = world.query::<(&StableId, &Session, &Legs)>();
+        let mut sessions = world.query::<(&StableId, &Session, &Parties, &SipIdentity)>();
         let mut undecided: Vec<_> = sessions
             .iter(world)
-            .filter(|(_, session, _)| session.role == Role::Incoming)
-            .filter(|(_, session, _)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
-            .map(|(&id, session, legs)| {
-                let leg = legs.iter().next().and_then(|leg| world.get::<Leg>(leg));
-                let call_id = leg.map(|leg| text(&leg.call_id)).unwrap_or_default();
-                Event::Incoming { session: id, from: text(&session.from), to: text(&session.to), call_id }
+            .filter(|(_, session, ..)| session.role == Role::Incoming)
+            .filter(|(_, session, ..)| matches!(session.state(), SessionState::Initializing | SessionState::Ringing))
+            .map(|(&session, _, parties, identity)| {
+                let (from, to, call_id) = (text(&parties.from), text(&parties.request_uri), text(&identity.call_id));
+                Event::Incoming { session, from, to, call_id }
             })
             .collect();
         undecided.sort_unstable_by_key(|event| if let Event::Incoming { session, .. } = event { session.0 } else { 0 });
@@ -311,6 +299,23 @@ impl Engine {
     pub fn app_mut(&mut self) -> &mut App {
         &mut self.app
     }
+}
+
+/// A plugin that is disabled must leave behind another that provides what the engine itself reads.
+fn insist_on_what_the_engine_reads(world: &World) {
+    fn insist_on<R: Resource>(world: &World) {
+        let name = std::any::type_name::<R>();
+        assert!(world.contains_resource::<R>(), "no plugin of this world provides {name}, which the engine reads");
+    }
+    insist_on::<Counters>(world);
+    insist_on::<TransactionTable>(world);
+    insist_on::<DialogTable>(world);
+    insist_on::<SessionCount>(world);
+    insist_on::<Draining>(world);
+    insist_on::<StreamTable>(world);
+    insist_on::<PortPool>(world);
+    insist_on::<MediaCounters>(world);
+    insist_on::<RoomTable>(world);
 }
 
 /// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded

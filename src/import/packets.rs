@@ -3,9 +3,8 @@
 use super::account::Account;
 use super::call::Call;
 use super::stand_in::StandIn;
-use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{Leg, Legs, Service};
+use ringworld_components::call::Service;
 use ringworld_components::edge::{Command, Input, Operation, Packet};
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::wire::{rtp, telephone_event};
@@ -78,9 +77,8 @@ impl StandIn {
     fn echoes(&self, session: StableId) -> bool {
         let world = self.engine.world();
         let entity = world.resource::<StableIds>().find(session);
-        let legs = entity.and_then(|entity| world.get::<Legs>(entity)).into_iter().flat_map(|legs| legs.iter());
-        let mut legs = legs.filter_map(|leg| world.get::<Leg>(leg));
-        legs.any(|leg| matches!(leg.service, Service::Echo | Service::RingThenEcho { .. }))
+        let service = entity.and_then(|entity| world.get::<Service>(entity));
+        matches!(service, Some(Service::Echo | Service::RingThenEcho { .. }))
     }
 }
 

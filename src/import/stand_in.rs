@@ -12,7 +12,7 @@ use crate::engine::{Engine, WorldConfig};
 use crate::replay::{RecordError, Recorder};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{Leg, Legs, ServiceSettings};
+use ringworld_components::call::{ServiceSettings, SipIdentity};
 use ringworld_components::edge::{Event, Flow, Input, Output};
 use ringworld_components::kernel::{StableId, StableIds, TICK};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
@@ -180,10 +180,9 @@ impl StandIn {
     fn name(&mut self, session: StableId) {
         let world = self.engine.world();
         let entity = world.resource::<StableIds>().find(session);
-        let legs = entity.and_then(|entity| world.get::<Legs>(entity)).into_iter().flat_map(|legs| legs.iter());
-        let ids: Vec<Bytes> = legs.filter_map(|leg| world.get::<Leg>(leg)).map(|leg| leg.call_id.clone()).collect();
-        for id in ids {
-            let key = self.placed.get(&id).unwrap_or(&id).clone();
+        let identity = entity.and_then(|entity| world.get::<SipIdentity>(entity));
+        if let Some(id) = identity.map(|identity| &identity.call_id) {
+            let key = self.placed.get(id).unwrap_or(id).clone();
             self.begins(session, &key);
         }
     }

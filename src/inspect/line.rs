@@ -3,20 +3,24 @@
 use super::time::{duration, seconds};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Dialog, DialogState, Leg, Role, Service, Session, SessionState, Transaction, UnackedAnswer,
+    ALeg, BLeg, Dependency, Group, Members, Membership, Negotiation, OfferState, Parties, PendingInvite, Priority,
+    Role, Sequence, Service, Session, SessionState, SipIdentity,
 };
-use ringworld_components::kernel::{Now, TimerCounts};
+use ringworld_components::kernel::{Now, StableId, TimerCounts};
 use ringworld_components::media::{Participant, Participants, Room, RtpState, Sink, Stream};
+use ringworld_components::sip::{Dialog, DialogState, InviteUsage, Subscription, Transaction};
 use ringworld_components::wire::sdp::Direction;
 
 /// What an entity is and how it stands at a tick.
 pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
     let text = if let Some(session) = entity.get::<Session>() {
-        self::session(session, now)
-    } else if let Some(leg) = entity.get::<Leg>() {
-        self::leg(leg)
+        self::session(session, entity, now) + &relations(entity)
     } else if let Some(dialog) = entity.get::<Dialog>() {
-        self::dialog(dialog, entity.contains::<UnackedAnswer>())
+        self::dialog(dialog)
+    } else if let Some(usage) = entity.get::<InviteUsage>() {
+        invite_usage(usage, entity.get::<Negotiation>())
+    } else if let Some(subscription) = entity.get::<Subscription>() {
+        self::subscription(subscription)
     } else if let Some(stream) = entity.get::<Stream>() {
         self::stream(stream, entity.get::<RtpState>())
     } else if let Some(participant) = entity.get::<Participant>() {
@@ -27,6 +31,13 @@ pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
         format!("room {:?} {:?} since {}, {inside} inside", room.name, room.state, seconds(room.created))
     } else if let Some(transaction) = entity.get::<Transaction>() {
         self::transaction(transaction)
+    } else if let Some(group) = entity.get::<Group>() {
+        let members = entity.get::<Members>().map_or(0, |members| members.len());
+        format!("group {} since {}, members: {members}", group.kind, seconds(group.created))
+    } else if let Some(membership) = entity.get::<Membership>() {
+        format!("membership of session {} since {}", membership.member, seconds(membership.since))
+    } else if let Some(sequence) = entity.get::<Sequence>() {
+        self::sequence(world, entity, sequence, now)
     } else {
         "entity".to_owned()
     };
@@ -45,8 +56,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
 
-fn session(session: &Session, now: Now) -> String {
-    let (from, to) = (text(&session.from), text(&session.to));
+fn session(session: &Session, entity: EntityRef, now: Now) -> String {
     let role = match session.role {
         Role::Incoming => "incoming",
         Role::Outgoing => "placed",
@@ -58,29 +68,73 @@ fn session(session: &Session, now: Now) -> String {
         None => String::new(),
     };
     let state: SessionState = session.state();
-    format!("session {state} for {for_how_long}{ending}, {role} at {}, from {from} to {to}", seconds(session.created))
+    let mut line = format!("session {state} for {for_how_long}{ending}, {role} at {}", seconds(session.created));
+    if let Some(parties) = entity.get::<Parties>() {
+        line.push_str(&format!(", from {} to {}", text(&parties.from), text(&parties.request_uri)));
+    }
+    if let Some(identity) = entity.get::<SipIdentity>() {
+        let (local, target) = (identity.local_address, identity.target);
+        let call_id = text(&identity.call_id);
+        line.push_str(&format!(", Call-ID {call_id}, {local} to {} over {}", target.remote, target.transport));
+    }
+    if let Some(service) = entity.get::<Service>() {
+        line.push_str(&format!(", for {}", self::service(service)));
+    }
+    match entity.get::<PendingInvite>() {
+        Some(PendingInvite::Sent(sent)) => line.push_str(&format!(", INVITE {} ({:?}) is out", sent.cseq, sent.aim)),
+        Some(PendingInvite::Received { .. }) => line.push_str(", an INVITE of the peer is open"),
+        Some(PendingInvite::None) | None => {}
+    }
+    line
 }
 
-fn leg(leg: &Leg) -> String {
-    let service = match &leg.service {
+/// What else is to be said of a session, where it is not the usual.
+fn relations(entity: EntityRef) -> String {
+    let mut line = String::new();
+    if let Some(priority) = entity.get::<Priority>() {
+        let (level, class) = (priority.level.as_str(), priority.class.as_str());
+        line.push_str(&format!(", priority {level} as {class} by {:?}", priority.source).to_lowercase());
+    }
+    if let Some(dependency) = entity.get::<Dependency>() {
+        let (kind, state) = (dependency.kind, dependency.state);
+        line.push_str(&format!(", {kind:?} child of {} ({state:?})", dependency.parent));
+    }
+    line
+}
+
+fn sequence(world: &World, entity: EntityRef, sequence: &Sequence, now: Now) -> String {
+    let id = |leg: Option<Entity>| {
+        leg.and_then(|leg| world.get::<StableId>(leg)).map_or("none".to_owned(), StableId::to_string)
+    };
+    let a = id(entity.get::<ALeg>().and_then(|legs| legs.iter().next()));
+    let b = id(entity.get::<BLeg>().and_then(|legs| legs.iter().next()));
+    let for_how_long = duration(now.since(sequence.since()));
+    format!("sequence {} for {for_how_long}, A-leg {a}, B-leg {b}, ending rule {:?}", sequence.state(), sequence.rule)
+}
+
+fn service(service: &Service) -> String {
+    match service {
         Service::Conference(name) => format!("room {name:?}"),
         Service::Tone(hz) => format!("a tone of {hz} Hz"),
         Service::RingThenEcho { seconds } => format!("echo after {seconds} s of ringing"),
         Service::Reject(status) => format!("a refusal with {status}"),
         Service::ExternalMedia => "media of others".to_owned(),
         other => format!("{other:?}").to_ascii_lowercase(),
-    };
-    let mut line = format!(
-        "leg Call-ID {}, {} to {} over {}, for {service}",
-        text(&leg.call_id),
-        leg.local_address,
-        leg.target.remote,
-        leg.target.transport
-    );
-    if let Some(invite) = &leg.outgoing {
-        line.push_str(&format!(", INVITE {} ({:?}) is out", invite.cseq, invite.aim));
     }
-    for (holds, what) in [(leg.we_hold, ", we hold"), (leg.peer_holds, ", the peer holds")] {
+}
+
+fn invite_usage(usage: &InviteUsage, negotiation: Option<&Negotiation>) -> String {
+    let mut line = "INVITE usage".to_owned();
+    if usage.unacked.is_some() {
+        line.push_str(", waits for ACK");
+    }
+    match negotiation.map(Negotiation::state) {
+        Some(OfferState::LocalOffer { .. }) => line.push_str(", our offer is out"),
+        Some(OfferState::RemoteOffer { .. }) => line.push_str(", the peer's offer is out"),
+        Some(OfferState::Stable) | None => {}
+    }
+    let holds = negotiation.map_or((false, false), |it| (it.we_hold(), it.peer_holds()));
+    for (holds, what) in [(holds.0, ", we hold"), (holds.1, ", the peer holds")] {
         if holds {
             line.push_str(what);
         }
@@ -88,16 +142,19 @@ fn leg(leg: &Leg) -> String {
     line
 }
 
-fn dialog(dialog: &Dialog, waits_for_ack: bool) -> String {
+fn subscription(subscription: &Subscription) -> String {
+    format!("subscription to {}, {:?}, {:?}", text(&subscription.event), subscription.role, subscription.state)
+}
+
+fn dialog(dialog: &Dialog) -> String {
     let state = match dialog.state {
         DialogState::Early => "early",
         DialogState::Confirmed => "confirmed",
     };
     let (local, remote) = (text(&dialog.local_tag), text(&dialog.remote_tag));
     let theirs = dialog.remote_cseq.map_or("none yet".to_owned(), |cseq| cseq.to_string());
-    let wait = if waits_for_ack { ", waits for ACK" } else { "" };
     format!(
-        "dialog {state}{wait}, tags ours {local} theirs {remote}, CSeq ours {} theirs {theirs}, to {}",
+        "dialog {state}, tags ours {local} theirs {remote}, CSeq ours {} theirs {theirs}, to {}",
         dialog.local_cseq,
         text(dialog.remote_target.as_bytes())
     )

@@ -1,22 +1,25 @@
 //! What is in a world, for people to read: a tree of what belongs to what, and every component of an entity in full.
 
 mod line;
+mod resources;
 mod time;
 mod tree;
 mod value;
 
+pub use resources::ResourceReport;
 pub use time::{duration, seconds, utc};
 
+#[cfg(feature = "cli")]
 pub(crate) use line::direction;
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::Registrations;
 use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerCounts};
+use ringworld_components::sip::Registrations;
 use std::fmt::Write;
 use tree::Tree;
 use value::{Names, readable};
 
-/// Everything that lives in a world: sessions with their legs, dialogs, streams, transactions and timers, then rooms, and
+/// Everything that lives in a world: sessions with their usages, dialogs, streams, transactions and timers, then rooms, and
 /// what belongs to nobody, and who is registered. `now` is the time to which waits and ages are counted: that of the world, or a later one up
 /// to which nothing happened.
 pub fn overview(world: &World, now: Now) -> String {
@@ -37,6 +40,10 @@ pub fn overview(world: &World, now: Now) -> String {
     let mut text = String::new();
     for (heading, body, count) in &under {
         let _ = writeln!(text, "{heading}: {count}\n{body}");
+    }
+    let used = ResourceReport::of(world);
+    if used != ResourceReport::default() {
+        let _ = writeln!(text, "resources: {used}\n");
     }
     registrations(world, now, &mut text);
     text.truncate(text.trim_end().len());

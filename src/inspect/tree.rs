@@ -3,17 +3,18 @@
 use super::line::about;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    DialogOf, Dialogs, LegOf, Legs, Session, StreamOf, Streams, Transaction, TransactionTable,
+    Group, InviteUsageOf, InviteUsages, MemberOf, Members, Sequence, Session, StreamOf, Streams,
 };
 use ringworld_components::kernel::{Now, StableId};
 use ringworld_components::media::{Participants, Room, Sink, Stream, Voice, VoiceOf};
+use ringworld_components::sip::{Dialog, Transaction, TransactionTable, UsageOf, Usages};
 use std::collections::BTreeMap;
 
 /// A world's entities by whom they belong to.
 pub(super) struct Tree<'w> {
     world: &'w World,
     now: Now,
-    /// The transactions of each leg and dialog.
+    /// The transactions of each session, usage and dialog.
     transactions: BTreeMap<Entity, Vec<Entity>>,
 }
 
@@ -22,7 +23,7 @@ impl<'w> Tree<'w> {
         let mut transactions: BTreeMap<Entity, Vec<Entity>> = BTreeMap::new();
         if world.get_resource::<TransactionTable>().is_some_and(|table| !table.is_empty()) {
             for entity in world.iter_entities() {
-                if let Some(owner) = entity.get::<Transaction>().and_then(|transaction| transaction.owner) {
+                if let Some(owner) = entity.get::<Transaction>().and_then(|transaction| transaction.user.entity()) {
                     transactions.entry(owner).or_default().push(entity.id());
                 }
             }
@@ -105,25 +106,44 @@ impl<'w> Tree<'w> {
         others.filter_map(|stream| self.id(self.root_of(stream))).map(|id| id.to_string()).collect()
     }
 
+    /// A dialog stands below its INVITE usage; one of subscriptions alone above these.
+    fn usage_above(&self, dialog: EntityRef) -> Option<Entity> {
+        let mut usages = dialog.get::<Usages>()?.iter();
+        usages.find(|usage| self.world.get::<InviteUsageOf>(*usage).is_some())
+    }
+
+    fn dialog_below(&self, usage: EntityRef) -> Option<Entity> {
+        usage.get::<InviteUsageOf>()?;
+        usage.get::<UsageOf>().map(|of| of.0)
+    }
+
+    fn subscriptions_below(&self, dialog: EntityRef) -> Vec<Entity> {
+        let usages = dialog.get::<Usages>().map(|usages| usages.iter()).into_iter().flatten();
+        usages.filter(|usage| self.world.get::<InviteUsageOf>(*usage).is_none()).collect()
+    }
+
     fn parent(&self, entity: Entity) -> Option<Entity> {
         let entity = self.world.get_entity(entity).ok()?;
-        let parent = entity
-            .get::<LegOf>()
-            .map(|of| of.0)
-            .or_else(|| entity.get::<DialogOf>().map(|of| of.0))
+        let parent = self
+            .usage_above(entity)
+            .or_else(|| entity.get::<InviteUsageOf>().map(|of| of.0))
+            .or_else(|| entity.get::<UsageOf>().map(|of| of.0))
             .or_else(|| entity.get::<StreamOf>().map(|of| of.0))
             .or_else(|| entity.get::<VoiceOf>().map(|of| of.0))
-            .or_else(|| entity.get::<Transaction>().and_then(|transaction| transaction.owner))?;
+            .or_else(|| entity.get::<MemberOf>().map(|of| of.0))
+            .or_else(|| entity.get::<Transaction>().and_then(|transaction| transaction.user.entity()))?;
         self.world.get_entity(parent).ok().map(|parent| parent.id())
     }
 
     fn children(&self, entity: Entity) -> Vec<Entity> {
         let mut children = Vec::new();
         if let Ok(entity) = self.world.get_entity(entity) {
-            children.extend(entity.get::<Legs>().map(|of| of.iter()).into_iter().flatten());
-            children.extend(entity.get::<Dialogs>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<InviteUsages>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(self.dialog_below(entity));
+            children.extend(self.subscriptions_below(entity));
             children.extend(entity.get::<Streams>().map(|of| of.iter()).into_iter().flatten());
             children.extend(entity.get::<Voice>().map(|of| of.iter()).into_iter().flatten());
+            children.extend(entity.get::<Members>().map(|of| of.iter()).into_iter().flatten());
         }
         children.extend(self.transactions.get(&entity).into_iter().flatten().copied());
         self.sorted(children)
@@ -143,6 +163,9 @@ impl<'w> Tree<'w> {
         match self.world.get_entity(root) {
             Ok(entity) if entity.contains::<Session>() => "sessions",
             Ok(entity) if entity.contains::<Room>() => "rooms",
+            Ok(entity) if entity.contains::<Sequence>() => "sequences",
+            Ok(entity) if entity.contains::<Group>() => "groups",
+            Ok(entity) if entity.contains::<Dialog>() => "dialogs of subscriptions",
             Ok(entity) if entity.contains::<Transaction>() => "transactions whose call is gone, or that never had one",
             _ => "other entities",
         }

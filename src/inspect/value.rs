@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn fields_stand_in_lines_with_ticks_bytes_and_entities_in_words() {
         let debug =
-            r#"Leg { call_id: b"a{b\"1", since: Now(1234), dialog: Some(12v3), offer: None, at: 10.0.0.2:5070 }"#;
+            r#"Call { call_id: b"a{b\"1", since: Now(1234), dialog: Some(12v3), offer: None, at: 10.0.0.2:5070 }"#;
         assert_eq!(
             read(debug),
             "  call_id  \"a{b\\\"1\"\n  since    6.170 s\n  dialog   #1f\n  offer    -\n  at       10.0.0.2:5070\n"

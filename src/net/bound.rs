@@ -3,6 +3,7 @@
 use super::config::NetConfig;
 use super::error::NetError;
 use super::given::{SipSocket, Sockets};
+use super::mark::mark_or_warn;
 use super::sockets;
 use super::udp::UdpSocketSet;
 use ringworld_components::edge::Transport;
@@ -33,6 +34,7 @@ impl Bound {
                 Transport::Udp => {
                     let socket = given.map_or_else(|| sockets::sip_udp(address, family), |fd| Ok(fd.into()));
                     let socket = socket.map_err(failed)?;
+                    mark_or_warn(&socket, address.is_ipv6(), config.marks.signalling);
                     let actual = (socket.local_addr(), socket.as_fd().try_clone_to_owned());
                     bound.udp.push(socket);
                     actual
@@ -40,6 +42,8 @@ impl Bound {
                 Transport::Tcp => {
                     let listener = given.map_or_else(|| sockets::sip_tcp(address, family), |fd| Ok(fd.into()));
                     let listener = listener.map_err(failed)?;
+                    // Connections that are accepted inherit it.
+                    mark_or_warn(&listener, address.is_ipv6(), config.marks.signalling);
                     let actual = (listener.local_addr(), listener.as_fd().try_clone_to_owned());
                     bound.tcp.push(listener);
                     actual

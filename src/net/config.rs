@@ -1,6 +1,6 @@
 //! The settings of the network threads.
 
-use super::NetError;
+use super::{Marks, NetError};
 use ringworld_components::edge::Transport;
 use ringworld_components::kernel::TICK;
 use ringworld_components::wire::sip;
@@ -26,6 +26,8 @@ pub struct NetConfig {
     pub port_stock: usize,
     /// How long a tick takes: what the RTP threads expect between two deadlines.
     pub tick: Duration,
+    /// How packets are marked.
+    pub marks: Marks,
     /// The limits of a SIP message.
     pub limits: sip::Limits,
     /// The limits of TCP.
@@ -81,6 +83,7 @@ impl Default for NetConfig {
             rtp_threads: 1,
             port_stock: 256,
             tick: TICK,
+            marks: Marks::default(),
             limits: sip::Limits::default(),
             tcp: TcpLimits::default(),
             rings: RingSizes::default(),
@@ -131,6 +134,7 @@ impl NetConfig {
         range(self.pairs().len() > 0, "rtp_ports", "a range that contains an even port and the odd one above it")?;
         range(self.port_stock >= self.worlds, "port_stock", "at least the number of worlds")?;
         range(!self.tick.is_zero(), "tick", "longer than nothing")?;
+        range(self.marks.are_legal(), "marks", "from 0 to 63 each")?;
         let rings = &self.rings;
         let sizes = [rings.control_in, rings.control_out, rings.commands, rings.rtp, rings.pool];
         range(sizes.iter().all(|n| (1..=1 << 24).contains(n)), "rings", "from 1 to 16777216 each")?;

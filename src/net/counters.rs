@@ -153,6 +153,8 @@ counters! {
     ports_busy,
     /// Port reports of a world that make no sense: taken or released by who does not hold the pair.
     ports_misreported,
+    /// Port pairs whose DSCP could not be set.
+    marks_refused,
 }
 
 impl NetCounters {

@@ -73,6 +73,7 @@ impl WorldEdge {
                 Output::CloseConn(conn) => self.tcp.push(TcpOrder::Close(conn)),
                 // Before the message that names the port leaves, and before packets are sent from it.
                 Output::PortTaken(port) => self.with_owner(port, |rtp| rtp.taken(port)),
+                Output::PortMarked(port, class) => self.with_owner(port, |rtp| rtp.marked(port, class)),
                 Output::PortReleased(port) => self.released.push(port),
                 Output::Event(_) | Output::Reply(_) => {}
             }

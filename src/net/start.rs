@@ -131,6 +131,7 @@ impl Net {
             inlet,
             udp,
             conn_base: net.config.conn_base,
+            dscp: net.config.marks.signalling,
             rest: TcpRest { connections: given.tcp, unsent: given.unsent },
             gate,
             end: end_of_tcp,
@@ -270,6 +271,7 @@ fn rtp(
             counters: counters.clone(),
             epoch,
             rtp_bind: config.rtp_bind,
+            marks: config.marks,
             pool: config.rings.pool,
         };
         let in_use = config.in_use.iter().filter(|(_, port)| owner(*port, count) == index).copied();

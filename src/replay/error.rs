@@ -1,6 +1,6 @@
 //! What can go wrong, in sentences that say what to do next.
 
-use ringworld_components::kernel::RestoreError;
+use ringworld_components::kernel::{PluginDifference, RestoreError};
 use ringworld_components::record::DecodeError;
 use std::fmt;
 use std::io;
@@ -44,7 +44,7 @@ pub enum ReplayError {
         /// The version found.
         found: u8,
     },
-    /// It was made by a build that records other things.
+    /// It was made by a build that records other things, or by a world with other plugins.
     Unlike {
         /// The version of that build.
         build: String,
@@ -85,16 +85,14 @@ pub enum Unlike {
     Missing {
         /// Its name.
         name: String,
-        /// The plugin that records it.
-        plugin: String,
     },
     /// It is in this build but not in the recording.
     Added {
         /// Its name.
         name: String,
-        /// The plugin that records it.
-        plugin: String,
     },
+    /// The worlds have other plugins.
+    Plugins(PluginDifference),
 }
 
 /// What is wrong with a file.
@@ -184,12 +182,9 @@ impl fmt::Display for Unlike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape { name } => write!(f, "{name:?} has another shape in this build"),
-            Self::Missing { name, plugin } => {
-                write!(f, "it holds {name:?}, which this build does not know (is the plugin {plugin:?} missing?)")
-            }
-            Self::Added { name, plugin } => {
-                write!(f, "it lacks {name:?}, which this build records (was it made without the plugin {plugin:?}?)")
-            }
+            Self::Missing { name } => write!(f, "it holds {name:?}, which this build does not know"),
+            Self::Added { name } => write!(f, "it lacks {name:?}, which this build records"),
+            Self::Plugins(difference) => difference.fmt(f),
         }
     }
 }
@@ -218,7 +213,7 @@ impl fmt::Display for ReplayError {
             ),
             Self::Unlike { build, unlike } => write!(
                 f,
-                "the recording was made by another build ({build}) and is refused: {unlike}; replay it with the build that made it"
+                "the recording (of build {build}) is refused: {unlike}; replay it with the build and the plugins that made it"
             ),
             Self::Damaged { offset, readable_to: 0, damage } => {
                 write!(f, "the recording is damaged at byte {offset}: {damage}; nothing of it can be replayed")

@@ -5,7 +5,7 @@ use crate::config::RecordMedia;
 use crate::engine::{ChainDigest, Engine, WorldConfig};
 use ringworld_components::call::Settings;
 use ringworld_components::edge::{Command, Flow, SendFailure};
-use ringworld_components::kernel::{Digest, Registry, Secret};
+use ringworld_components::kernel::{Digest, PluginDifference, Registry, Secret};
 use ringworld_components::media::MediaFact;
 use ringworld_components::record::{DecodeError, Record, Shape, from_bytes, to_bytes};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Header {
     pub build: String,
     /// The time of day at tick 0, in milliseconds since 1970 (UTC): the anchor of all ticks.
     pub began_unix_ms: u64,
-    /// The plugins: the prefixes of the names that they record under.
+    /// The names of the plugins, in the order in which they were added.
     pub plugins: Vec<String>,
     /// A hash of `names`.
     pub schema: u64,
@@ -99,8 +99,7 @@ impl Header {
     pub(crate) fn know(&mut self, engine: &Engine) {
         self.names = names(engine);
         self.schema = xxh3_64(&to_bytes(&self.names));
-        self.plugins = self.names.iter().map(|(name, _)| plugin_of(name).to_owned()).collect();
-        self.plugins.dedup();
+        self.plugins = engine.plugins().to_vec();
     }
 
     /// The settings.
@@ -126,8 +125,16 @@ impl Header {
         compare(&theirs, &input_names().into_iter().collect())
     }
 
-    /// Compares all names with those of a world.
+    /// Compares the list of plugins with that of a world.
+    pub(crate) fn plugin_difference(&self, engine: &Engine) -> Option<PluginDifference> {
+        PluginDifference::between(&self.plugins, engine.plugins())
+    }
+
+    /// Compares the plugins and all names with those of a world.
     pub(super) fn check(&self, engine: &Engine) -> Result<(), Unlike> {
+        if let Some(difference) = self.plugin_difference(engine) {
+            return Err(Unlike::Plugins(difference));
+        }
         compare(&self.names.iter().cloned().collect(), &names(engine).into_iter().collect())
     }
 }
@@ -155,17 +162,13 @@ fn input_names() -> Vec<(String, u64)> {
     ]
 }
 
-fn plugin_of(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(plugin, _)| plugin)
-}
-
 fn compare(theirs: &BTreeMap<String, u64>, ours: &BTreeMap<String, u64>) -> Result<(), Unlike> {
     for name in theirs.keys().chain(ours.keys()) {
         match (theirs.get(name), ours.get(name)) {
             (Some(a), Some(b)) if a == b => {}
             (Some(_), Some(_)) => return Err(Unlike::Shape { name: name.clone() }),
-            (Some(_), None) => return Err(Unlike::Missing { name: name.clone(), plugin: plugin_of(name).to_owned() }),
-            _ => return Err(Unlike::Added { name: name.clone(), plugin: plugin_of(name).to_owned() }),
+            (Some(_), None) => return Err(Unlike::Missing { name: name.clone() }),
+            _ => return Err(Unlike::Added { name: name.clone() }),
         }
     }
     Ok(())
@@ -178,14 +181,14 @@ mod tests {
     #[test]
     fn what_changed_is_named() {
         let table = |names: &[(&str, u64)]| names.iter().map(|(name, shape)| ((*name).to_owned(), *shape)).collect();
-        let ours = table(&[("call.leg", 1), ("media.flow", 2)]);
+        let ours = table(&[("call.session", 1), ("media.flow", 2)]);
         assert!(compare(&ours, &ours).is_ok());
-        let changed = compare(&table(&[("call.leg", 1), ("media.flow", 3)]), &ours);
+        let changed = compare(&table(&[("call.session", 1), ("media.flow", 3)]), &ours);
         assert_eq!(changed, Err(Unlike::Shape { name: "media.flow".into() }));
-        let fewer = compare(&table(&[("call.leg", 1)]), &ours);
-        assert_eq!(fewer, Err(Unlike::Added { name: "media.flow".into(), plugin: "media".into() }));
-        let more = compare(&table(&[("call.leg", 1), ("media.flow", 2), ("nag.timer", 2)]), &ours);
-        assert_eq!(more, Err(Unlike::Missing { name: "nag.timer".into(), plugin: "nag".into() }));
+        let fewer = compare(&table(&[("call.session", 1)]), &ours);
+        assert_eq!(fewer, Err(Unlike::Added { name: "media.flow".into() }));
+        let more = compare(&table(&[("call.session", 1), ("media.flow", 2), ("nag.timer", 2)]), &ours);
+        assert_eq!(more, Err(Unlike::Missing { name: "nag.timer".into() }));
     }
 
     #[test]
@@ -198,7 +201,7 @@ mod tests {
         let world = read.world_config().unwrap();
         assert_eq!((world.secret, world.world, world.epoch, world.settings), ([7; 32], 3, 9, config.settings.clone()));
         assert_eq!(world.began_unix_ms, 5);
-        assert!(read.plugins.contains(&"kernel".to_owned()) && read.plugins.contains(&"call".to_owned()));
+        assert!(read.plugins.first().is_some_and(|name| name.ends_with("KernelPlugin")), "{:?}", read.plugins);
         assert!(read.check_inputs().is_ok() && read.check(&Engine::new(&config)).is_ok());
         assert!(!format!("{header:?}").contains("7, 7"), "the secret must not be printed");
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// How a recording is played.
 #[derive(Clone)]
 pub struct ReplayOptions {
-    /// Adds the plugins that the recorded world had beside the stock ones.
+    /// Makes the list of plugins that the recorded world had.
     pub extend: Extend,
     /// Which executor runs the systems.
     pub executor: Executor,
@@ -340,18 +340,21 @@ fn claims_of(header: &Header) -> Claims {
 }
 
 fn build(config: &WorldConfig, options: &ReplayOptions, claims: Claims) -> Engine {
-    let mut engine = Engine::with_plugins(config, |app| (options.extend)(app));
-    let app = engine.app_mut();
-    if claims == Claims::Control {
-        app.configure_sets(Tick, Phase::Media.run_if(|| false));
-    }
-    app.edit_schedule(Tick, |schedule| {
-        if options.executor == Executor::MultiThreaded {
-            schedule.set_executor(MultiThreadedExecutor::new());
-        }
-        (options.edit_schedule)(schedule);
-    });
-    engine
+    let ReplayOptions { extend, executor, edit_schedule, .. } = options.clone();
+    Engine::with_plugins(config, |plugins| {
+        extend(plugins);
+        plugins.adjust(move |app| {
+            if claims == Claims::Control {
+                app.configure_sets(Tick, Phase::Media.run_if(|| false));
+            }
+            app.edit_schedule(Tick, |schedule| {
+                if executor == Executor::MultiThreaded {
+                    schedule.set_executor(MultiThreadedExecutor::new());
+                }
+                edit_schedule(schedule);
+            });
+        });
+    })
 }
 
 /// The numbers below `count` in an order that the seed decides (Fisher-Yates over SplitMix64).

@@ -32,6 +32,8 @@ pub enum Purpose {
     Kill,
     /// How the bytes of a connection are cut; numbered by connection.
     Stream,
+    /// How the operator relates sessions.
+    Relations,
 }
 
 /// A stream of random numbers: the same for the same seed, purpose and number, on every machine and in every build.

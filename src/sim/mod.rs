@@ -30,6 +30,7 @@ pub mod invariants;
 mod network;
 mod operator;
 mod order;
+mod relator;
 mod rings;
 mod run;
 mod scenario;

@@ -1,9 +1,10 @@
 //! The operator: places calls to agents, acts upon sessions, and decides about calls where nothing else does.
 
+use super::relator::Relator;
 use super::{Dice, Purpose, SECOND, network};
 use crate::sim::network::SWITCH;
 use ringworld_components::call::SessionState;
-use ringworld_components::edge::{Command, Event, Operation, PlaceCall};
+use ringworld_components::edge::{Command, Event, Operation, PlaceCall, Reply};
 use ringworld_components::kernel::StableId;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,6 +24,7 @@ pub(super) struct Operator {
     /// Digits that were asked to be sent, by session.
     pub digits: BTreeMap<StableId, String>,
     is_off_duty: bool,
+    relator: Relator,
 }
 
 impl Operator {
@@ -38,6 +40,7 @@ impl Operator {
             undecided: VecDeque::new(),
             digits: BTreeMap::new(),
             is_off_duty: false,
+            relator: Relator::new(seed),
         }
     }
 
@@ -70,6 +73,11 @@ impl Operator {
         }
     }
 
+    /// Hears what became of a command.
+    pub fn hear_reply(&mut self, reply: &Reply) {
+        self.relator.hear(reply);
+    }
+
     /// The switch was started again, and asks anew about the calls that nobody has decided about.
     pub fn hear_again(&mut self, now: u64, undecided: &[Event]) {
         self.undecided.clear();
@@ -91,9 +99,11 @@ impl Operator {
         while !self.is_off_duty && self.next_at <= now {
             self.next_at += self.pace / 2 + self.dice.below(self.pace);
             operations.extend(self.choose());
+            operations.extend(self.relator.choose(&self.sessions));
         }
         let numbered = |operation| {
             self.numbered += 1;
+            self.relator.asked(self.numbered, &operation);
             Command { number: self.numbered, operation }
         };
         operations.into_iter().map(numbered).collect()

@@ -86,6 +86,8 @@ impl Scenario {
         timers.rtp_silence_s = dice.pick(&[(0, 3), (10, 1)]);
         config.settings.services.ask_handler = dice.happens(250);
         let agents = u64::from(self.agents);
+        config.settings.resources.bandwidth_kbit_s = dice.pick(&[(0, 3), (80 * agents, 1)]);
+        config.settings.limits.sessions_per_user = dice.pick(&[(0, 3), (2, 1)]);
         let limits = &mut config.settings.limits;
         for fault in faults {
             // The worse, the fewer; never none.

@@ -1,6 +1,6 @@
 //! What can be wrong with a state folder, in sentences that say what to do next.
 
-use ringworld_components::kernel::RestoreError;
+use ringworld_components::kernel::{PluginDifference, RestoreError};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub enum StateError {
         /// Which format.
         why: String,
     },
-    /// The snapshot is of a build that records other things.
+    /// The snapshot is of a build that records other things, or of a world with other plugins.
     Schema {
         /// The snapshot.
         path: PathBuf,
@@ -58,6 +58,13 @@ pub enum StateError {
         theirs: String,
         /// This build.
         ours: String,
+    },
+    /// What came after the snapshot was written by a world with other plugins, and only the same ones come to the same world.
+    OtherPlugins {
+        /// The journal.
+        path: PathBuf,
+        /// The first difference.
+        difference: PluginDifference,
     },
     /// A journal does not go on where the world stands: there is a gap.
     Gap {
@@ -130,6 +137,12 @@ impl fmt::Display for StateError {
                 "{} was written by build {theirs} and this is {ours}: a journal leads to the same calls only in the build \
                  that wrote it; start that one again and stop it in order, which leaves a snapshot behind, or remove the \
                  journal to go on from the snapshot before it",
+                path.display()
+            ),
+            Self::OtherPlugins { path, difference } => write!(
+                f,
+                "{} can't be lived again: {difference}; start with those plugins and stop in order, which leaves a snapshot \
+                 behind, or remove the journal to go on from the snapshot before it",
                 path.display()
             ),
             Self::Gap { path, tick } => write!(

@@ -306,6 +306,7 @@ impl Keeper {
         self.summary(engine)
     }
 
+    #[cfg(feature = "cli")]
     /// Whether the disk has not taken all that a restart would need.
     pub(crate) fn is_behind(&self) -> bool {
         self.journal.as_ref().is_none_or(Journal::is_waiting)

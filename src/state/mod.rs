@@ -28,12 +28,16 @@ mod recover;
 
 pub use error::StateError;
 pub use folder::StateFolder;
+#[cfg(feature = "cli")]
 pub(crate) use folder::WorldFolder;
+#[cfg(feature = "cli")]
 pub(crate) use follower::{Follows, Pursuit};
+#[cfg(feature = "cli")]
 pub(crate) use ground::Ground;
 pub(crate) use handover::Legacy;
 pub use handover::{Door, Heir, Successor};
 
 pub use keeper::{Keeper, StateSummary};
+#[cfg(feature = "cli")]
 pub(crate) use recover::recover_asleep;
 pub use recover::{Recovered, Recovery, recover};

@@ -75,7 +75,9 @@ pub(crate) fn recover_asleep(
             let then = WorldConfig { settings, secret: header.secret.0, epoch: header.epoch, ..world.clone() };
             match restore(&header, &then, extend) {
                 Ok(engine) => Ok(Ok((header, then, engine))),
-                Err(error @ RestoreError::Schema { .. }) => Ok(Err(StateError::Schema { path: path.clone(), error })),
+                Err(error @ (RestoreError::Schema { .. } | RestoreError::Plugins { .. })) => {
+                    Ok(Err(StateError::Schema { path: path.clone(), error }))
+                }
                 Err(error) => Err(error.to_string()),
             }
         });
@@ -110,7 +112,7 @@ pub(crate) fn recover_asleep(
 /// The world that a header holds.
 pub(super) fn restore(header: &Header, world: &WorldConfig, extend: &Extend) -> Result<Engine, RestoreError> {
     let start = header.start.as_ref().ok_or(RestoreError::Format)?;
-    let mut engine = Engine::with_plugins(world, |app| extend(app));
+    let mut engine = Engine::with_plugins(world, |plugins| extend(plugins));
     engine.restore(&start.snapshot, None)?;
     engine.resume_chain(start.chain);
     Ok(engine)
@@ -158,13 +160,10 @@ fn live(
     last: &mut Header,
     path: &Path,
 ) -> Result<Result<(), TailError>, StateError> {
-    if header.build != build_id() {
+    if let Some(error) = unlike(&header, heir.engine(), path) {
         return match tail.has_ticks() {
             Ok(false) => Ok(Ok(())),
-            Ok(true) => {
-                let (theirs, ours) = (header.build, build_id().to_owned());
-                Err(StateError::OtherBuild { path: path.to_owned(), theirs, ours })
-            }
+            Ok(true) => Err(error),
             Err(error) => Ok(Err(error)),
         };
     }
@@ -188,6 +187,15 @@ fn live(
             Err(error) => return Ok(Err(error)),
         }
     }
+}
+
+/// Why the ticks of a journal would not come to the same world again.
+fn unlike(header: &Header, engine: &Engine, path: &Path) -> Option<StateError> {
+    let path = path.to_owned();
+    if header.build != build_id() {
+        return Some(StateError::OtherBuild { path, theirs: header.build.clone(), ours: build_id().to_owned() });
+    }
+    header.plugin_difference(engine).map(|difference| StateError::OtherPlugins { path, difference })
 }
 
 fn micros(time: Duration) -> u64 {

@@ -22,7 +22,7 @@
 //!     });
 //! }
 //!
-//! let kit = Testkit::with(|app| { app.add_plugins(HashHangsUp); });
+//! let kit = Testkit::with(|plugins| { plugins.add(HashHangsUp); });
 //! let alice = kit.phone("alice");
 //! alice.calls("echo").await_answer();
 //! alice.presses("1#").await_end();
@@ -41,8 +41,7 @@ pub use device::OnCall;
 pub use message::SipText;
 pub use phone::Phone;
 
-use crate::engine::{Census, Engine, WorldConfig};
-use bevy_app::App;
+use crate::engine::{Census, Engine, Plugins, WorldConfig};
 use bevy_ecs::component::Component;
 use device::Device;
 use lab::{Lab, SWITCH};
@@ -71,12 +70,12 @@ impl Testkit {
     /// A world with the stock plugins and those that `extend` adds.
     ///
     /// `extend` is called again for every restart and replay.
-    pub fn with(extend: impl Fn(&mut App) + 'static) -> Self {
+    pub fn with(extend: impl Fn(&mut Plugins) + 'static) -> Self {
         Self::configured(WorldConfig::default(), extend)
     }
 
     /// As [`Testkit::with`], made from this configuration.
-    pub fn configured(config: WorldConfig, extend: impl Fn(&mut App) + 'static) -> Self {
+    pub fn configured(config: WorldConfig, extend: impl Fn(&mut Plugins) + 'static) -> Self {
         let make = move || Engine::with_plugins(&config, &extend);
         Self { lab: Rc::new(RefCell::new(Lab::new(Box::new(make)))) }
     }

@@ -6,7 +6,8 @@ use super::message::SipText;
 use crate::ua::call::Extra;
 use crate::ua::digits::Digits;
 use crate::ua::{Outbox, State};
-use ringworld_components::kernel::{StableId, StableIds};
+use ringworld_components::call::SipIdentity;
+use ringworld_components::kernel::StableId;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -256,10 +257,8 @@ fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
 impl Lab {
     /// The session that a call with this Call-ID belongs to.
     pub fn session_of(&self, call_id: &str) -> Option<StableId> {
-        use ringworld_components::call::{Leg, LegOf};
         let world = self.engine.world();
-        let mut legs = world.try_query::<(&Leg, &LegOf)>()?;
-        let of = legs.iter(world).find(|(leg, _)| leg.call_id == call_id.as_bytes()).map(|(_, of)| of.0)?;
-        world.get::<StableId>(of).copied().filter(|id| world.resource::<StableIds>().find(*id).is_some())
+        let mut sessions = world.try_query::<(&StableId, &SipIdentity)>()?;
+        sessions.iter(world).find(|(_, identity)| identity.call_id == call_id.as_bytes()).map(|(id, _)| *id)
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::replay::{Player, Witness};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use ringworld_components::call::{Leg, Legs, Session};
+use ringworld_components::call::{Session, SipIdentity};
 use ringworld_components::edge::{Event, Flow, Input, Operation, Output, Outputs, Transport};
 use ringworld_components::kernel::{Now, StableId, StableIds};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,19 +98,17 @@ impl Collector {
             return;
         }
         let Some(session) = world.resource::<StableIds>().find(id) else { return };
-        let legs = world.get::<Legs>(session).map(|legs| legs.iter()).into_iter().flatten();
-        let legs: Vec<&Leg> = legs.filter_map(|leg| world.get::<Leg>(leg)).collect();
-        let ids: Vec<String> = legs.iter().map(|leg| String::from_utf8_lossy(&leg.call_id).into_owned()).collect();
+        let Some(identity) = world.get::<SipIdentity>(session) else { return };
+        let call_id = String::from_utf8_lossy(&identity.call_id).into_owned();
         let is_wanted = match &self.call {
-            Call::Id(wanted) => ids.contains(wanted),
+            Call::Id(wanted) => call_id == *wanted,
             Call::Session(wanted) => *wanted == id,
         };
         if is_wanted {
             self.trace.sessions.insert(id);
-            self.trace.call_ids.extend(ids);
-            for leg in legs {
-                self.locals.entry((leg.target.transport, leg.target.remote)).or_insert(leg.local_address);
-            }
+            self.trace.call_ids.insert(call_id);
+            let target = identity.target;
+            self.locals.entry((target.transport, target.remote)).or_insert(identity.local_address);
         }
     }
 
@@ -128,7 +126,7 @@ impl Collector {
     }
 
     fn add_message(&mut self, at: Now, is_ours: bool, transport: Transport, peer: SocketAddr, bytes: Bytes) {
-        // Without a message from that peer or a leg to it, the address is not known.
+        // Without a message from that peer or a session with it, the address is not known.
         let unknown: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let nowhere = SocketAddr::from((unknown, 5060));
         let any = self.locals.values().next().copied().unwrap_or(nowhere);
@@ -264,6 +262,16 @@ fn in_words(operation: &Operation) -> String {
         Operation::Release { by, .. } => format!("release the claim of {by}"),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
+        Operation::Link { parent, kind, .. } => format!("make it a child of {parent} ({kind:?})"),
+        Operation::Unlink { .. } => "take its parent away".to_owned(),
+        Operation::Sequence { b, rule, .. } => format!("put it in sequence with {b} ({rule:?})"),
+        Operation::EnterGroup { group, .. } => format!("let it enter a group: {group:?}"),
+        Operation::LeaveGroup { group, .. } => format!("let it leave the group {group}"),
+        Operation::ReportLoad { cpu_permille } => format!("tell it a load of {cpu_permille} in 1,000"),
+        Operation::EndGroup { group } => format!("end the group {group}"),
+        Operation::SetPriority { level, class, .. } => {
+            format!("set its priority: {} {}", level.as_str(), class.as_str())
+        }
     }
 }
 

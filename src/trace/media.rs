@@ -2,7 +2,7 @@
 
 use crate::inspect::{direction, duration};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Leg, Legs, Streams};
+use ringworld_components::call::{SipIdentity, Streams};
 use ringworld_components::kernel::{Now, StableId, StableIds};
 use ringworld_components::media::{MediaFact, MediaFacts, Room, RtpState, Sink, Stream};
 use ringworld_components::wire::sdp::Negotiated;
@@ -78,13 +78,10 @@ impl Media {
 
 fn streams_of(world: &World, session: StableId) -> Vec<(StableId, Entity, IpAddr)> {
     let Some(session) = world.resource::<StableIds>().find(session) else { return Vec::new() };
-    let mut found = Vec::new();
-    for leg in world.get::<Legs>(session).map(|legs| legs.iter()).into_iter().flatten() {
-        let Some(local) = world.get::<Leg>(leg).map(|leg| leg.local_address.ip()) else { continue };
-        let streams = world.get::<Streams>(leg).map(|streams| streams.iter()).into_iter().flatten();
-        found.extend(streams.filter_map(|stream| Some((*world.get::<StableId>(stream)?, stream, local))));
-    }
-    found
+    let Some(identity) = world.get::<SipIdentity>(session) else { return Vec::new() };
+    let local = identity.local_address.ip();
+    let streams = world.get::<Streams>(session).map(|streams| streams.iter()).into_iter().flatten();
+    streams.filter_map(|stream| Some((*world.get::<StableId>(stream)?, stream, local))).collect()
 }
 
 fn view(world: &World, stream: &Stream, flow: &RtpState, local: IpAddr, now: Now, before: Option<&View>) -> View {

@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 pub enum Call {
     /// The one with this Call-ID.
     Id(String),
-    /// The session of this name, with all its legs.
+    /// The session of this name.
     Session(StableId),
 }
 
@@ -37,7 +37,7 @@ pub enum Call {
 pub struct Trace {
     /// The time of day at tick 0, in milliseconds since 1970 (UTC).
     pub began_unix_ms: u64,
-    /// Its Call-IDs: one for each leg.
+    /// The Call-IDs of its sessions.
     pub call_ids: BTreeSet<String>,
     /// Its session; several if a Call-ID was used again.
     pub sessions: BTreeSet<StableId>,

@@ -6,8 +6,14 @@
 
 pub mod callengine;
 pub mod conference;
+pub mod dialogs;
 pub mod edge;
 pub mod facts;
+pub mod priority;
+pub mod registrar;
+pub mod relations;
+pub mod resources;
 pub mod session;
-pub mod signalling;
 pub mod streams;
+pub mod subscriptions;
+pub mod transactions;

@@ -1,7 +1,7 @@
 //! A party with media: a caller in a call, who sends and hears RTP in virtual time.
 
 use super::{Bench, Caller, audio_port, status};
-use ringworld::components::audio::{AudioCodec, G711};
+use ringworld::components::audio::G711;
 use ringworld::components::edge::{Input, Packet};
 use ringworld::components::wire::rtp::{self, RtpHeader};
 
@@ -95,12 +95,12 @@ impl Party {
 
 pub fn constant(law: G711, level: i16) -> [u8; 160] {
     let mut payload = [0; 160];
-    AudioCodec::encode(&law, &[level; 160], &mut payload);
+    law.encode(&[level; 160], &mut payload);
     payload
 }
 
 pub fn level(law: G711, payload: &[u8]) -> i32 {
     let mut pcm = [0i16; 160];
-    AudioCodec::decode(&law, payload, &mut pcm);
+    law.decode(payload, &mut pcm);
     i32::from(pcm[80])
 }

@@ -65,9 +65,11 @@ struct Stalls(Vec<(u64, u64)>);
 
 #[test]
 fn a_world_that_falls_behind_catches_up_a_little_and_counts_what_it_gives_up() {
-    let running = Running::start_with(&config(&["udp:127.0.0.1:0"]), |app: &mut App| {
-        app.unrecorded_resource(Stalls(vec![(20, 22), (100, 500)]));
-        app.add_systems(Tick, stall.in_set(Phase::Behaviour));
+    let running = Running::start_with(&config(&["udp:127.0.0.1:0"]), |plugins| {
+        plugins.add(|app: &mut App| {
+            app.unrecorded_resource(Stalls(vec![(20, 22), (100, 500)]));
+            app.add_systems(Tick, stall.in_set(Phase::Behaviour));
+        });
     });
     let peer = super::peer::Peer::new("127.0.0.1", running.at(Transport::Udp, "127.0.0.1"), "stall");
     // Something happens in every tick, so that none is spared.

@@ -40,7 +40,7 @@ impl Running {
         Self::start_with(config, |_| {})
     }
 
-    fn start_with(config: &Config, extend: impl Fn(&mut bevy_app::App) + Send + Sync + 'static) -> Self {
+    fn start_with(config: &Config, extend: impl Fn(&mut ringworld::engine::Plugins) + Send + Sync + 'static) -> Self {
         let ports = Block::of(PORTS);
         let mut config = config.clone();
         config.network.rtp_ports = PortRange { first: ports.first, last: ports.first + PORTS.block - 1 };

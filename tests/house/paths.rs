@@ -82,7 +82,7 @@ fn no_way_of_writing_an_import_escapes() {
     let text = "
         //! use crate::commented::out;
         use crate::kernel::Now;
-        use crate::{call::{Leg, Session as S}, media::Stream};
+        use crate::{call::{Parties, Session as S}, media::Stream};
         pub use std::{net::IpAddr, thread};
         use super::super::wire::sip;
         #[cfg(test)]
@@ -92,7 +92,7 @@ fn no_way_of_writing_an_import_escapes() {
     let found = named(text);
     for path in [
         "crate::kernel::Now",
-        "crate::call::Leg",
+        "crate::call::Parties",
         "crate::call::Session",
         "crate::media::Stream",
         "std::net::IpAddr",
@@ -109,6 +109,6 @@ fn no_way_of_writing_an_import_escapes() {
     assert_eq!(absolute(file, "crate::media::Stream").as_deref(), Some("media::Stream"));
     assert_eq!(absolute(file, "super::super::media::Stream").as_deref(), Some("media::Stream"));
     assert_eq!(absolute(folder, "super::media::Stream").as_deref(), Some("media::Stream"));
-    assert_eq!(absolute(file, "super::leg::Leg"), None);
+    assert_eq!(absolute(file, "super::parties::Parties"), None);
     assert_eq!(absolute(file, "std::fmt::Display"), None);
 }

@@ -2,6 +2,7 @@
 
 mod hand_over;
 mod lifecycle;
+mod marks;
 mod rtp;
 mod tcp;
 mod udp;

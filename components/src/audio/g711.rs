@@ -4,7 +4,6 @@
 //! every input. A negative sample that lies exactly on a decision value is companded as the ITU's reference software does
 //! (G.191): by its one's complement.
 
-use super::AudioCodec;
 use crate::record::Record;
 use multiversion::multiversion;
 
@@ -17,30 +16,18 @@ pub enum G711 {
     Pcma,
 }
 
-/// The μ-law codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pcmu;
+/// The μ-law, at compile time.
+pub(super) struct Pcmu;
 
-/// The A-law codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pcma;
-
-impl Pcmu {
-    /// The byte that decodes to silence.
-    pub const SILENCE: u8 = 0xff;
-}
-
-impl Pcma {
-    /// The byte that decodes to the smallest positive value, 8; A-law has no zero.
-    pub const SILENCE: u8 = 0xd5;
-}
+/// The A-law, at compile time.
+pub(super) struct Pcma;
 
 impl G711 {
-    /// The byte that stands for silence.
+    /// The byte that stands for silence: in A-law, which has no zero, the smallest positive value, 8.
     pub const fn silence(self) -> u8 {
         match self {
-            G711::Pcmu => Pcmu::SILENCE,
-            G711::Pcma => Pcma::SILENCE,
+            G711::Pcmu => 0xff,
+            G711::Pcma => 0xd5,
         }
     }
 
@@ -62,33 +49,6 @@ impl G711 {
     pub fn encode(self, pcm: &[i16], payload: &mut [u8]) -> usize {
         encode_law(self, pcm, payload);
         payload.len().min(pcm.len())
-    }
-}
-
-impl AudioCodec for Pcmu {
-    fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        G711::Pcmu.decode(payload, pcm)
-    }
-    fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        G711::Pcmu.encode(pcm, payload)
-    }
-}
-
-impl AudioCodec for Pcma {
-    fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        G711::Pcma.decode(payload, pcm)
-    }
-    fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        G711::Pcma.encode(pcm, payload)
-    }
-}
-
-impl AudioCodec for G711 {
-    fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize {
-        G711::decode(*self, payload, pcm)
-    }
-    fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize {
-        G711::encode(*self, pcm, payload)
     }
 }
 
@@ -282,10 +242,10 @@ mod tests {
     #[test]
     fn the_shorter_side_says_how_much_is_coded() {
         let mut pcm = [7i16; 4];
-        assert_eq!(Pcma.decode(&[0xd5; 2], &mut pcm), 2);
+        assert_eq!(G711::Pcma.decode(&[0xd5; 2], &mut pcm), 2);
         assert_eq!(pcm, [8, 8, 7, 7]);
         let mut payload = [0u8; 1];
-        assert_eq!(Pcmu.encode(&[0; 9], &mut payload), 1);
-        assert_eq!(payload, [Pcmu::SILENCE]);
+        assert_eq!(G711::Pcmu.encode(&[0; 9], &mut payload), 1);
+        assert_eq!(payload, [G711::Pcmu.silence()]);
     }
 }

@@ -20,7 +20,8 @@
 //! ```
 
 use super::g711::Companding;
-use super::{EncodedFrame, FRAME_SAMPLES, Frame, G711, Pcma, Pcmu};
+use super::g711::{Pcma, Pcmu};
+use super::{EncodedFrame, FRAME_SAMPLES, Frame, G711};
 use multiversion::multiversion;
 
 /// The sum of a room's contributions to one frame.

@@ -13,7 +13,7 @@ pub mod telephone_event;
 pub mod tone;
 
 pub use concealment::Concealer;
-pub use g711::{G711, Pcma, Pcmu};
+pub use g711::G711;
 pub use jitter::{JitterBuffer, JitterCounters, JitterLimits, PopOutcome, PushOutcome};
 pub use tone::ToneGenerator;
 
@@ -28,20 +28,3 @@ pub type Frame = [i16; FRAME_SAMPLES];
 
 /// One media frame as G.711 carries it: a byte a sample.
 pub type EncodedFrame = [u8; FRAME_SAMPLES];
-
-/// A codec between linear samples and RTP payloads.
-///
-/// ```
-/// use ringworld_components::audio::{AudioCodec, Pcmu};
-///
-/// let (mut payload, mut pcm) = ([0u8; 3], [0i16; 3]);
-/// assert_eq!(Pcmu.encode(&[0, 1000, -1000], &mut payload), 3);
-/// assert_eq!(Pcmu.decode(&payload, &mut pcm), 3);
-/// assert_eq!(pcm, [0, 988, -988]);
-/// ```
-pub trait AudioCodec {
-    /// Decodes as much of `payload` as `pcm` has room for; returns the samples written.
-    fn decode(&self, payload: &[u8], pcm: &mut [i16]) -> usize;
-    /// Encodes as much of `pcm` as `payload` has room for; returns the bytes written.
-    fn encode(&self, pcm: &[i16], payload: &mut [u8]) -> usize;
-}

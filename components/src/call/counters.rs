@@ -30,6 +30,8 @@ pub struct Counters {
     pub limits_hit: BTreeMap<String, u64>,
     /// Requests of behaviours and commands that were illegal in the session's state.
     pub refused_operations: u64,
+    /// Session descriptions of peers whose version breaks RFC 3264 section 8. Their content was taken.
+    pub sdp_versions_wrong: u64,
     /// Panics that were contained, by the system that they happened in. Each is a defect, and cost a call.
     pub panics: BTreeMap<String, u64>,
 }
@@ -75,6 +77,7 @@ impl Counters {
         merge(&mut self.dropped, &other.dropped);
         merge(&mut self.limits_hit, &other.limits_hit);
         self.refused_operations += other.refused_operations;
+        self.sdp_versions_wrong += other.sdp_versions_wrong;
         merge(&mut self.panics, &other.panics);
     }
 }

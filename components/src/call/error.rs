@@ -1,10 +1,11 @@
 //! Errors that say which call they are about, and where it stood.
 
-use super::{DialogState, IllegalTransition, SessionState};
+use super::{DependencyError, GroupError, IllegalTransition, OfferAnswerError, SequenceError, SessionState};
 use crate::edge::OperationKind;
 use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
-use crate::wire::sdp::{Codec, Direction, SdpError};
+use crate::sip::DialogState;
+use crate::wire::sdp::{Codec, Direction};
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -86,7 +87,7 @@ pub enum CallErrorCause {
     /// No port pair is free.
     PortsExhausted,
     /// There is no codec in common, or the session description can't be used.
-    Negotiation(SdpError),
+    Negotiation(OfferAnswerError),
     /// A room has no place left.
     RoomLimit,
     /// There are as many rooms as there may be.
@@ -101,6 +102,12 @@ pub enum CallErrorCause {
     Invalid(String),
     /// The work for the call panicked in this system.
     Panicked(String),
+    /// Two sessions can't become parent and child.
+    Dependency(DependencyError),
+    /// Two sessions can't be put in sequence.
+    Sequence(SequenceError),
+    /// A session can't enter or leave a group.
+    Group(GroupError),
 }
 
 impl CallError {
@@ -123,7 +130,10 @@ impl CallError {
             | CallErrorCause::IllegalTransition(_)
             | CallErrorCause::NoDigits
             | CallErrorCause::Invalid(_)
-            | CallErrorCause::Panicked(_) => 500,
+            | CallErrorCause::Panicked(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => 500,
         }
     }
 
@@ -143,7 +153,10 @@ impl CallError {
             CallErrorCause::NoSuchService(_) => "name one of the built-in services",
             CallErrorCause::Limit(_) => "end calls or raise it",
             CallErrorCause::NoDigits => "send no digits on this call",
-            CallErrorCause::Invalid(_) => "mend the request",
+            CallErrorCause::Invalid(_)
+            | CallErrorCause::Dependency(_)
+            | CallErrorCause::Sequence(_)
+            | CallErrorCause::Group(_) => "mend the request",
             CallErrorCause::Panicked(_) => "report it with a recording: the call is ended, the switch goes on",
         }
     }
@@ -166,6 +179,9 @@ impl fmt::Display for CallErrorCause {
             Self::NoDigits => f.write_str("the peer takes no digits (no telephone-event)"),
             Self::Invalid(what) => f.write_str(what),
             Self::Panicked(system) => write!(f, "the system {system} panicked"),
+            Self::Dependency(why) => why.fmt(f),
+            Self::Sequence(why) => why.fmt(f),
+            Self::Group(why) => why.fmt(f),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! type: a system reads `MessageReader<Answered>`. The messages are cleared after `Phase::Behaviour`, so no reader finds one
 //! in another tick.
 
-use super::{CallError, Ending, Role, SessionState, Ticket};
+use super::{CallError, Ending, Priority, Role, SequenceState, SessionState, Ticket};
 use crate::edge::{Event, OperationKind};
 use crate::kernel::StableId;
 use crate::record::Record;
@@ -110,6 +110,8 @@ facts! {
         to: Bytes,
         /// The Call-ID.
         call_id: Bytes,
+        /// Its priority.
+        priority: Priority,
     }
     /// A session changed its state.
     StateChanged {
@@ -154,6 +156,42 @@ facts! {
         by: String,
         /// Whether the plugin released it, rather than time running out.
         is_released: bool,
+    }
+    /// A child of the session ended.
+    ChildEnded {
+        /// The child.
+        child: StableId,
+        /// The cause, and the status that went with it.
+        ending: Ending,
+    }
+    /// A sequence that the session is the A-leg of changed its state; it is about the B-leg where there is no A-leg any more.
+    SequenceChanged {
+        /// The stable id of the sequence of legs.
+        id: StableId,
+        /// The state it left.
+        from: SequenceState,
+        /// The state it entered.
+        to: SequenceState,
+    }
+    /// The session entered a group.
+    GroupEntered {
+        /// The group.
+        group: StableId,
+    }
+    /// The session left a group, in whatever way.
+    GroupLeft {
+        /// The group.
+        group: StableId,
+    }
+    /// A group ended: it was ended, or its last member left it. It is about no session.
+    GroupEnded {
+        /// The group.
+        group: StableId,
+    }
+    /// An operation set the priority of the session.
+    PriorityChanged {
+        /// What it is now.
+        priority: Priority,
     }
     /// An operation that a system had written was carried out, or was refused. Raised for every refusal, and for a success
     /// where a ticket was taken ([`Operations::request`](super::Operations::request)).
@@ -234,7 +272,14 @@ impl Fact {
             Self::CallEnded(CallEnded { session, ending, .. }) => {
                 Event::Ended { session: *session, cause: ending.cause, status: ending.status }
             }
-            Self::ClaimEnded(_) | Self::OperationDone(_) => return None,
+            Self::ClaimEnded(_)
+            | Self::OperationDone(_)
+            | Self::ChildEnded(_)
+            | Self::SequenceChanged(_)
+            | Self::GroupEntered(_)
+            | Self::GroupLeft(_)
+            | Self::GroupEnded(_)
+            | Self::PriorityChanged(_) => return None,
         })
     }
 }

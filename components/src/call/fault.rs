@@ -14,7 +14,7 @@ pub struct Faults(pub Vec<Fault>);
 /// One panic that was contained.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The session, leg, dialog, transaction or stream that was worked on.
+    /// The session, usage, dialog, transaction or stream that was worked on.
     pub culprit: Entity,
     /// The system that panicked.
     pub system: String,

@@ -1,4 +1,4 @@
-//! Sessions and how they are related to legs, dialogs and streams.
+//! Sessions, and how they are related to usages and streams.
 
 use super::SessionState;
 use crate::kernel::Now;
@@ -6,9 +6,10 @@ use crate::record::Record;
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
-use bytes::Bytes;
 
-/// A call as its users see it. Changed through [`Session::change`] alone.
+/// One party's part in a call: its state machine. Changed through [`Session::change`] alone. The other parts of a session are
+/// components of the same entity ([`Parties`], [`SipIdentity`](super::SipIdentity), [`PendingInvite`](super::PendingInvite),
+/// [`SelectedUsage`], [`Service`](super::Service)), its INVITE usages ([`InviteUsages`]) and its streams ([`Streams`]).
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 #[component(on_add = enter, on_remove = leave)]
 pub struct Session {
@@ -16,15 +17,16 @@ pub struct Session {
     since: Now,
     /// When it was created.
     pub created: Now,
-    /// Who started it.
+    /// Which side started it.
     pub role: Role,
-    /// The caller's URI.
-    pub from: Bytes,
-    /// The called URI (of an incoming call: the request URI).
-    pub to: Bytes,
     /// Why it is ending, once it is.
     pub ending: Option<Ending>,
 }
+
+/// The INVITE usage that a session goes on in: of an incoming call the only one, of forks the first that was answered; none
+/// while a placed call has no answer.
+#[derive(Component, Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelectedUsage(pub Option<Entity>);
 
 /// How many sessions there are. Follows from the components by hooks.
 #[derive(Resource, Default, Debug)]
@@ -61,7 +63,7 @@ pub struct Ended {
 #[derive(Resource, Record, Default, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draining(pub bool);
 
-/// Who placed the call.
+/// Which side placed the call.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The peer did: we are the user agent server of the first INVITE.
@@ -110,6 +112,10 @@ pub enum EndCause {
     NegotiationFailed,
     /// The work for it panicked: a defect of the switch or of a plugin.
     InternalError,
+    /// Its parent ended, and it depends on it.
+    ParentEnded,
+    /// The other leg of its sequence ended.
+    OtherLegEnded,
 }
 
 impl EndCause {
@@ -130,6 +136,8 @@ impl EndCause {
             Self::Drained => "drained",
             Self::NegotiationFailed => "no usable answer",
             Self::InternalError => "internal error",
+            Self::ParentEnded => "parent ended",
+            Self::OtherLegEnded => "other leg ended",
         }
     }
 }
@@ -153,8 +161,8 @@ impl std::error::Error for IllegalTransition {}
 
 impl Session {
     /// A session that was just created.
-    pub fn new(role: Role, from: Bytes, to: Bytes, now: Now) -> Self {
-        Self { state: SessionState::Initializing, since: now, created: now, role, from, to, ending: None }
+    pub fn new(role: Role, now: Now) -> Self {
+        Self { state: SessionState::Initializing, since: now, created: now, role, ending: None }
     }
 
     /// The state it is in.
@@ -179,32 +187,22 @@ impl Session {
     }
 }
 
-/// A leg belongs to a session; legs go when the session goes.
+/// An INVITE usage belongs to a session; usages go when the session goes.
 #[derive(Component, Record, Debug)]
-#[relationship(relationship_target = Legs)]
-pub struct LegOf(pub Entity);
+#[relationship(relationship_target = InviteUsages)]
+pub struct InviteUsageOf(pub Entity);
 
-/// The legs of a session.
+/// The INVITE usages of a session; several of them if its INVITE was forked.
 #[derive(Component, Debug)]
-#[relationship_target(relationship = LegOf, linked_spawn)]
-pub struct Legs(Vec<Entity>);
+#[relationship_target(relationship = InviteUsageOf, linked_spawn)]
+pub struct InviteUsages(Vec<Entity>);
 
-/// A dialog belongs to a leg; several of them if the INVITE was forked.
-#[derive(Component, Record, Debug)]
-#[relationship(relationship_target = Dialogs)]
-pub struct DialogOf(pub Entity);
-
-/// The dialogs of a leg.
-#[derive(Component, Debug)]
-#[relationship_target(relationship = DialogOf, linked_spawn)]
-pub struct Dialogs(Vec<Entity>);
-
-/// A media stream belongs to a leg.
+/// A media stream belongs to a session.
 #[derive(Component, Record, Debug)]
 #[relationship(relationship_target = Streams)]
 pub struct StreamOf(pub Entity);
 
-/// The media streams of a leg.
+/// The media streams of a session.
 #[derive(Component, Debug)]
 #[relationship_target(relationship = StreamOf, linked_spawn)]
 pub struct Streams(Vec<Entity>);
@@ -215,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_illegal_change_is_refused_and_changes_nothing() {
-        let mut session = Session::new(Role::Incoming, Bytes::new(), Bytes::new(), Now(3));
+        let mut session = Session::new(Role::Incoming, Now(3));
         let before = session.clone();
         let refused = session.change(SessionState::OnHold, Now(9));
         assert_eq!(refused, Err(IllegalTransition { from: SessionState::Initializing, to: SessionState::OnHold }));
@@ -226,7 +224,7 @@ mod tests {
 
     /// A session that came to `state` by legal changes.
     fn in_state(state: SessionState) -> Session {
-        let mut reached = vec![Session::new(Role::Incoming, Bytes::new(), Bytes::new(), Now(0))];
+        let mut reached = vec![Session::new(Role::Incoming, Now(0))];
         let mut at = 0;
         while reached[at].state() != state {
             for to in SessionState::ALL {

@@ -1,11 +1,12 @@
 //! What an operator can set in a world. Part of the recording: the same settings, seed and inputs give the same world.
 
+use super::{PrioritySettings, ResourceSettings};
 use crate::record::Record;
 use crate::wire::sdp::Codec;
 use bevy_ecs::prelude::*;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// All settings of a world.
 #[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
@@ -21,6 +22,10 @@ pub struct Settings {
     pub media: MediaSettings,
     /// What calls are connected to.
     pub services: ServiceSettings,
+    /// What sets the priority of calls.
+    pub priority: PrioritySettings,
+    /// What calls are charged, and the budgets.
+    pub resources: ResourceSettings,
 }
 
 /// Signalling.
@@ -59,6 +64,11 @@ impl Default for SipSettings {
 }
 
 impl SipSettings {
+    /// The address that peers are told in place of one of ours.
+    pub fn advertised(&self, local: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.advertised_address.unwrap_or(local.ip()), local.port())
+    }
+
     /// 64*T1: how long a transaction tries, and how long it lingers.
     pub fn transaction_ms(&self) -> u64 {
         64 * u64::from(self.t1_ms)
@@ -83,6 +93,20 @@ pub struct LimitSettings {
     pub participants: u32,
     /// Bindings of registered addresses.
     pub registrations: u32,
+    /// Sessions of one user, by its address-of-record; 0: no limit. Past it the answer is 403.
+    pub sessions_per_user: u32,
+    /// Sessions of one endpoint, by its IP address; 0: no limit.
+    pub sessions_per_endpoint: u32,
+    /// Children of one session.
+    pub children: u32,
+    /// Parents above a session, one above the other.
+    pub dependency_depth: u32,
+    /// Groups.
+    pub groups: u32,
+    /// Members of one group.
+    pub group_members: u32,
+    /// Groups that one session is in.
+    pub groups_per_session: u32,
     /// The Retry-After of a 503, in seconds.
     pub retry_after_s: u32,
 }
@@ -97,6 +121,13 @@ impl Default for LimitSettings {
             rooms: 20_000,
             participants: 10_000,
             registrations: 10_000,
+            sessions_per_user: 0,
+            sessions_per_endpoint: 0,
+            children: 1_000,
+            dependency_depth: 16,
+            groups: 20_000,
+            group_members: 10_000,
+            groups_per_session: 16,
             retry_after_s: 5,
         }
     }

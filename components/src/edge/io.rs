@@ -1,6 +1,7 @@
 //! Inputs and outputs of a world.
 
 use super::{Command, ConnId, Event, Flow, PacketHandle, Reply, Target};
+use crate::call::QosClass;
 use crate::kernel::StableId;
 use crate::record::Record;
 use crate::wire::sip;
@@ -69,6 +70,9 @@ pub enum Output {
     PortTaken(u16),
     /// The pair at this RTP port is no longer in use: drain what is still arriving and offer it again.
     PortReleased(u16),
+    /// The packets of the pair at this RTP port, which was taken, are of another class than voice, or of another one than
+    /// before.
+    PortMarked(u16, QosClass),
     /// Close a TCP connection.
     CloseConn(ConnId),
     /// Something that others may want to know.

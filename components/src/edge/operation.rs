@@ -1,6 +1,6 @@
 //! What can be done to a world and to its calls: one type for the API, for behaviours, for HTTP and for the simulator.
 
-use crate::call::SessionState;
+use crate::call::{DependencyKind, EndingRule, GroupChoice, PriorityLevel, QosClass, SessionState};
 use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
 use std::fmt;
@@ -90,6 +90,62 @@ pub enum Operation {
         /// The time.
         time: WallTime,
     },
+    /// Make one session the child of another one, or change the kind of a child of that parent.
+    Link {
+        /// The parent.
+        parent: StableId,
+        /// The child.
+        child: StableId,
+        /// What the end of the parent does to the child.
+        kind: DependencyKind,
+    },
+    /// Make a child a session without a parent.
+    Unlink {
+        /// The child.
+        child: StableId,
+    },
+    /// Put two sessions in sequence, or change the rule of their sequence. The reply names the sequence.
+    Sequence {
+        /// The A-leg.
+        a: StableId,
+        /// The B-leg.
+        b: StableId,
+        /// Which ending ends the other leg.
+        rule: EndingRule,
+    },
+    /// Let a session enter a group. The reply names the group.
+    EnterGroup {
+        /// The session.
+        session: StableId,
+        /// Which group.
+        group: GroupChoice,
+    },
+    /// Let a session leave a group.
+    LeaveGroup {
+        /// The session.
+        session: StableId,
+        /// The group.
+        group: StableId,
+    },
+    /// Let all members leave a group.
+    EndGroup {
+        /// The group.
+        group: StableId,
+    },
+    /// Tell the load that was measured outside.
+    ReportLoad {
+        /// The load of the processor, in thousandths.
+        cpu_permille: u32,
+    },
+    /// Set the priority of a session.
+    SetPriority {
+        /// The session.
+        session: StableId,
+        /// How urgent it is.
+        level: PriorityLevel,
+        /// How its packets are marked.
+        class: QosClass,
+    },
 }
 
 /// A call to place.
@@ -140,6 +196,22 @@ pub enum OperationKind {
     Drain,
     /// [`Operation::Reanchor`].
     Reanchor,
+    /// [`Operation::Link`].
+    Link,
+    /// [`Operation::Unlink`].
+    Unlink,
+    /// [`Operation::Sequence`].
+    Sequence,
+    /// [`Operation::EnterGroup`].
+    EnterGroup,
+    /// [`Operation::LeaveGroup`].
+    LeaveGroup,
+    /// [`Operation::EndGroup`].
+    EndGroup,
+    /// [`Operation::ReportLoad`].
+    ReportLoad,
+    /// [`Operation::SetPriority`].
+    SetPriority,
 }
 
 /// Which operations of a tick come first. Those of the same priority come in the order of the plugins, of their systems,
@@ -179,13 +251,25 @@ impl Operation {
             Self::Release { .. } => Release,
             Self::Drain => OperationKind::Drain,
             Self::Reanchor { .. } => OperationKind::Reanchor,
+            Self::Link { .. } => OperationKind::Link,
+            Self::Unlink { .. } => OperationKind::Unlink,
+            Self::Sequence { .. } => OperationKind::Sequence,
+            Self::EnterGroup { .. } => OperationKind::EnterGroup,
+            Self::LeaveGroup { .. } => OperationKind::LeaveGroup,
+            Self::EndGroup { .. } => OperationKind::EndGroup,
+            Self::ReportLoad { .. } => OperationKind::ReportLoad,
+            Self::SetPriority { .. } => OperationKind::SetPriority,
         }
     }
 
     /// The session that it is about.
     pub fn session(&self) -> Option<StableId> {
         match self {
-            Self::Place(_) | Self::Drain | Self::Reanchor { .. } => None,
+            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } | Self::ReportLoad { .. } => {
+                None
+            }
+            Self::Link { child, .. } | Self::Unlink { child } => Some(*child),
+            Self::Sequence { a, .. } => Some(*a),
             Self::Answer { session, .. }
             | Self::Ring { session }
             | Self::Reject { session, .. }
@@ -195,7 +279,10 @@ impl Operation {
             | Self::SendDtmf { session, .. }
             | Self::Announce { session, .. }
             | Self::Claim { session, .. }
-            | Self::Release { session, .. } => Some(*session),
+            | Self::Release { session, .. }
+            | Self::EnterGroup { session, .. }
+            | Self::LeaveGroup { session, .. }
+            | Self::SetPriority { session, .. } => Some(*session),
         }
     }
 
@@ -265,7 +352,18 @@ impl OperationKind {
             Resume => &[OnHold],
             Announce => &[Connected, OnHold],
             HangUp => &[Initializing, Dialing, Ringing, Connected, OnHold, Transferring],
-            Self::Place | Self::Drain | Self::Reanchor => &SessionState::ALL,
+            // What a plugin carries out it checks itself.
+            Self::Place
+            | Self::Drain
+            | Self::Reanchor
+            | Self::Link
+            | Self::Unlink
+            | Self::Sequence
+            | Self::EnterGroup
+            | Self::LeaveGroup
+            | Self::EndGroup
+            | Self::ReportLoad
+            | Self::SetPriority => &SessionState::ALL,
         }
     }
 
@@ -278,7 +376,17 @@ impl OperationKind {
             SendDtmf | Announce => &[Reject, HangUp],
             HangUp => &[Reject, HangUp],
             Claim | Release => &[Answer, Reject, HangUp, Claim, Release],
-            Self::Place | Self::Drain | Self::Reanchor => &[],
+            Self::Place
+            | Self::Drain
+            | Self::Reanchor
+            | Self::Link
+            | Self::Unlink
+            | Self::Sequence
+            | Self::EnterGroup
+            | Self::LeaveGroup
+            | Self::EndGroup
+            | Self::ReportLoad
+            | Self::SetPriority => &[],
         }
     }
 }
@@ -299,6 +407,14 @@ impl fmt::Display for OperationKind {
             Release => "release",
             Self::Drain => "drain",
             Self::Reanchor => "set the time of day",
+            Self::Link => "link to a parent",
+            Self::Unlink => "unlink from its parent",
+            Self::Sequence => "put in sequence",
+            Self::EnterGroup => "enter a group",
+            Self::LeaveGroup => "leave a group",
+            Self::EndGroup => "end a group",
+            Self::ReportLoad => "report a load",
+            Self::SetPriority => "set the priority",
         })
     }
 }

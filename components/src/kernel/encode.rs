@@ -1,7 +1,7 @@
 //! The whole world as bytes.
 //!
-//! A snapshot is a format version, the hash of the schema, the names and shapes of everything recorded, the resources, the
-//! stable ids of all entities, and then one column for each component: which entities have it, how long each value is, and
+//! A snapshot is a format version, the hash of the schema, the list of plugins, the names and shapes of everything recorded,
+//! the resources, the stable ids of all entities, and then one column for each component: which entities have it, how long each value is, and
 //! the values. Each name is written once, and a value can be handed to a migration without being understood.
 
 use super::snapshot::stable_id_bits;
@@ -10,7 +10,7 @@ use crate::record::{Encoder, Record};
 use bevy_ecs::prelude::*;
 
 /// The first bytes of a snapshot; the last one is the version of the format.
-pub(super) const MAGIC: &[u8; 4] = b"RWS\x02";
+pub(super) const MAGIC: &[u8; 4] = b"RWS\x03";
 
 /// One component of all entities that have it.
 #[derive(Default)]
@@ -70,6 +70,7 @@ pub fn encode_world_with(world: &World, buffers: &mut EncodeBuffers) -> Vec<u8> 
 
     let mut to = Encoder::new(&mut out);
     registry.schema().encode(&mut to);
+    registry.plugins().to_vec().encode(&mut to);
     let names: Vec<(String, u64)> =
         registry.names().into_iter().map(|(name, shape)| (name.to_owned(), shape)).collect();
     names.encode(&mut to);

@@ -46,6 +46,9 @@ pub trait MigrateApp {
     fn migrate_removed(&mut self, name: &'static str, from: u64) -> &mut Self;
     /// An older build did not record `name`: no entity has it, or the resource stays as it is in a fresh world.
     fn migrate_added(&mut self, name: &'static str) -> &mut Self;
+    /// Snapshots that were made with another list of plugins are taken if `from` is the hash of that list. The refusal names
+    /// the hash. What the other plugins recorded needs declarations of its own.
+    fn migrate_plugins(&mut self, from: u64) -> &mut Self;
 }
 
 impl MigrateApp for App {
@@ -59,6 +62,11 @@ impl MigrateApp for App {
 
     fn migrate_added(&mut self, name: &'static str) -> &mut Self {
         declare(self, Migration { name, from: None, how: How::Start })
+    }
+
+    fn migrate_plugins(&mut self, from: u64) -> &mut Self {
+        self.world_mut().resource_mut::<Registry>().plugin_migrations.push(from);
+        self
     }
 }
 
@@ -180,6 +188,27 @@ mod tests {
         let error = restore_world(today().world_mut(), &encode_world(old.world()), None).unwrap_err().to_string();
         let theirs = format!("{:016x}", shape(&old, "hall.seat"));
         assert!(error.contains("hall.seat") && error.contains(&theirs) && error.contains("migration"), "{error}");
+    }
+
+    #[test]
+    fn another_list_of_plugins_is_refused_by_name_until_it_is_declared() {
+        let world = |plugins: &[&str]| {
+            let mut app = yesterday();
+            plugins.iter().for_each(|name| app.world_mut().resource_mut::<Registry>().begin_plugin(name));
+            app
+        };
+        let snapshot = encode_world(world(&["hall", "cloakroom"]).world());
+        let mut app = App::empty();
+        app.add_plugins(KernelPlugin::default());
+        app.record::<yesterday::Seat>("hall.seat").record::<yesterday::Umbrella>("hall.umbrella");
+        app.world_mut().resource_mut::<Registry>().begin_plugin("hall");
+        let error = restore_world(app.world_mut(), &snapshot, None).unwrap_err();
+        assert!(error.to_string().contains("cloakroom"), "{error}");
+        let RestoreError::Plugins { theirs, .. } = error else { panic!("{error:?}") };
+        app.migrate_plugins(theirs);
+        restore_world(app.world_mut(), &snapshot, None).expect("it is declared");
+        let schema = |plugins: &[&str]| world(plugins).world().resource::<Registry>().schema();
+        assert_ne!(schema(&["hall", "cloakroom"]), schema(&["cloakroom", "hall"]), "the order counts");
     }
 
     #[test]

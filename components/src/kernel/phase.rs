@@ -49,11 +49,19 @@ pub enum Step {
     Receive,
     /// In `Media`: rooms are mixed.
     Mix,
+    /// In `Cleanup`: what has ended in this tick ends what depends on it.
+    Relate,
     /// In `Cleanup`: sessions are despawned, with all that they own.
     Reap,
+    /// In `Cleanup`: what was related to them comes up to date.
+    Settle,
     /// In `Cleanup`: what they shared is looked at.
     Close,
-    /// In `Egress`: messages are written.
+    /// In `Egress`: the network is told how packets are to be marked.
+    Mark,
+    /// In `Egress`: dialogs write what sessions want sent.
+    Compose,
+    /// In `Egress`: transactions send what was written.
     Write,
     /// In `Egress`: facts become events.
     Publish,

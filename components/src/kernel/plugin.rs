@@ -59,8 +59,11 @@ impl Plugin for KernelPlugin {
                     .chain(),
             );
             schedule.configure_sets((Step::Receive, Step::Mix).chain().in_set(Phase::Media));
-            schedule.configure_sets((Step::Reap, Step::Close).chain().in_set(Phase::Cleanup));
-            schedule.configure_sets((Step::Write, Step::Publish, Step::Flush).chain().in_set(Phase::Egress));
+            schedule
+                .configure_sets((Step::Relate, Step::Reap, Step::Settle, Step::Close).chain().in_set(Phase::Cleanup));
+            schedule.configure_sets(
+                (Step::Mark, Step::Compose, Step::Write, Step::Publish, Step::Flush).chain().in_set(Phase::Egress),
+            );
         });
         app.init_resource::<Registry>().init_resource::<ScratchChecks>().init_resource::<TimerKinds>();
         app.init_resource::<MessageRegistry>();

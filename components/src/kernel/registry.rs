@@ -2,6 +2,7 @@
 
 use super::StableId;
 use super::migrate::Migration;
+use super::plugins::list_hash;
 use super::snapshot::Parts;
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
 use bevy_app::App;
@@ -25,6 +26,8 @@ pub enum Channel {
 pub(super) struct ComponentEntry {
     pub id: ComponentId,
     pub name: &'static str,
+    /// How many plugins the list held when this was recorded: its plugin is the last of them.
+    pub plugin: usize,
     pub channel: Channel,
     pub shape: u64,
     pub encode: fn(EntityRef, &mut Encoder<'_>) -> bool,
@@ -38,6 +41,8 @@ pub(super) type DecodeColumn =
 
 pub(super) struct ResourceEntry {
     pub name: &'static str,
+    /// As in [`ComponentEntry`].
+    pub plugin: usize,
     pub channel: Channel,
     pub shape: u64,
     pub encode: fn(&World, &mut Encoder<'_>),
@@ -55,6 +60,10 @@ pub struct Registry {
     pub(super) components: Vec<ComponentEntry>,
     pub(super) resources: Vec<ResourceEntry>,
     pub(super) migrations: Vec<Migration>,
+    /// Hashes of the lists of plugins whose snapshots are taken.
+    pub(super) plugin_migrations: Vec<u64>,
+    /// The names of the plugins, in the order in which they were added.
+    plugins: Vec<String>,
     known: Vec<ComponentId>,
     exempt: Vec<Exempt>,
 }
@@ -71,14 +80,34 @@ pub enum Unregistered {
 }
 
 impl Registry {
-    /// A hash of all names and shapes: two builds with the same one read each other's snapshots and logs.
+    /// A hash of all names and shapes and of the ordered list of plugins: two builds with the same one read each other's
+    /// snapshots and logs.
     pub fn schema(&self) -> u64 {
         let mut text = Vec::new();
         for (name, shape) in self.names() {
             text.extend_from_slice(name.as_bytes());
             text.extend_from_slice(&shape.to_le_bytes());
         }
+        text.extend_from_slice(&list_hash(&self.plugins).to_le_bytes());
         xxh3_64(&text)
+    }
+
+    /// Puts a plugin at the end of the list of plugins. What is recorded from here on is owned by it.
+    pub fn begin_plugin(&mut self, name: &str) {
+        self.plugins.push(name.to_owned());
+    }
+
+    /// The names of the plugins, in the order in which they were added.
+    pub fn plugins(&self) -> &[String] {
+        &self.plugins
+    }
+
+    /// The names of the components and resources that a plugin records, in the order in which it registered them.
+    pub fn owned_by(&self, plugin: &str) -> Vec<&'static str> {
+        let is_owner =
+            |at: usize| at.checked_sub(1).and_then(|at| self.plugins.get(at)).is_some_and(|name| name == plugin);
+        let components = self.components.iter().filter(|entry| is_owner(entry.plugin)).map(|entry| entry.name);
+        components.chain(self.resources.iter().filter(|entry| is_owner(entry.plugin)).map(|entry| entry.name)).collect()
     }
 
     /// The name of every recorded component and resource with a hash of its shape, by name.
@@ -242,9 +271,11 @@ fn record_component<'a, C: Component + Record + Debug>(
     let mut registry = app.world_mut().resource_mut::<Registry>();
     registry.insist_on_new_name(name);
     registry.knows(id);
+    let plugin = registry.plugins.len();
     registry.components.push(ComponentEntry {
         id,
         name,
+        plugin,
         channel,
         shape: xxh3_64(Shape::of::<C>().as_bytes()),
         encode: |entity, to| entity.get::<C>().map(|component| component.encode(to)).is_some(),
@@ -272,8 +303,10 @@ fn record_resource<'a, R: Resource + Record>(
     let mut registry = app.world_mut().resource_mut::<Registry>();
     registry.insist_on_new_name(name);
     registry.knows(id);
+    let plugin = registry.plugins.len();
     registry.resources.push(ResourceEntry {
         name,
+        plugin,
         channel,
         shape: xxh3_64(Shape::of::<R>().as_bytes()),
         encode: |world, to| {

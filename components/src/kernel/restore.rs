@@ -2,8 +2,9 @@
 
 use super::encode::MAGIC;
 use super::migrate::{Fate, fate};
+use super::plugins::list_hash;
 use super::registry::DecodeColumn;
-use super::{Registry, StableId, StableIds, Table};
+use super::{PluginDifference, Registry, StableId, StableIds, Table};
 use crate::record::{DecodeError, Decoder, Record};
 use bevy_ecs::prelude::*;
 use std::borrow::Cow;
@@ -26,6 +27,13 @@ pub enum RestoreError {
         theirs: Option<u64>,
         /// The hash of its shape in this build; `None` if it is not known here.
         ours: Option<u64>,
+    },
+    /// It was made with another list of plugins, and no migration is declared for that list.
+    Plugins {
+        /// The first difference.
+        difference: PluginDifference,
+        /// The hash of the list in the snapshot.
+        theirs: u64,
     },
     /// A value is damaged.
     Value {
@@ -52,6 +60,10 @@ impl fmt::Display for RestoreError {
                 }
                 f.write_str(", and no migration is declared: the snapshot is refused")
             }
+            Self::Plugins { difference, theirs } => write!(
+                f,
+                "{difference}, and no migration is declared for its list of plugins ({theirs:016x}): the snapshot is refused"
+            ),
             Self::Value { name, error } => write!(f, "{name:?} can't be restored: {error}"),
             Self::Damaged(error) => write!(f, "the snapshot is damaged: {error}"),
         }
@@ -81,6 +93,7 @@ pub fn restore_world(
     let body = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Format)?;
     let mut from = Decoder::new(body);
     let _schema = u64::decode(&mut from)?;
+    compare_plugins(world, &Vec::decode(&mut from)?)?;
     let plan = Plan::of(world, Vec::decode(&mut from)?)?;
     let resources = resources(&mut from)?;
     // The index that the hooks fill must be in place before the first entity is spawned.
@@ -110,6 +123,17 @@ pub fn restore_world(
         decode(&mut Decoder::with_entities(&bytes, &entity_of), world).map_err(|error| damaged(name, error))?;
     }
     Ok(())
+}
+
+fn compare_plugins(world: &World, theirs: &[String]) -> Result<(), RestoreError> {
+    let registry = world.get_resource::<Registry>().ok_or(RestoreError::Format)?;
+    let hash = list_hash(theirs);
+    match PluginDifference::between(theirs, registry.plugins()) {
+        Some(difference) if !registry.plugin_migrations.contains(&hash) => {
+            Err(RestoreError::Plugins { difference, theirs: hash })
+        }
+        _ => Ok(()),
+    }
 }
 
 type DecodeResource = fn(&mut Decoder<'_>, &mut World) -> Result<(), DecodeError>;

@@ -2,6 +2,7 @@
 
 use super::{Now, Phase, RecordApp, StableId, Tick, TimerWheel};
 use bevy_app::App;
+use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::DeferredWorld;
@@ -48,6 +49,22 @@ impl<T: Send + Sync + 'static> Timers<'_, T> {
     pub fn is_running(&self, owner: Entity) -> bool {
         self.wheel.deadline(owner).is_some()
     }
+}
+
+/// Starts the timer of `owner`, or starts it anew, where a system has the whole world; see [`Timers::start`].
+pub fn start_timer<T: Send + Sync + 'static>(world: &mut World, owner: Entity, after: Duration) {
+    let deadline = world.resource::<Now>().after(after);
+    world.resource_mut::<TimerWheel<T>>().start(owner, deadline.0);
+}
+
+/// Stops the timer of `owner`, where a system has the whole world; see [`Timers::cancel`].
+pub fn cancel_timer<T: Send + Sync + 'static>(world: &mut World, owner: Entity) {
+    world.resource_mut::<TimerWheel<T>>().cancel(owner);
+}
+
+/// Takes the owners of the timers of kind `T` that fired in this tick, where one exclusive system is their only reader.
+pub fn take_fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {
+    world.resource_mut::<Messages<TimerFired<T>>>().drain().map(|fired| fired.owner).collect()
 }
 
 /// The timer of kind `T` that `owner` had started is due.

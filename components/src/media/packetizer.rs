@@ -163,7 +163,6 @@ mod tests {
     fn stream(ptime_ms: u8) -> Stream {
         let negotiated = Negotiated {
             remote: "192.0.2.1:4000".parse().unwrap(),
-            remote_rtcp: None,
             codec: Codec::Pcmu,
             payload_type: 0,
             receive_payload_type: 0,

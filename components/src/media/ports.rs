@@ -41,6 +41,11 @@ impl PortPool {
         (std::mem::take(&mut self.taken), std::mem::take(&mut self.released))
     }
 
+    /// The pairs that were taken since the last call of [`PortPool::changes`].
+    pub fn taken(&self) -> &[u16] {
+        &self.taken
+    }
+
     /// Forgets what was offered: whoever opened it is gone. Pairs in use stay in use.
     pub fn forget_offers(&mut self) {
         self.free.clear();

@@ -15,8 +15,8 @@ fn queue() -> (Testkit, [Phone; 2], [Phone; 2]) {
         service: String::new(),
         sdp: None,
     };
-    let kit = Testkit::with(move |app| {
-        app.add_plugins(CallQueuePlugin(vec![agent(1), agent(2)]));
+    let kit = Testkit::with(move |plugins| {
+        plugins.add(CallQueuePlugin(vec![agent(1), agent(2)]));
     });
     let agents = ["gina", "hans"].map(|name| kit.phone(name));
     let callers = ["alice", "bob"].map(|name| kit.phone(name));

@@ -6,8 +6,8 @@ use ringworld::testkit::Testkit;
 
 #[test]
 fn the_third_call_of_one_caller_is_refused_and_another_caller_is_not() {
-    let kit = Testkit::with(|app| {
-        app.add_plugins(CallerLimitPlugin { calls_max: 2 });
+    let kit = Testkit::with(|plugins| {
+        plugins.add(CallerLimitPlugin { calls_max: 2 });
     });
     let (alice, bob) = (kit.phone("alice"), kit.phone("bob"));
     let first = alice.calls("echo").await_answer().session();

@@ -8,8 +8,8 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// A call that is answered, and then held by the switch.
 fn held() -> (Testkit, Phone, StableId) {
-    let kit = Testkit::with(|app| {
-        app.add_plugins(HoldReminderPlugin { period: PERIOD });
+    let kit = Testkit::with(|plugins| {
+        plugins.add(HoldReminderPlugin { period: PERIOD });
     });
     let alice = kit.phone("alice");
     let session = alice.calls("echo").await_answer().session();

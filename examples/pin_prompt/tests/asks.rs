@@ -15,8 +15,8 @@ fn asked() -> (Testkit, Phone, Phone) {
         sdp: None,
     };
     let prompt = PinPromptPlugin { pin: "4711".to_owned(), patience: Duration::from_secs(15), then };
-    let kit = Testkit::with(move |app| {
-        app.add_plugins(prompt.clone());
+    let kit = Testkit::with(move |plugins| {
+        plugins.add(prompt.clone());
     });
     let (bob, alice) = (kit.phone("bob"), kit.phone("alice"));
     alice.calls("pin").await_answer();

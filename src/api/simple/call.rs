@@ -4,7 +4,9 @@ use super::manager::Inner;
 use super::{Error, RejectReason};
 use ringworld_components::call::EndCause;
 use ringworld_components::edge::Operation;
+use ringworld_components::wire::sdp::Codec;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,6 +31,15 @@ impl fmt::Display for CallEnding {
         f.write_str(self.cause.as_str())?;
         if self.status == 0 { Ok(()) } else { write!(f, " ({})", self.status) }
     }
+}
+
+/// What offer and answer agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallMedia {
+    /// The codec.
+    pub codec: Codec,
+    /// The peer's address for RTP, as it described it.
+    pub remote: SocketAddr,
 }
 
 /// What is known of a call at a moment.

@@ -1,6 +1,6 @@
 //! The calls that there are. An entry is made by the first news of a call and goes with the last.
 
-use super::call::{CallEnding, Parties, Record, SessionId, Standing};
+use super::call::{CallEnding, CallMedia, Parties, Record, SessionId, Standing};
 use ringworld_components::call::{EndCause, SessionState};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,8 @@ pub(super) const NEWS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     Changed(SessionState, SessionState),
+    Answered,
+    MediaEstablished(CallMedia),
     Digit(char),
     Ended(CallEnding),
 }
@@ -88,9 +90,9 @@ impl Calls {
         (fresh, tell(entry, News::Changed(from, to)))
     }
 
-    /// A digit was heard. Says how many news were dropped.
-    pub fn digit(&self, id: SessionId, digit: char) -> u64 {
-        self.lock().get(&id).map_or(0, |entry| tell(entry, News::Digit(digit)))
+    /// Something happened in a call that changes neither its state nor its end. Says how many news were dropped.
+    pub fn happened(&self, id: SessionId, news: News) -> u64 {
+        self.lock().get(&id).map_or(0, |entry| tell(entry, news))
     }
 
     /// A call is over. Says how many news were dropped.
@@ -161,7 +163,7 @@ mod tests {
         let mut fresh = calls.offered(SessionId(1), Parties::default()).unwrap();
         assert!(calls.changed(SessionId(1), SessionState::Initializing, SessionState::Connected).0.is_none());
         assert_eq!(calls.all().len(), 1);
-        calls.digit(SessionId(1), '7');
+        calls.happened(SessionId(1), News::Digit('7'));
         calls.ended(SessionId(1), ENDING);
         assert!(calls.all().is_empty() && calls.lock().is_empty());
         let news: Vec<News> = std::iter::from_fn(|| fresh.news.try_recv().ok()).collect();
@@ -194,7 +196,7 @@ mod tests {
     fn news_that_nobody_takes_are_dropped_and_counted() {
         let calls = Calls::default();
         let _fresh = calls.offered(SessionId(1), Parties::default());
-        let lost: u64 = (0..NEWS_MAX + 3).map(|_| calls.digit(SessionId(1), '1')).sum();
+        let lost: u64 = (0..NEWS_MAX + 3).map(|_| calls.happened(SessionId(1), News::Digit('1'))).sum();
         assert_eq!(lost, 3);
     }
 }

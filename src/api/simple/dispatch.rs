@@ -1,13 +1,12 @@
 //! From the world's events to the handler's methods: a thread that reads events, and a task for every call.
 
-use super::call::{CallEnding, CallSession, IncomingCall, Parties};
+use super::call::{CallEnding, CallMedia, CallSession, IncomingCall, Parties};
 use super::calls::{Fresh, News};
-use super::handler::{CallAction, CallHandler};
+use super::handler::{AnyHandler, CallAction, OwnedFuture};
 use super::manager::Inner;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use ringworld_components::call::{CallErrorCause, EndCause};
 use ringworld_components::edge::{Event, Operation};
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -53,8 +52,11 @@ fn take(inner: &Arc<Inner>, event: Event) {
             }
             lost
         }
-        Event::Answered { .. } | Event::MediaEstablished { .. } => 0,
-        Event::Digit { session, digit, .. } => inner.calls.digit(session, digit),
+        Event::Answered { session } => inner.calls.happened(session, News::Answered),
+        Event::MediaEstablished { session, codec, remote } => {
+            inner.calls.happened(session, News::MediaEstablished(CallMedia { codec, remote }))
+        }
+        Event::Digit { session, digit, .. } => inner.calls.happened(session, News::Digit(digit)),
         Event::Ended { session, cause, status } => inner.calls.ended(session, CallEnding { cause, status }),
     };
     inner.count_lost(lost);
@@ -71,21 +73,15 @@ pub(super) fn follow(inner: &Arc<Inner>, fresh: Fresh) -> CallSession {
 async fn tell(call: CallSession, mut news: mpsc::Receiver<News>) {
     while let Some(news) = news.recv().await {
         let Some(handler) = call.manager.upgrade().map(|inner| inner.handler()) else { return };
-        let subject = call.clone();
-        match news {
-            News::Changed(from, to) => {
-                guard(&call, async move { handler.on_call_state_changed(subject, from, to).await }).await;
-            }
-            News::Digit(digit) => guard(&call, async move { handler.on_dtmf(subject, digit).await }).await,
-            News::Ended(ending) => {
-                return guard(&call, async move { handler.on_call_ended(subject, ending).await }).await;
-            }
+        guard(&call, handler.tell(call.clone(), news)).await;
+        if matches!(news, News::Ended(_)) {
+            return;
         }
     }
 }
 
 /// Runs a method of the user's as a task of its own: its panic ends there, and it has an end.
-async fn guard(call: &CallSession, method: impl Future<Output = ()> + Send + 'static) {
+async fn guard(call: &CallSession, method: OwnedFuture<()>) {
     let mut task = tokio::spawn(method);
     match tokio::time::timeout(METHOD_PATIENCE, &mut task).await {
         Ok(Ok(())) => {}
@@ -104,8 +100,8 @@ fn decide(inner: &Arc<Inner>, call: CallSession) {
     inner.calls.decided_by(id, task.abort_handle());
 }
 
-async fn ask(handler: Arc<dyn CallHandler>, call: IncomingCall) {
-    let decided = match handler.on_incoming_call(call.clone()).await {
+async fn ask(handler: Arc<dyn AnyHandler>, call: IncomingCall) {
+    let decided = match handler.decide(call.clone()).await {
         CallAction::Answer => call.answer().await,
         CallAction::Connect(service) => call.connect(&service).await,
         CallAction::Reject(reason) => call.reject(reason).await,

@@ -1,54 +1,99 @@
-//! Who decides about calls.
+//! Decisions about calls, made outside the world.
 
-use super::{CallEnding, CallSession, CallState, IncomingCall};
-use std::future::Future;
+use super::calls::News;
+use super::{CallEnding, CallMedia, CallSession, CallState, IncomingCall};
+use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 
-/// What a handler's method returns: `Box::pin(async move { ... })`.
-pub type HandlerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Decides about incoming calls and is told what becomes of all calls. Every method has a default.
+/// Decides about incoming calls and is told what becomes of all calls. Every method has a default, and can be written as an
+/// `async fn`.
 ///
 /// The methods run as tokio tasks. Those about one call come one after the other, except that the decision may still be
 /// pending when the call ends: its future is dropped then. A method that panics or takes longer than half a minute is
 /// given up and the next one runs.
 ///
 /// ```
-/// use ringworld::api::simple::{CallAction, CallHandler, HandlerFuture, IncomingCall, RejectReason};
+/// use ringworld::api::simple::{CallAction, CallHandler, IncomingCall, RejectReason};
 ///
 /// struct FriendsOnly;
 ///
 /// impl CallHandler for FriendsOnly {
-///     fn on_incoming_call(&self, call: IncomingCall) -> HandlerFuture<'_, CallAction> {
-///         Box::pin(async move {
-///             if call.from().contains("alice") { CallAction::Answer } else { RejectReason::Declined.into() }
-///         })
+///     async fn on_incoming_call(&self, call: &IncomingCall) -> CallAction {
+///         if call.from().contains("alice") { CallAction::Answer } else { RejectReason::Declined.into() }
 ///     }
 /// }
 /// ```
 pub trait CallHandler: Send + Sync + 'static {
     /// A call came in. The default answers it.
-    fn on_incoming_call(&self, call: IncomingCall) -> HandlerFuture<'_, CallAction> {
+    fn on_incoming_call(&self, call: &IncomingCall) -> impl Future<Output = CallAction> + Send {
         let _ = call;
-        Box::pin(std::future::ready(CallAction::Answer))
+        ready(CallAction::Answer)
     }
 
     /// A call changed its state.
-    fn on_call_state_changed(&self, call: CallSession, from: CallState, to: CallState) -> HandlerFuture<'_, ()> {
+    fn on_call_state_changed(
+        &self,
+        call: &CallSession,
+        from: CallState,
+        to: CallState,
+    ) -> impl Future<Output = ()> + Send {
         let _ = (call, from, to);
-        Box::pin(std::future::ready(()))
+        ready(())
+    }
+
+    /// A call was answered with a 2xx: by us if it came in, by the peer if we placed it.
+    fn on_call_answered(&self, call: &CallSession) -> impl Future<Output = ()> + Send {
+        let _ = call;
+        ready(())
+    }
+
+    /// Offer and answer agreed on the audio of a call for the first time. This may come before or after
+    /// [`CallHandler::on_call_answered`].
+    fn on_media_established(&self, call: &CallSession, media: CallMedia) -> impl Future<Output = ()> + Send {
+        let _ = (call, media);
+        ready(())
     }
 
     /// A digit (`0-9 * # A-D`) was pressed at the other end.
-    fn on_dtmf(&self, call: CallSession, digit: char) -> HandlerFuture<'_, ()> {
+    fn on_dtmf(&self, call: &CallSession, digit: char) -> impl Future<Output = ()> + Send {
         let _ = (call, digit);
-        Box::pin(std::future::ready(()))
+        ready(())
     }
 
     /// A call is over. Nothing comes after this.
-    fn on_call_ended(&self, call: CallSession, ending: CallEnding) -> HandlerFuture<'_, ()> {
+    fn on_call_ended(&self, call: &CallSession, ending: CallEnding) -> impl Future<Output = ()> + Send {
         let _ = (call, ending);
-        Box::pin(std::future::ready(()))
+        ready(())
+    }
+}
+
+/// A future that owns all it needs.
+pub(super) type OwnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A [`CallHandler`] of any type. The methods of that trait return futures of types of their own, so it can't be a trait object.
+pub(super) trait AnyHandler: Send + Sync {
+    /// Asks for the decision about a call.
+    fn decide(self: Arc<Self>, call: IncomingCall) -> OwnedFuture<CallAction>;
+    /// Tells what became of a call.
+    fn tell(self: Arc<Self>, call: CallSession, news: News) -> OwnedFuture<()>;
+}
+
+impl<H: CallHandler> AnyHandler for H {
+    fn decide(self: Arc<Self>, call: IncomingCall) -> OwnedFuture<CallAction> {
+        Box::pin(async move { self.on_incoming_call(&call).await })
+    }
+
+    fn tell(self: Arc<Self>, call: CallSession, news: News) -> OwnedFuture<()> {
+        Box::pin(async move {
+            match news {
+                News::Changed(from, to) => self.on_call_state_changed(&call, from, to).await,
+                News::Answered => self.on_call_answered(&call).await,
+                News::MediaEstablished(media) => self.on_media_established(&call, media).await,
+                News::Digit(digit) => self.on_dtmf(&call, digit).await,
+                News::Ended(ending) => self.on_call_ended(&call, ending).await,
+            }
+        })
     }
 }
 
@@ -73,7 +118,7 @@ pub enum RejectReason {
     Busy,
     /// The called party does not want the call (603).
     Declined,
-    /// Nobody is there (480).
+    /// The called party is not available (480).
     Unavailable,
     /// There is no such number (404).
     NotFound,

@@ -4,8 +4,10 @@ use super::address::{Callee, caller};
 use super::call::{CallSession, Parties, SessionId};
 use super::calls::Calls;
 use super::dispatch;
-use super::{AutoAnswerHandler, CallHandler, Error, SessionConfig, Summary};
-use crate::engine::Switch;
+use super::handler::AnyHandler;
+use super::{CallHandler, Error, SessionConfig, SessionManagerBuilder, Summary};
+use crate::config::Config;
+use crate::engine::{Extend, Switch};
 use ringworld_components::call::Service;
 use ringworld_components::edge::{Operation, PlaceCall, Transport};
 use std::net::SocketAddr;
@@ -35,7 +37,8 @@ pub struct SessionManager {
 /// What clones, calls and tasks share.
 pub(super) struct Inner {
     config: SessionConfig,
-    handler: Mutex<Arc<dyn CallHandler>>,
+    handler: Mutex<Arc<dyn AnyHandler>>,
+    extend: Extend,
     switch: Mutex<Option<Arc<Switch>>>,
     pub calls: Calls,
     pub runtime: Handle,
@@ -44,12 +47,23 @@ pub(super) struct Inner {
 }
 
 impl SessionManager {
+    /// Puts a manager together that has a handler or plugins from the start.
+    pub fn builder() -> SessionManagerBuilder {
+        SessionManagerBuilder::new()
+    }
+
     /// A manager with this configuration. Nothing is opened yet. To be called inside a tokio runtime.
     pub async fn new(config: SessionConfig) -> Result<Self, Error> {
-        config.clone().checked()?;
+        Self::builder().config(config).build().await
+    }
+
+    pub(super) fn of(mut builder: SessionManagerBuilder) -> Result<Self, Error> {
+        let extend = builder.extend();
+        builder.config.clone().checked()?;
         let inner = Inner {
-            config,
-            handler: Mutex::new(Arc::new(AutoAnswerHandler)),
+            config: builder.config,
+            handler: Mutex::new(builder.handler),
+            extend,
             switch: Mutex::new(None),
             calls: Calls::default(),
             runtime: Handle::try_current().map_err(|_| Error::NoRuntime)?,
@@ -59,19 +73,24 @@ impl SessionManager {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Who decides about calls from now on. Until this is called, all calls are answered.
-    pub async fn set_call_handler(&self, handler: Arc<dyn CallHandler>) -> Result<(), Error> {
+    /// The handler that decides about calls from now on. Until this is called it is that of the builder, or all calls are
+    /// answered.
+    pub async fn set_call_handler(&self, handler: Arc<impl CallHandler>) -> Result<(), Error> {
         *lock(&self.inner.handler) = handler;
         Ok(())
     }
 
     /// Starts to take calls at this address, over UDP and TCP.
     pub async fn start_server(&self, address: SocketAddr) -> Result<(), Error> {
-        self.start(self.inner.config.clone().listening(address)).await
+        self.start_with(self.inner.config.clone().listening(address).checked()?).await
     }
 
-    async fn start(&self, config: SessionConfig) -> Result<(), Error> {
-        let config = config.checked()?;
+    /// Starts at the addresses of the configuration.
+    pub(super) async fn start(&self) -> Result<(), Error> {
+        self.start_with(self.inner.config.clone().checked()?).await
+    }
+
+    async fn start_with(&self, config: Config) -> Result<(), Error> {
         let inner = self.inner.clone();
         blocking(move || {
             // Held while the switch starts, so that two starts can't both succeed.
@@ -79,7 +98,7 @@ impl SessionManager {
             if place.is_some() {
                 return Err(Error::AlreadyRunning);
             }
-            let switch = Switch::start(&config)?;
+            let switch = Switch::start_with(&config, inner.extend.clone())?;
             let events = switch.subscribe(EVENTS_MAX);
             let manager = Arc::downgrade(&inner);
             let reader = std::thread::Builder::new().name("call-events".to_owned());
@@ -112,8 +131,8 @@ impl SessionManager {
     pub async fn make_call(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, Error> {
         let callee = Callee::parse(to)?;
         if self.inner.switch().is_err() {
-            match self.start(self.inner.config.clone()).await {
-                // Somebody else was faster.
+            match self.start().await {
+                // Another task was faster.
                 Ok(()) | Err(Error::AlreadyRunning) => {}
                 Err(error) => return Err(error),
             }
@@ -194,7 +213,7 @@ impl Inner {
         self.config.service_name()
     }
 
-    pub fn handler(&self) -> Arc<dyn CallHandler> {
+    pub fn handler(&self) -> Arc<dyn AnyHandler> {
         lock(&self.handler).clone()
     }
 

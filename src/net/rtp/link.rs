@@ -3,6 +3,7 @@
 use super::pool::Buffer;
 use crate::net::counters::{Count, NetCounters};
 use crate::net::wake::Waker;
+use ringworld_components::call::QosClass;
 use ringworld_components::edge::{Input, PacketPool};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub(super) enum PortReport {
     Taken(u16),
     Released(u16),
+    Marked(u16, QosClass),
 }
 
 /// The network's end.
@@ -48,9 +50,10 @@ pub(in crate::net) fn link(
 ) -> (RtpLink, RtpEdge) {
     let (received, received_in) = RingBuffer::new(packets);
     let (to_send, to_send_in) = RingBuffer::new(packets);
-    // A pair is offered once and reported twice before it is offered again, so these never overflow.
+    // A pair is offered once and reported twice before it is offered again, and marked seldom. A report that does not fit is
+    // counted.
     let (offers, offers_in) = RingBuffer::new(pairs.max(1));
-    let (reports, reports_in) = RingBuffer::new(pairs.max(1) * 2);
+    let (reports, reports_in) = RingBuffer::new(pairs.max(1) * 4);
     let (empty_to_world, empty_at_world) = RingBuffer::new(packets);
     let (empty_to_thread, empty_at_thread) = RingBuffer::new(packets);
     let network = RtpLink {
@@ -114,6 +117,11 @@ impl RtpEdge {
     /// Reports that a pair is free again. To be called after the last packet for it was pushed.
     pub fn released(&mut self, port: u16) {
         self.report(PortReport::Released(port));
+    }
+
+    /// Reports that the packets of a pair are of another class.
+    pub fn marked(&mut self, port: u16, class: QosClass) {
+        self.report(PortReport::Marked(port, class));
     }
 
     fn report(&mut self, report: PortReport) {

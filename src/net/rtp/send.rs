@@ -5,11 +5,13 @@ use super::pool::Buffer;
 use super::ports::Pair;
 use super::thread::RtpThread;
 use crate::net::address::{Source, to_system};
-use crate::net::counters::Count;
+use crate::net::counters::{Count, NetCounters};
+use crate::net::mark::Marks;
 use crate::net::sockets;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg, sendto};
+use ringworld_components::call::QosClass;
 use ringworld_components::edge::Packet;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, UdpSocket};
@@ -39,6 +41,10 @@ impl RtpThread {
                 match report {
                     PortReport::Taken(port) => self.ports.taken(world, port),
                     PortReport::Released(port) => self.released.push((world, port)),
+                    PortReport::Marked(port, class) => match self.ports.pair(port) {
+                        Some((pair, Some(holder))) if holder == world => pair.mark(class, &self.marks, &self.counters),
+                        _ => self.counters.ports_misreported.one(),
+                    },
                 }
             }
         }
@@ -100,6 +106,7 @@ impl RtpThread {
             self.discard_stragglers(port);
             if let Some((pair, _)) = self.ports.pair(port) {
                 pair.forget();
+                pair.mark(QosClass::default(), &self.marks, &self.counters);
             }
             self.ports.released(world, port);
         }
@@ -107,12 +114,12 @@ impl RtpThread {
 
     /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
     pub(super) fn fill_stock(&mut self) -> Option<io::Error> {
-        let Self { ports, links, epoll, rtp_bind, .. } = self;
+        let Self { ports, links, epoll, rtp_bind, marks, counters, .. } = self;
         if !ports.is_short() {
             return None;
         }
         ports.fill_up(
-            |port| open(epoll, *rtp_bind, port),
+            |port| open(epoll, *rtp_bind, port, marks, counters),
             |world, port| {
                 if let Some(link) = links.get_mut(world) {
                     // Has a place for every pair there is.
@@ -125,21 +132,23 @@ impl RtpThread {
     /// Takes a pair that is open already.
     pub(super) fn adopt(&mut self, port: u16, pair: Pair) -> io::Result<()> {
         watch(&self.epoll, port, &pair)?;
+        pair.mark(QosClass::default(), &self.marks, &self.counters);
         self.ports.adopt(port, pair);
         Ok(())
     }
 
     /// Opens a pair that a call of a world is using already.
     pub(super) fn reopen(&mut self, world: usize, port: u16) -> io::Result<()> {
-        let Self { ports, epoll, rtp_bind, .. } = self;
-        ports.take_up(world, port, |port| open(epoll, *rtp_bind, port))
+        let Self { ports, epoll, rtp_bind, marks, counters, .. } = self;
+        ports.take_up(world, port, |port| open(epoll, *rtp_bind, port, marks, counters))
     }
 }
 
-fn open(epoll: &Epoll, address: IpAddr, port: u16) -> io::Result<Pair> {
+fn open(epoll: &Epoll, address: IpAddr, port: u16, marks: &Marks, counters: &NetCounters) -> io::Result<Pair> {
     let (rtp, rtcp) = sockets::rtp_pair(address, port)?;
     let v6 = rtp.local_addr()?.is_ipv6();
     let pair = Pair::new(rtp, rtcp, v6);
+    pair.mark(QosClass::default(), marks, counters);
     watch(epoll, port, &pair)?;
     Ok(pair)
 }

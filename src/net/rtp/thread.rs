@@ -8,6 +8,7 @@ use super::send::Sending;
 use crate::net::clock::{Epoch, monotonic_ns};
 use crate::net::counters::NetCounters;
 use crate::net::given::RtpPair;
+use crate::net::mark::Marks;
 use crate::net::wake::{Deadlines, Waker};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
@@ -37,6 +38,7 @@ pub(in crate::net) struct RtpThread {
     pub(super) released: Vec<(usize, u16)>,
     pub(super) pool: Pool,
     pub(super) rtp_bind: IpAddr,
+    pub(super) marks: Marks,
     pub(super) epoch: Epoch,
     pub(super) counters: Arc<NetCounters>,
     waker: Waker,
@@ -54,6 +56,7 @@ pub(in crate::net) struct RtpShared {
     pub counters: Arc<NetCounters>,
     pub epoch: Epoch,
     pub rtp_bind: IpAddr,
+    pub marks: Marks,
     pub pool: usize,
 }
 
@@ -77,6 +80,7 @@ impl RtpThread {
             released: Vec::new(),
             pool: Pool::new(shared.pool, shared.counters.clone()),
             rtp_bind: shared.rtp_bind,
+            marks: shared.marks,
             epoch: shared.epoch,
             counters: shared.counters,
             waker: shared.waker,

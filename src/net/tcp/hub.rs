@@ -10,11 +10,13 @@ use crate::net::clock::monotonic_ns;
 use crate::net::counters::Count;
 use crate::net::given::Held;
 use crate::net::inlet::{Delivery, Inlet};
+use crate::net::mark::mark_or_warn;
 use crate::net::udp::{Datagram, UdpOutlet};
 use bytes::Bytes;
 use ringworld_components::edge::{ConnId, Flow, Input, SendFailure, Target, Transport};
+use std::io;
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -33,6 +35,7 @@ pub(super) struct Hub {
     pub table: Table,
     pub distrust: Distrust,
     pub limits: TcpLimits,
+    pub dscp: u8,
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub events: mpsc::UnboundedSender<HubEvent>,
@@ -122,9 +125,9 @@ impl Hub {
             return self.fail(remote, outgoing);
         }
         let conn = self.table.mint();
-        let (events, patience) = (self.events.clone(), self.limits.connect);
+        let (events, patience, dscp) = (self.events.clone(), self.limits.connect, self.dscp);
         let task = tokio::spawn(async move {
-            let stream = timeout(patience, TcpStream::connect(remote)).await.ok().and_then(Result::ok);
+            let stream = timeout(patience, connect(remote, dscp)).await.ok().and_then(Result::ok);
             let _ = events.send(HubEvent::Opened(conn, stream));
         });
         let bytes = outgoing.bytes.len();
@@ -253,4 +256,11 @@ mod tests {
         assert_eq!(with_transport(&changed, b"TCP", b"UDP"), message);
         assert_eq!(with_transport(&changed, b"UDP", b"TCP"), changed, "what does not fit stays");
     }
+}
+
+/// Opens a connection whose packets are marked from the first one on.
+async fn connect(remote: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    mark_or_warn(&socket, remote.is_ipv6(), dscp);
+    socket.connect(remote).await
 }

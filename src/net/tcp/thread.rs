@@ -32,6 +32,8 @@ pub(in crate::net) struct TcpStart {
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub conn_base: u64,
+    /// The DSCP of what leaves.
+    pub dscp: u8,
     /// What another hub has left.
     pub rest: TcpRest,
     /// The thread begins when something comes, and ends at once when nothing can come.
@@ -70,6 +72,7 @@ pub(in crate::net) fn spawn_tcp(start: TcpStart) -> io::Result<JoinHandle<()>> {
         table: Table::new(start.conn_base),
         distrust: Distrust::default(),
         limits: start.limits,
+        dscp: start.dscp,
         inlet: start.inlet,
         udp: start.udp,
         events,

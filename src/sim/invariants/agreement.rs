@@ -5,8 +5,9 @@ use crate::engine::Engine;
 use crate::sim::agent::{Agent, Call};
 use crate::sim::invariants::Invariants;
 use crate::ua::State;
-use ringworld_components::call::{Dialog, DialogOf, DialogState, Leg, LegOf, Session, SessionState};
+use ringworld_components::call::{InviteUsageOf, Negotiation, PendingInvite, Session, SessionState};
 use ringworld_components::kernel::StableId;
+use ringworld_components::sip::{Dialog, DialogState, UsageOf};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the switch knows of a dialog.
@@ -77,23 +78,23 @@ fn same(call: &Call, dialog: &Known) -> Result<(), String> {
 fn known_to_the_switch(engine: &Engine) -> BTreeMap<String, Known> {
     let world = engine.world();
     let mut known = BTreeMap::new();
-    let Some(mut query) = world.try_query::<(&Dialog, &DialogOf)>() else { return known };
-    for (dialog, of) in query.iter(world).filter(|(dialog, _)| dialog.state == DialogState::Confirmed) {
-        let Some(leg) = world.get::<Leg>(of.0) else { continue };
-        let Some(owner) = world.get::<LegOf>(of.0).map(|of| of.0) else { continue };
-        let (Some(session), Some(id)) = (world.get::<Session>(owner), world.get::<StableId>(owner)) else { continue };
+    let Some(mut query) = world.try_query::<(&Negotiation, &UsageOf, &InviteUsageOf)>() else { return known };
+    for (negotiation, of_dialog, InviteUsageOf(owner)) in query.iter(world) {
+        let dialog = world.get::<Dialog>(of_dialog.0).filter(|dialog| dialog.state == DialogState::Confirmed);
+        let Some(dialog) = dialog else { continue };
+        let (Some(session), Some(id)) = (world.get::<Session>(*owner), world.get::<StableId>(*owner)) else { continue };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let is_busy = leg.invite.is_some() || leg.outgoing.is_some();
+        let is_busy = world.get::<PendingInvite>(*owner).is_some_and(|pending| !pending.is_none());
         let state = session.state();
-        let of_leg = Known {
+        let of_usage = Known {
             session: *id,
             state,
-            we_hold: leg.we_hold,
-            peer_holds: leg.peer_holds,
+            we_hold: negotiation.we_hold(),
+            peer_holds: negotiation.peer_holds(),
             is_busy,
             peer_tag: text(&dialog.remote_tag),
         };
-        known.insert(text(&dialog.call_id), of_leg);
+        known.insert(text(&dialog.call_id), of_usage);
     }
     known
 }

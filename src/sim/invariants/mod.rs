@@ -7,6 +7,7 @@ mod agreement;
 mod counters;
 mod digits;
 mod hold;
+mod relations;
 mod sessions;
 mod voices;
 mod wire;
@@ -72,13 +73,19 @@ pub enum Invariant {
     NoPanics,
     /// Messages and keep-alives come out of a stream as they were sent into it, however its bytes are cut on the way.
     StreamsAreCut,
+    /// No dependent child outlives the tick in which its parent ends, and no other child ends with it.
+    ChildrenFollow,
+    /// A sequence is in the state that its legs give it.
+    SequencesFollow,
+    /// Accounts of resources are the sums of what was charged.
+    ResourcesAddUp,
     /// The same seed gives the same digests, whatever the legal order of systems and the number of threads.
     SameAgain,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 22] = [
+    pub const ALL: [Invariant; 25] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -100,6 +107,9 @@ impl Invariant {
         Self::TimeIsWhole,
         Self::NoPanics,
         Self::StreamsAreCut,
+        Self::ChildrenFollow,
+        Self::SequencesFollow,
+        Self::ResourcesAddUp,
         Self::SameAgain,
     ];
 
@@ -127,6 +137,9 @@ impl Invariant {
             Self::TimeIsWhole => "the world has lived all the time that has passed",
             Self::NoPanics => "no system panics",
             Self::StreamsAreCut => "messages come out of a stream as they were sent into it",
+            Self::ChildrenFollow => "a dependent child ends with its parent, an independent one does not",
+            Self::SequencesFollow => "a sequence is in the state that its legs give it",
+            Self::ResourcesAddUp => "accounts are the sums of what was charged",
             Self::SameAgain => "the same seed gives the same digests",
         }
     }

@@ -1,19 +1,18 @@
 //! A look into the world: who owns what, and which timers run.
 
-use super::{Breach, Invariant};
+use super::{Breach, Invariant, relations};
 use crate::engine::{ENDING_MAX, Engine, Sum};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
-use ringworld_components::call::{
-    AckWait, AnswerRetransmit, CancelDeadline, Dialog, DurationDeadline, Retransmit, RingDeadline, Session,
-    SessionState, Transaction, TransactionState, UnackedAnswer,
-};
+use ringworld_components::call::{CancelDeadline, DurationDeadline, RingDeadline, Session, SessionState};
 use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWheel};
+use ringworld_components::sip::{AckWait, AnswerRetransmit, InviteUsage, Retransmit, Transaction, TransactionState};
 
 /// Looks at every entity.
 pub(in crate::sim) fn deep(engine: &Engine) -> Option<Breach> {
     let world = engine.world();
-    timers(world).or_else(|| ownership(engine)).or_else(|| sums(engine)).or_else(|| {
+    let found = timers(world).or_else(|| ownership(engine)).or_else(|| sums(engine));
+    found.or_else(|| relations::check(engine)).or_else(|| {
         engine.unregistered().first().map(|what| Breach::new(Invariant::AllRegistered, format!("{what:?}"), []))
     })
 }
@@ -90,10 +89,10 @@ fn timers(world: &World) -> Option<Breach> {
         found.map(|(name, _)| Breach::new(Invariant::TimersStop, format!("its {name} runs though it is {state}"), who))
     })
     .or_else(|| {
-        each::<(Entity, &Dialog, Option<&UnackedAnswer>)>(world, |id, (entity, _, answer)| {
+        each::<(Entity, &InviteUsage)>(world, |id, (entity, usage)| {
             let running = runs::<AnswerRetransmit>(world, entity) || runs::<AckWait>(world, entity);
-            (running && answer.is_none()).then(|| {
-                Breach::new(Invariant::TimersStop, "it waits for an ACK that it has", [format!("dialog {id}")])
+            (running && usage.unacked.is_none()).then(|| {
+                Breach::new(Invariant::TimersStop, "it waits for an ACK that it has", [format!("INVITE usage {id}")])
             })
         })
     })

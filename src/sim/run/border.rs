@@ -8,7 +8,7 @@ use crate::sim::invariants::{Breach, Invariant, deep};
 use crate::sim::network::{Arrival, Delivery};
 use crate::sim::{SECOND, TICK};
 use crate::ua::rtp::Packet as Rtp;
-use ringworld_components::call::{Leg, LegOf, StreamOf};
+use ringworld_components::call::{Service, SipIdentity, StreamOf};
 use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
 use ringworld_components::kernel::StableId;
 use ringworld_components::media::{RtpState, Stream, StreamTable};
@@ -114,8 +114,7 @@ impl Run {
     fn note_digit(&mut self, agent: u32, port: u16, peer: SocketAddr, timestamp: u32) {
         let world = self.engine.world();
         let Some(stream) = world.resource::<StreamTable>().find(port) else { return };
-        let leg = world.get::<StreamOf>(stream).and_then(|of| world.get::<LegOf>(of.0));
-        let Some(session) = leg.and_then(|of| world.get::<StableId>(of.0)) else { return };
+        let Some(session) = world.get::<StreamOf>(stream).and_then(|of| world.get::<StableId>(of.0)) else { return };
         let receives = world.get::<Stream>(stream).is_some_and(Stream::receives);
         let is_source = world.get::<RtpState>(stream).is_some_and(|flow| flow.latch.source() == Some(peer));
         self.watchers.digits.arrived(agent, *session, timestamp, receives && is_source);
@@ -218,7 +217,8 @@ impl Run {
                     self.operator.hear(now, &event);
                 }
             }
-            Output::Reply(_) => {}
+            Output::Reply(reply) if leaves => self.operator.hear_reply(&reply),
+            Output::PortMarked(..) | Output::Reply(_) => {}
         }
     }
 
@@ -249,11 +249,11 @@ impl Run {
 /// The session of a call, and its service.
 fn session_of_call(engine: &crate::engine::Engine, call_id: &str) -> Option<(StableId, String)> {
     let world = engine.world();
-    let mut legs = world.try_query::<(&Leg, &LegOf)>()?;
-    let (leg, of) = legs.iter(world).find(|(leg, _)| leg.call_id == call_id.as_bytes())?;
-    let service = match leg.service {
-        ringworld_components::call::Service::Echo | ringworld_components::call::Service::RingThenEcho { .. } => "echo",
+    let mut sessions = world.try_query::<(&StableId, &SipIdentity, &Service)>()?;
+    let (id, _, service) = sessions.iter(world).find(|(_, identity, _)| identity.call_id == call_id.as_bytes())?;
+    let service = match service {
+        Service::Echo | Service::RingThenEcho { .. } => "echo",
         _ => "other",
     };
-    Some((*world.get::<StableId>(of.0)?, service.to_owned()))
+    Some((*id, service.to_owned()))
 }

@@ -47,7 +47,7 @@ impl Run {
     fn restore(&mut self, number: u32) {
         let (bytes, digest, chain) = (self.engine.snapshot(), self.engine.digest(), self.engine.chain());
         let extend = self.extend.clone();
-        let mut restored = Engine::with_plugins(&self.config, |app| extend(app));
+        let mut restored = Engine::with_plugins(&self.config, |plugins| extend(plugins));
         let seed = self.scenario.seed;
         let order = move |count: usize| Dice::new(seed, Purpose::Restore, number).shuffled(count);
         let result = restored.restore(&bytes, Some(&order));

@@ -7,7 +7,7 @@ use crate::sim::ground::{Blow, Ground};
 use crate::sim::invariants::{Breach, Invariant, calls_up};
 use crate::sim::{Dice, MS, Purpose, SECOND, order};
 use crate::state::{Follows, Keeper, Recovered, WorldFolder, recover_asleep};
-use bevy_ecs::schedule::MultiThreadedExecutor;
+use bevy_ecs::schedule::{MultiThreadedExecutor, Schedule};
 use ringworld_components::kernel::{StableIds, Tick};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,16 +75,19 @@ pub(super) fn kept_times(faults: &[Fault]) -> Vec<(u64, u64)> {
 /// What every world of a run is made with.
 pub(super) fn extend(scenario: &crate::sim::Scenario) -> Extend {
     let (threads, order) = (scenario.world_threads, scenario.order);
-    Arc::new(move |app| {
-        app.edit_schedule(Tick, |schedule| {
-            if threads > 1 {
-                let threads = bevy_tasks::TaskPoolBuilder::new().num_threads(threads);
-                bevy_tasks::ComputeTaskPool::get_or_init(|| threads.build());
-                schedule.set_executor(MultiThreadedExecutor::new());
-            }
-            if let Some(seed) = order {
-                order::shuffle_systems(schedule, seed);
-            }
+    let edit = move |schedule: &mut Schedule| {
+        if threads > 1 {
+            let threads = bevy_tasks::TaskPoolBuilder::new().num_threads(threads);
+            bevy_tasks::ComputeTaskPool::get_or_init(|| threads.build());
+            schedule.set_executor(MultiThreadedExecutor::new());
+        }
+        if let Some(seed) = order {
+            order::shuffle_systems(schedule, seed);
+        }
+    };
+    Arc::new(move |plugins| {
+        plugins.adjust(move |app| {
+            app.edit_schedule(Tick, edit);
         });
     })
 }
@@ -272,7 +275,7 @@ impl Run {
 
     fn restored(&mut self, bytes: &[u8], chain: ChainDigest) -> Engine {
         let extend = self.extend.clone();
-        let mut engine = Engine::with_plugins(&self.config, |app| extend(app));
+        let mut engine = Engine::with_plugins(&self.config, |plugins| extend(plugins));
         if let Err(error) = engine.restore(bytes, None) {
             self.breach(Invariant::RestoredIsSame, format!("it can't be restored: {error}"));
         }

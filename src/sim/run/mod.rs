@@ -138,7 +138,7 @@ impl Run {
         (0..scenario.ports(&faults)).for_each(|pair| rings.offer_port(10_000 + 2 * pair));
         let extend = lives::extend(scenario);
         Self {
-            engine: Engine::with_plugins(&config, |app| extend(app)),
+            engine: Engine::with_plugins(&config, |plugins| extend(plugins)),
             extend,
             kept: None,
             kept_times: lives::kept_times(&faults),

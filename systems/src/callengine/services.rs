@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallOffered, ClaimEnded, Operations, RingThenAnswer, Service, Session, SessionState, Settings,
+    CallOffered, ClaimEnded, Operations, Parties, RingThenAnswer, Service, Session, SessionState, Settings,
 };
 use ringworld_components::edge::{Operation, OperationPriority};
 use ringworld_components::kernel::{StableId, TimerFired};
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) fn route_calls(
     mut offered: MessageReader<CallOffered>,
     mut given_back: MessageReader<ClaimEnded>,
-    sessions: Query<&Session>,
+    sessions: Query<(&Session, &Parties)>,
     settings: Res<Settings>,
     mut operations: Operations,
 ) {
@@ -29,10 +29,17 @@ pub(super) fn route_calls(
     });
 }
 
-fn route(operations: &mut Operations, id: StableId, entity: Entity, sessions: &Query<&Session>, settings: &Settings) {
+fn route(
+    operations: &mut Operations,
+    id: StableId,
+    entity: Entity,
+    sessions: &Query<(&Session, &Parties)>,
+    settings: &Settings,
+) {
     // A CANCEL may have come in the same tick.
-    let Some(session) = sessions.get(entity).ok().filter(|session| !session.state().is_over()) else { return };
-    let user = Uri::parse(session.to.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
+    let called = sessions.get(entity).ok().filter(|(session, _)| !session.state().is_over());
+    let Some((session, parties)) = called else { return };
+    let user = Uri::parse(parties.request_uri.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
     let user = String::from_utf8_lossy(&user).into_owned();
     let name = if Service::named(&user).is_some() { user } else { settings.services.default.clone() };
     let mut write = |operation| operations.write_with(OperationPriority::Fallback, operation);

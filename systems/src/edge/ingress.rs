@@ -1,10 +1,11 @@
 //! The single place where input enters.
 
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Counters, Queue, SipReceived, Transaction, TransactionEvent, TransactionKind};
+use ringworld_components::call::{Counters, Queue};
 use ringworld_components::edge::{Command, Input, Inputs, PacketHandle, SendFailure};
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::PortPool;
+use ringworld_components::sip::{SipReceived, Transaction, TransactionEvent};
 
 /// Puts each input into the queue of those who deal with it.
 pub(super) fn take_inputs(world: &mut World) {
@@ -37,8 +38,8 @@ fn send_failed(world: &mut World, id: StableId, failure: SendFailure) {
     if state.kind.is_server() || state.is_finished() {
         return;
     }
-    let is_invite = state.kind == TransactionKind::InviteClient;
-    let event = TransactionEvent::Failed { is_invite, owner: state.owner, by_transport: true };
+    let (method, user) = (state.method.clone(), state.user);
+    let event = TransactionEvent::Failed { transaction: id, method, user, by_transport: true };
     world.despawn(transaction);
     world.resource_mut::<Queue<TransactionEvent>>().push(event);
 }

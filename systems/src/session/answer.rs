@@ -1,11 +1,11 @@
 //! Ringing, answering and refusing an incoming call.
 
-use super::state::{change, error, leg_of, raise};
-use super::{ending, media};
+use super::state::{change, error, raise, selected_usage};
+use super::{ending, negotiate};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Answered, CallError, CallErrorCause, Claim, Counters, DurationDeadline, EndCause, Leg, Queue, RingDeadline, Role,
-    Service, SessionState, Settings, Signal,
+    Answered, CallError, CallErrorCause, Carrier, Claim, Counters, DurationDeadline, EndCause, PendingInvite, Queue,
+    RingDeadline, Role, Service, SessionMessage, SessionState, Settings,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::planted;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Sends 180.
 pub(super) fn ring(world: &mut World, session: Entity) -> Result<(), CallError> {
-    respond(world, session, 180, None, false);
+    respond(world, session, 180, None);
     change(world, session, SessionState::Ringing)?;
     if world.get::<Claim>(session).is_none() {
         start_deadline::<RingDeadline>(world, session, world.resource::<Settings>().timers.ringing_s);
@@ -29,17 +29,13 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
         Some(service) => service,
         None => return Err(error(world, session, CallErrorCause::NoSuchService(service.to_owned()))),
     };
-    let Some(leg) = leg_of(world, session) else { return Ok(()) };
-    let Some(mut state) = world.get_mut::<Leg>(leg) else { return Ok(()) };
-    state.service = service;
-    let offer = state.offer.take();
-    let described = match &offer {
-        Some(offer) => media::answer_offer(world, leg, offer),
-        None => media::make_offer(world, leg),
-    };
+    if let Some(mut connected) = world.get_mut::<Service>(session) {
+        *connected = service;
+    }
+    let described = negotiate::describe(world, session, Carrier::Success, false);
     match described {
-        Ok(body) => {
-            respond(world, session, 200, Some(body), offer.is_none());
+        Ok(described) => {
+            respond(world, session, 200, described.body);
             if !planted!(TimerLeftRunning) {
                 world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
             }
@@ -66,14 +62,15 @@ pub(super) fn reject(world: &mut World, session: Entity, status: u16) -> Result<
 
 /// Sends a final response to the INVITE and ends the session.
 pub(super) fn refuse(world: &mut World, session: Entity, cause: EndCause, status: u16) {
-    respond(world, session, status, None, false);
+    respond(world, session, status, None);
     ending::end(world, session, cause, status);
 }
 
-fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::Bytes>, expects_answer: bool) {
-    let Some(leg) = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg)) else { return };
-    let (Some(transaction), dialog) = (leg.invite, leg.dialog) else { return };
-    world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
+fn respond(world: &mut World, session: Entity, status: u16, body: Option<bytes::Bytes>) {
+    let Some(transaction) = world.get::<PendingInvite>(session).and_then(PendingInvite::received) else { return };
+    let usage = selected_usage(world, session);
+    let response = SessionMessage::Respond { transaction, usage, status, body };
+    world.resource_mut::<Queue<SessionMessage>>().push(response);
 }
 
 /// Starts a deadline of the session, in place of the one before; none if it is 0 seconds.

@@ -1,15 +1,16 @@
 //! Calls end.
 
 use super::answer::refuse;
-use super::state::{change, leg_of, raise, stream_of};
+use super::state::{change, raise, selected_usage, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, Ended, Ending, InviteAim, Leg,
-    Lifetime, Queue, RingDeadline, Role, Session, SessionState, Settings, Signal,
+    CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, EndFollower, Ended, Ending,
+    InviteAim, PendingInvite, Queue, RingDeadline, Role, Session, SessionMessage, SessionState, Settings, contain,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::media::PortPool;
 use ringworld_components::planted;
+use ringworld_components::sip::{Lifetime, TransactionRequest};
 use std::time::Duration;
 
 /// Ends a session from our side, whatever state it is in: a final response, CANCEL or BYE. A call that is ending already
@@ -22,12 +23,11 @@ pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, sta
             cancel(world, session, cause, status);
         }
         (SessionState::Connected | SessionState::OnHold | SessionState::Transferring, _) => {
-            let dialog = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg)).and_then(|leg| leg.dialog);
-            match dialog {
-                Some(dialog) => {
+            match selected_usage(world, session) {
+                Some(usage) => {
                     begin_ending(world, session, cause, status);
                     if !planted!(NoBye) {
-                        world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+                        world.resource_mut::<Queue<SessionMessage>>().push(SessionMessage::Bye { usage });
                     }
                 }
                 None => end(world, session, cause, status),
@@ -42,12 +42,12 @@ fn cancel(world: &mut World, session: Entity, cause: EndCause, status: u16) {
     if planted!(LostPort) {
         world.resource_mut::<PortPool>().take();
     }
-    let Some(leg) = leg_of(world, session) else { return end(world, session, cause, status) };
     begin_ending(world, session, cause, status);
-    if let Some(outgoing) = world.get_mut::<Leg>(leg).as_mut().and_then(|leg| leg.outgoing.as_mut()) {
-        outgoing.cancel = true;
+    let mut pending = world.get_mut::<PendingInvite>(session);
+    if let Some(sent) = pending.as_mut().and_then(|pending| pending.sent_mut()) {
+        sent.cancel = true;
     }
-    world.resource_mut::<Queue<Signal>>().push(Signal::Cancel { leg });
+    world.resource_mut::<Queue<SessionMessage>>().push(SessionMessage::Cancel { session });
     let patience_ms = world.resource::<Settings>().sip.transaction_ms();
     let deadline = world.resource::<Now>().after(Duration::from_millis(patience_ms));
     world.resource_mut::<TimerWheel<CancelDeadline>>().start(session, deadline.0);
@@ -91,7 +91,7 @@ fn release(world: &mut World, session: Entity) {
     world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
     world.resource_mut::<TimerWheel<DurationDeadline>>().cancel(session);
     world.resource_mut::<TimerWheel<ClaimDeadline>>().cancel(session);
-    if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
+    if let Some(stream) = stream_of(world, session) {
         world.despawn(stream);
     }
 }
@@ -102,8 +102,7 @@ fn forget_invite(world: &mut World, session: Entity) {
     if planted!(InviteStays) {
         return;
     }
-    let leg = leg_of(world, session).and_then(|leg| world.get::<Leg>(leg));
-    let Some(invite) = leg.filter(|leg| leg.outgoing.is_some()).and_then(|leg| leg.invite) else { return };
+    let Some(invite) = open_invite(world, session) else { return };
     let patience_ms = world.resource::<Settings>().sip.transaction_ms();
     let deadline = world.resource::<Now>().after(Duration::from_millis(patience_ms));
     let mut lifetimes = world.resource_mut::<TimerWheel<Lifetime>>();
@@ -112,35 +111,39 @@ fn forget_invite(world: &mut World, session: Entity) {
     }
 }
 
-/// The INVITE that a leg sent got a final response other than 2xx, or none.
-pub(super) fn invite_failed(world: &mut World, session: Entity, leg: Entity, status: u16, by_transport: bool) {
-    let Some(outgoing) = world.get_mut::<Leg>(leg).and_then(|mut leg| {
-        leg.invite = None;
-        leg.outgoing.take()
-    }) else {
+/// The INVITE that a session sent got a final response other than 2xx, or none.
+pub(super) fn invite_failed(world: &mut World, session: Entity, status: u16, by_transport: bool) {
+    let Some(sent) = world.get_mut::<PendingInvite>(session).and_then(|mut pending| pending.take_sent()) else {
         return;
     };
-    match outgoing.aim {
+    match sent.aim {
         InviteAim::Call => {
             let cause = match status {
                 _ if by_transport => EndCause::TransportFailure,
-                408 if !outgoing.provisional => EndCause::SignallingTimeout,
+                408 if !sent.provisional => EndCause::SignallingTimeout,
                 _ => EndCause::Rejected,
             };
             end(world, session, cause, status);
         }
-        aim @ (InviteAim::Hold | InviteAim::Resume) => super::hold::failed(world, session, leg, aim, status),
+        aim @ (InviteAim::Hold | InviteAim::Resume) => super::hold::failed(world, session, aim, status, by_transport),
     }
 }
 
-/// Despawns the sessions that ended in the tick before, and with them legs and dialogs.
+/// Ends the sessions that end with another one. An incoming call that was not answered is refused with 480.
+pub(super) fn end_followers(world: &mut World) {
+    for EndFollower { session, cause } in world.resource_mut::<Queue<EndFollower>>().take() {
+        contain(world, "end_followers", Some(session), |world| terminate(world, session, cause, 480));
+    }
+}
+
+/// Despawns the sessions that ended in the tick before, and with them their usages.
 pub(super) fn reap_ended_sessions(world: &mut World) {
     let mut ended = world.resource_mut::<Ended>();
     let stale = std::mem::take(&mut ended.stale);
     ended.stale = std::mem::take(&mut ended.fresh);
     for session in stale {
         if let Some(invite) = open_invite(world, session) {
-            world.resource_mut::<Queue<Signal>>().push(Signal::Abandon { invite });
+            world.resource_mut::<Queue<TransactionRequest>>().push(TransactionRequest::Abandon { invite });
         }
         world.despawn(session);
     }
@@ -148,6 +151,5 @@ pub(super) fn reap_ended_sessions(world: &mut World) {
 
 /// The transaction of an INVITE of ours that has no final response yet.
 fn open_invite(world: &World, session: Entity) -> Option<Entity> {
-    let leg = world.get::<Leg>(leg_of(world, session)?)?;
-    leg.outgoing.as_ref().and(leg.invite)
+    world.get::<PendingInvite>(session)?.sent()?.transaction
 }

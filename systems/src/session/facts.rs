@@ -2,7 +2,7 @@
 
 use super::ending::terminate;
 use super::faults;
-use super::state::{raise, session_of};
+use super::state::raise;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, StreamOf, contain};
 use ringworld_components::media::{MediaFact, MediaFacts};
@@ -36,5 +36,5 @@ fn take(world: &mut World, fact: MediaFact) {
 }
 
 fn session_of_stream(world: &World, stream: Entity) -> Option<Entity> {
-    session_of(world, world.get::<StreamOf>(stream)?.0)
+    world.get::<StreamOf>(stream).map(|of| of.0)
 }

@@ -1,12 +1,12 @@
 //! Calls whose work panicked are ended before anything else is done for them.
 
 use super::ending::{end, terminate};
-use super::state::{error, owners_of, session_of};
+use super::state::error;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallErrorCause, EndCause, Fault, Faults, LegOf, Queue, Session, Signal, StreamOf, Transaction, TransactionKind,
-    contain,
+    CallErrorCause, EndCause, Fault, Faults, InviteUsageOf, Queue, Session, SessionMessage, StreamOf, contain,
 };
+use ringworld_components::sip::{InviteUsage, Transaction, TransactionKind, UsageOf};
 
 pub(super) fn end_faulty_calls(world: &mut World) {
     for fault in std::mem::take(&mut world.resource_mut::<Faults>().0) {
@@ -33,22 +33,26 @@ pub(super) fn end_behind(world: &mut World, fault: &Fault) {
 fn end_transaction(world: &mut World, culprit: Entity) {
     let Some(transaction) = world.get::<Transaction>(culprit) else { return };
     if transaction.kind == TransactionKind::InviteServer && !transaction.is_finished() {
-        let refusal =
-            Signal::Respond { transaction: culprit, dialog: None, status: 500, body: None, expects_answer: false };
-        world.resource_mut::<Queue<Signal>>().push(refusal);
+        let refusal = SessionMessage::Respond { transaction: culprit, usage: None, status: 500, body: None };
+        world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     } else {
         world.despawn(culprit);
     }
 }
 
+/// The session of a culprit: the session itself, or its transaction, stream, usage or dialog.
 fn session_behind(world: &World, culprit: Entity) -> Option<Entity> {
-    let owner = world.get::<Transaction>(culprit).and_then(|transaction| transaction.owner).unwrap_or(culprit);
-    let leg = world.get::<StreamOf>(owner).map_or(owner, |of| of.0);
-    if world.get::<Session>(leg).is_some() {
-        return Some(leg);
+    let user = world.get::<Transaction>(culprit).and_then(|transaction| transaction.user.entity());
+    let culprit = user.unwrap_or(culprit);
+    if world.get::<Session>(culprit).is_some() {
+        return Some(culprit);
     }
-    if world.get::<LegOf>(leg).is_some() {
-        return session_of(world, leg);
+    if let Some(of) = world.get::<StreamOf>(culprit) {
+        return Some(of.0);
     }
-    owners_of(world, leg).map(|(_, session)| session)
+    let usage = match world.get::<UsageOf>(culprit) {
+        Some(of) => InviteUsage::of(world, of.0)?,
+        None => InviteUsage::of(world, culprit)?,
+    };
+    world.get::<InviteUsageOf>(usage).map(|of| of.0)
 }

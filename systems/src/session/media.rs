@@ -1,88 +1,26 @@
-//! Offer and answer (RFC 3264): what a leg's stream is set up by.
+//! The stream of a session: made, connected, and set up by what is agreed.
 
-use super::state::{raise, session_of, stream_of};
+use super::gate::charge_of_stream;
+use super::state::{raise, stream_of};
 use bevy_ecs::prelude::*;
-use bytes::Bytes;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Counters, Leg, MediaEstablished, Service, Settings, StreamOf};
-use ringworld_components::kernel::{Now, Purpose, Secret, StableId, StableIds, TimerWheel};
+use ringworld_components::call::{CallErrorCause, Charge, Counters, MediaEstablished, Service, Settings, StreamOf};
+use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
 };
-use ringworld_components::wire::sdp::{self, Direction, LocalMedia, Negotiated, SessionDescription};
+use ringworld_components::wire::sdp::{Direction, Negotiated};
 use std::time::Duration;
 
 /// The level of generated tones, of 32,767.
 const TONE_LEVEL: i16 = 8_000;
 
-/// Answers the peer's offer and sets the leg's stream up by it. On an error nothing has changed.
-pub(super) fn answer_offer(world: &mut World, leg: Entity, offer: &[u8]) -> Result<Bytes, CallErrorCause> {
-    let offer = SessionDescription::parse(offer).map_err(CallErrorCause::Negotiation)?;
-    let stream = prepare_stream(world, leg)?;
-    let result = with_local_media(world, leg, stream, |local| sdp::answer(&offer, local));
-    match result {
-        Some(Ok((body, negotiated))) => {
-            agree(world, leg, stream, negotiated);
-            Ok(body)
-        }
-        Some(Err(error)) => {
-            discard_unused(world, stream);
-            Err(CallErrorCause::Negotiation(error))
-        }
-        None => Err(CallErrorCause::PortsExhausted),
-    }
-}
-
-/// Our offer for the leg, with a stream set up to receive what it will be answered with.
-pub(super) fn make_offer(world: &mut World, leg: Entity) -> Result<Bytes, CallErrorCause> {
-    let stream = prepare_stream(world, leg)?;
-    with_local_media(world, leg, stream, sdp::offer).ok_or(CallErrorCause::PortsExhausted)
-}
-
-/// Takes the answer to our offer.
-pub(super) fn take_answer(world: &mut World, leg: Entity, answer: &[u8]) -> Result<(), CallErrorCause> {
-    let answer = SessionDescription::parse(answer).map_err(CallErrorCause::Negotiation)?;
-    let stream = stream_of(world, leg).ok_or(CallErrorCause::PortsExhausted)?;
-    match with_local_media(world, leg, stream, |local| sdp::accept_answer(local, &answer)) {
-        Some(Ok(negotiated)) => {
-            agree(world, leg, stream, negotiated);
-            Ok(())
-        }
-        Some(Err(error)) => Err(CallErrorCause::Negotiation(error)),
-        None => Err(CallErrorCause::PortsExhausted),
-    }
-}
-
-/// Calls `with` with our side of the leg's session description, and counts its version up.
-fn with_local_media<T>(
-    world: &mut World,
-    leg: Entity,
-    stream: Entity,
-    with: impl FnOnce(&LocalMedia<'_>) -> T,
-) -> Option<T> {
-    let port = world.get::<Stream>(stream)?.port;
-    let media = world.resource::<Settings>().media.clone();
-    let mut state = world.get_mut::<Leg>(leg)?;
-    let version = state.sdp_version;
-    state.sdp_version += 1;
-    let local = LocalMedia {
-        address: state.local_address.ip(),
-        port,
-        codecs: &media.codecs,
-        direction: if state.we_hold { Direction::SendOnly } else { Direction::SendRecv },
-        ptime_ms: media.ptime_ms,
-        session_id: state.sdp_session,
-        version,
-        telephone_event: true,
-    };
-    Some(with(&local))
-}
-
-/// The leg's stream; a new one takes a port pair.
-fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCause> {
-    if let Some(stream) = stream_of(world, leg) {
+/// The session's stream; a new one takes a port pair.
+pub(super) fn prepare_stream(world: &mut World, session: Entity) -> Result<Entity, CallErrorCause> {
+    if let Some(stream) = stream_of(world, session) {
         return Ok(stream);
     }
+    let charge = charge_of_stream(world).map_err(|refusal| CallErrorCause::Limit(refusal.limit().to_owned()))?;
     let Some(port) = world.resource_mut::<PortPool>().take() else {
         world.resource_mut::<Counters>().hit_limit("ports");
         return Err(CallErrorCause::PortsExhausted);
@@ -94,17 +32,17 @@ fn prepare_stream(world: &mut World, leg: Entity) -> Result<Entity, CallErrorCau
     let flow = RtpState::starting_at(random(Purpose::RtpSequence) as u16, random(Purpose::RtpTimestamp) as u32, now);
     let phase = world.resource::<StreamTable>().calmest_phase();
     let stream = Stream { port, negotiated: None, ssrc, phase, sink: Sink::Player };
-    let stream = world.spawn((id, stream, flow, ReceivePath::default(), StreamOf(leg))).id();
-    if let Err(cause) = connect(world, leg, stream) {
+    let stream = world.spawn((id, stream, flow, ReceivePath::default(), charge, StreamOf(session))).id();
+    if let Err(cause) = connect(world, session, stream) {
         world.despawn(stream);
         return Err(cause);
     }
     Ok(stream)
 }
 
-/// Connects a new stream to the leg's service.
-fn connect(world: &mut World, leg: Entity, stream: Entity) -> Result<(), CallErrorCause> {
-    let Some(service) = world.get::<Leg>(leg).map(|leg| leg.service.clone()) else { return Ok(()) };
+/// Connects a new stream to the session's service.
+fn connect(world: &mut World, session: Entity, stream: Entity) -> Result<(), CallErrorCause> {
+    let Some(service) = world.get::<Service>(session).cloned() else { return Ok(()) };
     let sink = match service {
         Service::Echo | Service::RingThenEcho { .. } => Sink::Echo,
         Service::Tone(hz) => {
@@ -149,30 +87,25 @@ pub(super) fn play(world: &mut World, stream: Entity, playing: Playback) {
     }
 }
 
-fn discard_unused(world: &mut World, stream: Entity) {
+/// Gives a stream back for which nothing was agreed.
+pub(super) fn discard_unused(world: &mut World, stream: Entity) {
     if world.get::<Stream>(stream).is_some_and(|stream| stream.negotiated.is_none()) {
         world.despawn(stream);
     }
 }
 
-/// What was agreed becomes the stream's.
-fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated) {
+/// What was agreed becomes the stream's; nothing, if the peer has turned it off.
+pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed: Option<Negotiated>) {
     let now = *world.resource::<Now>();
-    // The peer holds us if it wants to send only, or nothing at all, and that was not our own wish.
-    let peer_holds = match negotiated.direction {
-        Direction::RecvOnly => true,
-        Direction::Inactive => world.get::<Leg>(leg).is_some_and(|leg| !leg.we_hold),
-        Direction::SendRecv | Direction::SendOnly => false,
-    };
-    if let Some(mut leg) = world.get_mut::<Leg>(leg) {
-        leg.peer_holds = peer_holds;
-    }
+    let settings = world.resource::<Settings>();
+    let ptime_ms = settings.media.ptime_ms;
+    let amounts = agreed.as_ref().map(|agreed| settings.resources.of_stream(agreed.codec, ptime_ms));
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
     let is_first = before.is_none();
     // Who spoke before there was an answer may have been anybody.
-    let has_moved = before.as_ref().is_none_or(|before| before.remote != negotiated.remote);
-    let is_coded_anew = before.is_some_and(|before| before.codec != negotiated.codec);
+    let has_moved = before.as_ref().map(|before| before.remote) != agreed.as_ref().map(|agreed| agreed.remote);
+    let is_coded_anew = before.is_some_and(|before| agreed.as_ref().is_some_and(|agreed| before.codec != agreed.codec));
     if let Some(mut flow) = entity.get_mut::<RtpState>() {
         if has_moved {
             flow.latch.reset(now);
@@ -184,14 +117,19 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     if let Some(mut hearing) = entity.get_mut::<ReceivePath>().filter(|_| is_coded_anew) {
         hearing.forget_audio();
     }
-    // Who holds us need not send anything, though he may.
-    let expects = negotiated.direction == Direction::SendRecv;
-    let (codec, remote) = (negotiated.codec, negotiated.remote);
+    if let Some(amounts) = amounts
+        && entity.get::<Charge>().is_some_and(|charge| charge.0 != amounts)
+    {
+        entity.insert(Charge(amounts));
+    }
+    // A peer that holds us need not send anything, though it may.
+    let expects = agreed.as_ref().is_some_and(|agreed| agreed.direction == Direction::SendRecv);
+    let begins = agreed.as_ref().filter(|_| is_first).map(|agreed| (agreed.codec, agreed.remote));
     let port = entity.get_mut::<Stream>().map(|mut stream| {
-        stream.negotiated = Some(negotiated);
+        stream.negotiated = agreed;
         stream.port
     });
-    if let (true, Some(port), Some(session)) = (is_first, port, session_of(world, leg)) {
+    if let (Some((codec, remote)), Some(port)) = (begins, port) {
         raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
@@ -201,10 +139,4 @@ fn agree(world: &mut World, leg: Entity, stream: Entity, negotiated: Negotiated)
     } else {
         wheel.cancel(stream);
     }
-}
-
-/// A random number for a leg's session description.
-pub(super) fn sdp_session(world: &World, id: StableId) -> u64 {
-    let now = *world.resource::<Now>();
-    (world.resource::<Secret>().bits(id, now, Purpose::SdpSession, 0) as u64) >> 16
 }

@@ -5,7 +5,7 @@ use super::{answer, claims, ending, hold, place, send};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, Claim, Counters, Draining, EndCause, FactQueue, InviteAim, OperationDone,
-    OperationQueue, Queue, Session, SessionState, Ticket, WrittenOperation, contain,
+    OperationQueue, OperationTable, Queue, Session, SessionState, Ticket, WrittenOperation, contain,
 };
 use ringworld_components::edge::{Command, Operation, OperationKind, OperationPriority, Output, Reply};
 use ringworld_components::kernel::{Anchor, Now, StableId, StableIds};
@@ -69,6 +69,12 @@ fn arbitrate(
     operation: Operation,
     entity: Option<Entity>,
 ) -> Result<StableId, CallError> {
+    if let Some(result) = OperationTable::carry_out(world, &operation) {
+        return result.map_err(|cause| match entity {
+            Some(entity) => error(world, entity, cause),
+            None => error_without_session(world, operation.session().unwrap_or(StableId(0)), cause),
+        });
+    }
     let Some(id) = operation.session() else { return carry_out_on_world(world, operation) };
     let Some(session) = entity.filter(|&entity| world.get::<Session>(entity).is_some()) else {
         return Err(error_without_session(world, id, CallErrorCause::NoSuchSession));
@@ -96,7 +102,10 @@ fn carry_out_on_world(world: &mut World, operation: Operation) -> Result<StableI
         Operation::Place(call) => return place::place(world, &call),
         Operation::Drain => drain(world),
         Operation::Reanchor { time } => *world.resource_mut::<Anchor>() = Anchor::at(*world.resource::<Now>(), time),
-        _ => {}
+        other => {
+            let what = format!("no plugin carries out the operation to {}", other.kind());
+            return Err(error_without_session(world, StableId(0), CallErrorCause::Invalid(what)));
+        }
     }
     Ok(StableId(0))
 }
@@ -120,7 +129,11 @@ fn carry_out(world: &mut World, session: Entity, operation: Operation) -> Result
         }
         Operation::Claim { by, lasts_ms, .. } => claims::claim(world, session, by, lasts_ms),
         Operation::Release { by, .. } => claims::release(world, session, &by),
-        Operation::Place(_) | Operation::Drain | Operation::Reanchor { .. } => Ok(()),
+        // Those on the world, and those that no plugin of this world carries out.
+        other => {
+            let what = format!("no plugin carries out the operation to {}", other.kind());
+            Err(error(world, session, CallErrorCause::Invalid(what)))
+        }
     }
 }
 

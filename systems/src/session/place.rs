@@ -1,25 +1,24 @@
 //! Placing a call.
 
+use super::answer::start_deadline;
 use super::state::{change, error, error_without_session};
-use super::{arrive, ending, media};
+use super::{arrive, ending, gate, negotiate};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    CallError, CallErrorCause, Counters, EndCause, InviteAim, Leg, LegOf, OutgoingInvite, Queue, Role, Service,
-    Session, SessionState, Settings, Signal, TransactionTable, mint_call_id, mint_tag,
+    Account, CallError, CallErrorCause, Carrier, Counters, EndCause, InviteAim, Parties, PendingInvite, Queue,
+    RingDeadline, Role, SelectedUsage, Service, Session, SessionMessage, SessionState, Settings, SipIdentity,
 };
 use ringworld_components::edge::{ConnId, PlaceCall, Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
-use std::net::SocketAddr;
+use ringworld_components::sip::{mint_call_id, mint_tag};
 
-/// Makes session and leg of a call and sends its INVITE. On an error nothing is left of it.
+/// Makes the session of a call and sends its INVITE. On an error nothing is left of it.
 pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
     let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
-    let transactions_max = world.resource::<Settings>().limits.transactions as usize;
-    let full = world.resource::<TransactionTable>().len() >= transactions_max;
-    if let Some(limit) = arrive::limit_reached(world).or(full.then_some("transactions")) {
-        world.resource_mut::<Counters>().hit_limit(limit);
-        return refused(world, CallErrorCause::Limit(limit.to_owned()));
+    let account = Account::of(call.to.as_bytes(), call.remote.ip());
+    if let Err(refusal) = gate::admit(world, &account, true) {
+        return refused(world, CallErrorCause::Limit(refusal.limit().to_owned()));
     }
     let service = match (&call.sdp, Service::named(&call.service)) {
         (Some(_), _) => Service::ExternalMedia,
@@ -33,31 +32,37 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         }
     }
     let now = *world.resource::<Now>();
-    let advertised = world.resource::<Settings>().sip.advertised_address;
-    let local_address = SocketAddr::new(advertised.unwrap_or(call.local.ip()), call.local.port());
-    let mut ids = world.resource_mut::<StableIds>();
-    let (session_id, leg_id) = (ids.mint(), ids.mint());
+    let local_address = world.resource::<Settings>().sip.advertised(call.local);
+    let session_id = world.resource_mut::<StableIds>().mint();
     let secret = world.resource::<Secret>();
-    let (tag, call_id) = (mint_tag(secret, leg_id, now), mint_call_id(secret, leg_id, now));
+    let (local_tag, call_id) = (mint_tag(secret, session_id, now), mint_call_id(secret, session_id, now));
     let transport = if call.over_tcp { Transport::Tcp } else { Transport::Udp };
     let target = Target { transport, remote: call.remote, conn: ConnId::NONE };
+    let identity = SipIdentity { call_id, local_tag, local_address, target };
     let (from, to) = (Bytes::from(call.from.clone()), Bytes::from(call.to.clone()));
-    let session = world.spawn((session_id, Session::new(Role::Outgoing, from, to, now))).id();
-    let mut leg = Leg::new(call_id, tag, target, local_address, media::sdp_session(world, leg_id));
-    leg.service = service;
-    leg.outgoing = Some(OutgoingInvite { aim: InviteAim::Call, provisional: false, cancel: false, cseq: 1 });
-    let leg = world.spawn((leg_id, leg, LegOf(session))).id();
+    let priority = world.resource::<Settings>().priority.of_call(&from, &to, None);
+    let charge = gate::charge_of_session(world);
+    let parties = Parties { from, to: to.clone(), request_uri: to, ..Parties::default() };
+    let negotiation = negotiate::begin(world, session_id);
+    let session = Session::new(Role::Outgoing, now);
+    let pending = PendingInvite::to_send(InviteAim::Call);
+    let parts = (session, parties, identity, pending, SelectedUsage(None), service, negotiation, charge, account);
+    let session = world.spawn((session_id, parts)).id();
+    arrive::give_priority(world, session, priority);
     let body = match &call.sdp {
-        Some(sdp) => Ok(Bytes::from(sdp.clone())),
-        None => media::make_offer(world, leg),
+        Some(sdp) => {
+            let offer = Bytes::from(sdp.clone());
+            negotiate::offer_foreign(world, session, offer.clone()).map(|()| Some(offer))
+        }
+        None => negotiate::describe(world, session, Carrier::Invite, false).map(|described| described.body),
     };
     world.resource_mut::<Counters>().calls_out += 1;
     match body {
         Ok(body) => {
-            world.resource_mut::<Queue<Signal>>().push(Signal::Invite { leg, body: Some(body) });
+            world.resource_mut::<Queue<SessionMessage>>().push(SessionMessage::Invite { session, body });
             let _ = change(world, session, SessionState::Dialing);
             let ringing_s = world.resource::<Settings>().timers.ringing_s;
-            super::answer::start_deadline::<ringworld_components::call::RingDeadline>(world, session, ringing_s);
+            start_deadline::<RingDeadline>(world, session, ringing_s);
             Ok(session_id)
         }
         Err(cause) => {

@@ -4,22 +4,28 @@ use super::{deadlines, ending, facts, faults, operations, progress};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, Ended, Faults, Glare, GlareWait, Leg, LegOf,
-    Legs, Queue, RingDeadline, Session, SessionCount, StreamOf, Streams,
+    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, EndFollower, Ended, Faults, Glare, GlareWait,
+    InviteUsageOf, InviteUsages, KeptHeaders, Negotiation, Parties, PendingInvite, Queue, RingDeadline, SelectedUsage,
+    Service, Session, SessionCount, SipIdentity, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
 
-/// Sessions and legs, and what can be done to them.
+/// Sessions, and what can be done to them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionPlugin;
 
 impl Plugin for SessionPlugin {
     fn build(&self, app: &mut App) {
         app.record::<Session>("call.session")
-            .record::<Leg>("call.leg")
-            .record::<LegOf>("call.leg_of")
-            .derived::<Legs>()
+            .record::<Parties>("call.parties")
+            .record::<SipIdentity>("call.sip_identity")
+            .record::<PendingInvite>("call.pending_invite")
+            .record::<SelectedUsage>("call.selected_usage")
+            .record::<Service>("call.service")
+            .record::<Negotiation>("call.negotiation")
+            .record::<InviteUsageOf>("call.invite_usage_of")
+            .derived::<InviteUsages>()
             .record::<StreamOf>("call.stream_of")
             .derived::<Streams>()
             .record::<Glare>("call.glare")
@@ -28,7 +34,9 @@ impl Plugin for SessionPlugin {
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
-            .scratch::<Queue<Command>>(Queue::is_empty);
+            .unrecorded_resource(KeptHeaders::default())
+            .scratch::<Queue<Command>>(Queue::is_empty)
+            .scratch::<Queue<EndFollower>>(Queue::is_empty);
         app.awake_while(|world| {
             let ended = world.resource::<Ended>();
             !ended.fresh.is_empty() || !ended.stale.is_empty() || !world.resource::<Faults>().0.is_empty()
@@ -50,7 +58,7 @@ impl Plugin for SessionPlugin {
                     .chain()
                     .in_set(Phase::Sessions),
                 operations::carry_out_operations.in_set(Phase::Admission),
-                ending::reap_ended_sessions.in_set(Step::Reap),
+                (ending::end_followers, ending::reap_ended_sessions).chain().in_set(Step::Reap),
             ),
         );
     }

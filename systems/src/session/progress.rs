@@ -2,14 +2,15 @@
 
 use super::answer::start_deadline;
 use super::ending::{end, invite_failed, terminate};
-use super::state::{change, error, owners_of, raise, session_of};
-use super::{arrive, hold, media, reinvite};
+use super::state::{change, error, raise, selected_usage, session_of};
+use super::{arrive, hold, negotiate, reinvite};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Answered, CallEvent, Counters, DurationDeadline, EndCause, InviteAim, Leg, Queue, RingDeadline, Role, Service,
-    Session, SessionState, Settings, Signal, Transaction, contain,
+    Answered, CallEvent, Carrier, Counters, DurationDeadline, EndCause, InviteAim, Part, PendingInvite, Queue,
+    RingDeadline, Role, SelectedUsage, Session, SessionMessage, SessionState, Settings, contain,
 };
 use ringworld_components::kernel::TimerWheel;
+use ringworld_components::sip::{Transaction, TransactionUser};
 use ringworld_components::wire::sip::Response;
 
 pub(super) fn take_call_events(world: &mut World) {
@@ -23,34 +24,25 @@ fn take(world: &mut World, event: CallEvent) {
         CallEvent::Invited { transaction, flow, request } => {
             arrive::receive_invite(world, transaction, &flow, &request);
         }
-        CallEvent::Reinvited { dialog, transaction, request } => {
-            reinvite::receive(world, dialog, transaction, &request);
+        CallEvent::Reinvited { usage, transaction, request } => {
+            reinvite::receive(world, usage, transaction, &request);
         }
-        CallEvent::Acked { dialog, body, then_bye, expects_answer } => {
-            acknowledged(world, dialog, &body, then_bye, expects_answer);
-        }
-        CallEvent::NeverAcked { dialog } => never_acknowledged(world, dialog),
+        CallEvent::Acked { usage, body, then_bye } => acknowledged(world, usage, body.as_deref(), then_bye),
+        CallEvent::NeverAcked { usage } => never_acknowledged(world, usage),
         CallEvent::Cancelled { invite } => {
-            let leg = world.get::<Transaction>(invite).and_then(|invite| invite.owner);
-            if let Some(session) = leg.and_then(|leg| session_of(world, leg)) {
+            if let Some(TransactionUser::InviteUsage(usage)) =
+                world.get::<Transaction>(invite).map(|invite| invite.user)
+                && let Some(session) = session_of(world, usage)
+            {
                 cancelled(world, session);
             }
         }
-        CallEvent::ByeReceived { dialog } => bye_received(world, dialog),
-        CallEvent::Progressed { leg, response } => progressed(world, leg, response.status),
-        CallEvent::Accepted { leg, dialog, response } => accepted(world, leg, dialog, &response),
-        CallEvent::Refused { leg, status, by_transport } => {
-            if let Some(session) = session_of(world, leg) {
-                invite_failed(world, session, leg, status, by_transport);
-            }
-        }
-        CallEvent::ByeDone { dialog } => {
-            if let Some((_, session)) = owners_of(world, dialog)
-                && is_in(world, session, &[SessionState::Terminating])
-            {
-                end(world, session, EndCause::HungUp, 0);
-            }
-        }
+        CallEvent::ByeReceived { usage } => bye_received(world, usage),
+        CallEvent::Progressed { session, usage, response } => progressed(world, session, usage, &response),
+        CallEvent::Accepted { session, usage, response } => accepted(world, session, usage, &response),
+        CallEvent::Refused { session, status, by_transport } => invite_failed(world, session, status, by_transport),
+        CallEvent::ByeDone { usage } => bye_done(world, usage),
+        CallEvent::UsageLost { usage, status } => usage_lost(world, usage, status),
     }
 }
 
@@ -59,27 +51,27 @@ fn is_in(world: &World, session: Entity, states: &[SessionState]) -> bool {
 }
 
 /// Our 200 was acknowledged; with a late offer the ACK holds the answer (RFC 3261 section 13.2.2.4).
-fn acknowledged(world: &mut World, dialog: Entity, body: &[u8], then_bye: bool, expects_answer: bool) {
-    let Some((leg, session)) = owners_of(world, dialog) else { return };
+fn acknowledged(world: &mut World, usage: Entity, body: Option<&[u8]>, then_bye: bool) {
+    let Some(session) = session_of(world, usage) else { return };
     if then_bye {
-        world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
-    } else if expects_answer {
-        match media::take_answer(world, leg, body) {
-            Ok(()) => hold::settle(world, session, leg),
-            Err(cause) => {
-                let error = error(world, session, cause);
-                tracing::debug!(%error, "the answer in an ACK can't be used");
-                terminate(world, session, EndCause::NegotiationFailed, 488);
-            }
+        return world.resource_mut::<Queue<SessionMessage>>().push(SessionMessage::Bye { usage });
+    }
+    match negotiate::receive(world, session, usage, Carrier::Ack, body) {
+        Ok(Some(Part::Answer)) => hold::settle(world, session),
+        Ok(_) => {}
+        Err(cause) => {
+            let error = error(world, session, cause);
+            tracing::debug!(%error, "the answer in an ACK can't be used");
+            terminate(world, session, EndCause::NegotiationFailed, 488);
         }
     }
 }
 
 /// Section 13.3.1.4: the session is ended with a BYE.
-fn never_acknowledged(world: &mut World, dialog: Entity) {
-    let Some((_, session)) = owners_of(world, dialog) else { return };
+fn never_acknowledged(world: &mut World, usage: Entity) {
+    let Some(session) = session_of(world, usage) else { return };
     if is_in(world, session, &[SessionState::Terminating]) {
-        world.resource_mut::<Queue<Signal>>().push(Signal::Bye { dialog });
+        world.resource_mut::<Queue<SessionMessage>>().push(SessionMessage::Bye { usage });
     } else {
         terminate(world, session, EndCause::SignallingTimeout, 408);
     }
@@ -93,43 +85,63 @@ fn cancelled(world: &mut World, session: Entity) {
 }
 
 /// Section 15.1.2. An INVITE that is still open is answered with 487.
-fn bye_received(world: &mut World, dialog: Entity) {
-    let Some((leg, session)) = owners_of(world, dialog) else { return };
-    let Some(state) = world.get::<Leg>(leg) else { return };
-    if state.dialog != Some(dialog) {
+fn bye_received(world: &mut World, usage: Entity) {
+    let Some(session) = session_of(world, usage) else { return };
+    if selected_usage(world, session) != Some(usage) {
         // The BYE of a fork that was not chosen.
-        world.despawn(dialog);
+        world.despawn(usage);
         return;
     }
-    let pending = state.invite.filter(|_| state.outgoing.is_none());
-    if let Some(transaction) = pending {
-        let dialog = Some(dialog);
-        let refusal = Signal::Respond { transaction, dialog, status: 487, body: None, expects_answer: false };
-        world.resource_mut::<Queue<Signal>>().push(refusal);
+    if let Some(transaction) = world.get::<PendingInvite>(session).and_then(PendingInvite::received) {
+        let usage = Some(usage);
+        let refusal = SessionMessage::Respond { transaction, usage, status: 487, body: None };
+        world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     }
     end(world, session, EndCause::PeerHungUp, 0);
 }
 
-fn progressed(world: &mut World, leg: Entity, status: u16) {
-    let Some(session) = session_of(world, leg) else { return };
-    if status > 100 && is_in(world, session, &[SessionState::Dialing]) {
+/// Our BYE is done with. That of a fork that was not chosen ends nothing but its usage.
+fn bye_done(world: &mut World, usage: Entity) {
+    let Some(session) = session_of(world, usage) else { return };
+    if selected_usage(world, session) == Some(usage) && is_in(world, session, &[SessionState::Terminating]) {
+        end(world, session, EndCause::HungUp, 0);
+    }
+}
+
+/// The peer does not know the usage any more, or can't be reached by it (RFC 5057 section 5).
+fn usage_lost(world: &mut World, usage: Entity, status: u16) {
+    let Some(session) = session_of(world, usage) else { return };
+    if selected_usage(world, session) == Some(usage) {
+        terminate(world, session, EndCause::DialogLost, status);
+    } else {
+        world.despawn(usage);
+    }
+}
+
+/// A provisional response to our INVITE. We don't ask for reliable ones, so a description in it is a preview.
+fn progressed(world: &mut World, session: Entity, usage: Option<Entity>, response: &Response) {
+    if let (Some(usage), Ok(Some(preview))) = (usage, response.head.session_description())
+        && let Err(cause) = negotiate::receive(world, session, usage, Carrier::Provisional, Some(&preview))
+    {
+        let error = error(world, session, cause);
+        tracing::debug!(%error, "the description in a provisional response is ignored");
+    }
+    if response.status > 100 && is_in(world, session, &[SessionState::Dialing]) {
         let _ = change(world, session, SessionState::Ringing);
     }
 }
 
 /// A 2xx to our INVITE; the ACK is sent.
-fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response) {
-    let Some(session) = session_of(world, leg) else { return };
-    let Some(outgoing) = world.get_mut::<Leg>(leg).and_then(|mut leg| {
-        leg.invite = None;
-        leg.dialog = Some(dialog);
-        leg.outgoing.take()
-    }) else {
+fn accepted(world: &mut World, session: Entity, usage: Entity, response: &Response) {
+    let Some(sent) = world.get_mut::<PendingInvite>(session).and_then(|mut pending| pending.take_sent()) else {
         return;
     };
-    let is_foreign = world.get::<Leg>(leg).is_some_and(|leg| leg.service == Service::ExternalMedia);
-    let agreed = if is_foreign { Ok(()) } else { media::take_answer(world, leg, &response.head.body) };
-    match (outgoing.aim, agreed) {
+    if let Some(mut selected) = world.get_mut::<SelectedUsage>(session) {
+        selected.0 = Some(usage);
+    }
+    let answer = response.head.session_description().unwrap_or_default();
+    let agreed = negotiate::receive(world, session, usage, Carrier::Success, answer.as_deref());
+    match (sent.aim, agreed) {
         (InviteAim::Call, agreed) => {
             world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
             world.resource_mut::<Counters>().calls_answered += 1;
@@ -138,7 +150,7 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
             }
             start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
             match agreed {
-                Ok(()) => hold::settle(world, session, leg),
+                Ok(_) => hold::settle(world, session),
                 Err(cause) => {
                     let error = error(world, session, cause);
                     tracing::debug!(%error, "the answer to our offer can't be used");
@@ -146,7 +158,7 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
                 }
             }
         }
-        (_, Ok(())) => hold::agreed(world, session, leg),
+        (_, Ok(_)) => hold::settle(world, session),
         (_, Err(cause)) => {
             let error = error(world, session, cause);
             tracing::debug!(%error, "the answer to our re-INVITE can't be used");
@@ -156,6 +168,6 @@ fn accepted(world: &mut World, leg: Entity, dialog: Entity, response: &Response)
     debug_assert!(
         world
             .get::<Session>(session)
-            .is_none_or(|session| session.role == Role::Outgoing || outgoing.aim != InviteAim::Call)
+            .is_none_or(|session| session.role == Role::Outgoing || sent.aim != InviteAim::Call)
     );
 }

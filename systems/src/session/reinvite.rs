@@ -1,46 +1,43 @@
 //! The peer changes the session (RFC 3261 section 14.2, RFC 3264 section 8).
 
-use super::media;
-use super::state::owners_of;
-use super::{hold, state::error};
+use super::hold;
+use super::negotiate;
+use super::state::{error, session_of};
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Queue, Session, Signal};
+use ringworld_components::call::{Carrier, Part, Queue, Session, SessionMessage};
 use ringworld_components::wire::sip::Request;
 
 /// Answers a re-INVITE. If its offer can't be taken, the session stays as it was (488).
-pub(super) fn receive(world: &mut World, dialog: Entity, transaction: Entity, request: &Request) {
-    let Some((leg, session)) = owners_of(world, dialog) else {
-        return respond(world, transaction, None, 481, None, false);
+pub(super) fn receive(world: &mut World, usage: Entity, transaction: Entity, request: &Request) {
+    let Some(session) = session_of(world, usage) else {
+        return respond(world, transaction, None, 481, None);
     };
     if world.get::<Session>(session).is_none_or(|session| session.state().is_over()) {
         // It crossed a BYE, ours or the peer's own of this very tick.
-        return respond(world, transaction, Some(dialog), 481, None, false);
+        return respond(world, transaction, Some(usage), 481, None);
     }
-    let offer = &request.head.body;
-    let described =
-        if offer.is_empty() { media::make_offer(world, leg) } else { media::answer_offer(world, leg, offer) };
+    let offer = request.head.session_description().unwrap_or_default();
+    let described = negotiate::receive(world, session, usage, Carrier::Invite, offer.as_deref()).and_then(|_| {
+        let holds = negotiate::we_hold(world, session);
+        negotiate::describe(world, session, Carrier::Success, holds)
+    });
     match described {
-        Ok(body) => {
-            respond(world, transaction, Some(dialog), 200, Some(body), offer.is_empty());
-            if !offer.is_empty() {
-                hold::settle(world, session, leg);
+        Ok(described) => {
+            respond(world, transaction, Some(usage), 200, described.body);
+            if described.part == Part::Answer {
+                hold::settle(world, session);
             }
         }
         Err(cause) => {
             let error = error(world, session, cause);
             tracing::debug!(%error, "a re-INVITE was refused");
-            respond(world, transaction, Some(dialog), error.status(), None, false);
+            negotiate::invite_failed(world, session);
+            respond(world, transaction, Some(usage), error.status(), None);
         }
     }
 }
 
-fn respond(
-    world: &mut World,
-    transaction: Entity,
-    dialog: Option<Entity>,
-    status: u16,
-    body: Option<bytes::Bytes>,
-    expects_answer: bool,
-) {
-    world.resource_mut::<Queue<Signal>>().push(Signal::Respond { transaction, dialog, status, body, expects_answer });
+fn respond(world: &mut World, transaction: Entity, usage: Option<Entity>, status: u16, body: Option<bytes::Bytes>) {
+    let response = SessionMessage::Respond { transaction, usage, status, body };
+    world.resource_mut::<Queue<SessionMessage>>().push(response);
 }

@@ -1,7 +1,7 @@
 //! Digits and clips are sent to the peer.
 
 use super::media;
-use super::state::{error, leg_of, stream_of};
+use super::state::{error, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventSender;
 use ringworld_components::call::{CallError, CallErrorCause, Counters};
@@ -13,7 +13,7 @@ const CLIP_FRAMES: u16 = 40;
 
 /// Queues all of the digits or, if they can't all be sent, none.
 pub(super) fn digits(world: &mut World, session: Entity, digits: &str) -> Result<(), CallError> {
-    let stream = leg_of(world, session).and_then(|leg| stream_of(world, leg));
+    let stream = stream_of(world, session);
     let takes_digits = |stream: &Stream| stream.negotiated.as_ref().is_some_and(|it| it.dtmf_payload_type.is_some());
     let Some(stream) = stream.filter(|&stream| world.get::<Stream>(stream).is_some_and(takes_digits)) else {
         return Err(error(world, session, CallErrorCause::NoDigits));
@@ -37,7 +37,7 @@ pub(super) fn digits(world: &mut World, session: Entity, digits: &str) -> Result
 
 /// Begins a clip.
 pub(super) fn clip(world: &mut World, session: Entity) {
-    if let Some(stream) = leg_of(world, session).and_then(|leg| stream_of(world, leg)) {
+    if let Some(stream) = stream_of(world, session) {
         let playback = world.get::<Playback>(stream).cloned().unwrap_or_default();
         media::play(world, stream, Playback { clip_frames: CLIP_FRAMES, ..playback });
     }

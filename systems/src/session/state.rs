@@ -2,12 +2,13 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallError, CallErrorCause, Dialog, DialogOf, DialogStanding, ErrorContext, Fact, FactQueue, IllegalTransition, Leg,
-    LegOf, Legs, MediaStanding, Session, SessionState, StateChanged, Streams,
+    CallError, CallErrorCause, DialogStanding, ErrorContext, Fact, FactQueue, IllegalTransition, InviteUsageOf,
+    MediaStanding, Queue, SelectedUsage, Session, SessionState, SipIdentity, StateChanged, StateEntered, Streams,
 };
 use ringworld_components::edge::OperationKind;
 use ringworld_components::kernel::{Anchor, Now, StableId};
 use ringworld_components::media::Stream;
+use ringworld_components::sip::{Dialog, UsageOf};
 use ringworld_components::wire::sdp::Negotiated;
 
 /// Raises a fact about a session.
@@ -26,6 +27,9 @@ pub(super) fn change(world: &mut World, session: Entity, to: SessionState) -> Re
     match changed {
         Ok(from) => {
             raise(world, session, |id| StateChanged::of(id, session, from, to));
+            if let Some(mut entered) = world.get_resource_mut::<Queue<StateEntered>>() {
+                entered.push(StateEntered { session, state: to });
+            }
             Ok(())
         }
         Err(illegal) => Err(refused(world, session, illegal)),
@@ -49,13 +53,11 @@ pub(super) fn allow(world: &World, session: Entity, operation: OperationKind) ->
 /// An error about a session, with all that is known about it. All errors of this folder are made here.
 pub(super) fn error(world: &World, session: Entity, cause: CallErrorCause) -> CallError {
     let id = world.get::<StableId>(session).copied().unwrap_or(StableId(0));
-    let leg = leg_of(world, session);
-    let of_leg = leg.and_then(|leg| world.get::<Leg>(leg));
     let context = ErrorContext {
         state: world.get::<Session>(session).map(Session::state),
-        call_id: of_leg.map(|leg| leg.call_id.clone()),
-        dialog: of_leg.and_then(|leg| leg.dialog).and_then(|dialog| dialog_standing(world, dialog)),
-        media: leg.map(|leg| media_standing(world, leg)).unwrap_or_default(),
+        call_id: world.get::<SipIdentity>(session).map(|identity| identity.call_id.clone()),
+        dialog: selected_usage(world, session).and_then(|usage| dialog_standing(world, usage)),
+        media: media_standing(world, session),
         ..nowhere(world, id)
     };
     CallError::new(cause, context)
@@ -72,12 +74,13 @@ fn nowhere(world: &World, session: StableId) -> ErrorContext {
     ErrorContext { session, state: None, call_id: None, dialog: None, media: MediaStanding::None, tick, time }
 }
 
-fn dialog_standing(world: &World, dialog: Entity) -> Option<DialogStanding> {
+fn dialog_standing(world: &World, usage: Entity) -> Option<DialogStanding> {
+    let dialog = world.get::<UsageOf>(usage)?.0;
     Some(DialogStanding { id: *world.get::<StableId>(dialog)?, state: world.get::<Dialog>(dialog)?.state })
 }
 
-fn media_standing(world: &World, leg: Entity) -> MediaStanding {
-    let Some(stream) = stream_of(world, leg).and_then(|stream| world.get::<Stream>(stream)) else {
+fn media_standing(world: &World, session: Entity) -> MediaStanding {
+    let Some(stream) = stream_of(world, session).and_then(|stream| world.get::<Stream>(stream)) else {
         return MediaStanding::None;
     };
     let port = stream.port;
@@ -90,23 +93,17 @@ fn media_standing(world: &World, leg: Entity) -> MediaStanding {
     }
 }
 
-/// The leg of a session of one party.
-pub(super) fn leg_of(world: &World, session: Entity) -> Option<Entity> {
-    world.get::<Legs>(session).and_then(|legs| legs.iter().next())
+/// The usage that a session goes on in.
+pub(super) fn selected_usage(world: &World, session: Entity) -> Option<Entity> {
+    world.get::<SelectedUsage>(session)?.0
 }
 
-/// The session of a leg.
-pub(super) fn session_of(world: &World, leg: Entity) -> Option<Entity> {
-    world.get::<LegOf>(leg).map(|of| of.0)
+/// The session of an INVITE usage.
+pub(super) fn session_of(world: &World, usage: Entity) -> Option<Entity> {
+    world.get::<InviteUsageOf>(usage).map(|of| of.0)
 }
 
-/// The leg and the session of a dialog.
-pub(super) fn owners_of(world: &World, dialog: Entity) -> Option<(Entity, Entity)> {
-    let leg = world.get::<DialogOf>(dialog)?.0;
-    Some((leg, session_of(world, leg)?))
-}
-
-/// The media stream of a leg.
-pub(super) fn stream_of(world: &World, leg: Entity) -> Option<Entity> {
-    world.get::<Streams>(leg).and_then(|streams| streams.iter().next())
+/// The media stream of a session.
+pub(super) fn stream_of(world: &World, session: Entity) -> Option<Entity> {
+    world.get::<Streams>(session).and_then(|streams| streams.iter().next())
 }

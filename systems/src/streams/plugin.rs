@@ -4,7 +4,7 @@ use super::{play, receive, silence};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Queue;
-use ringworld_components::edge::{PacketHandle, PacketPool};
+use ringworld_components::edge::PacketHandle;
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
     ActiveSet, DigitFlush, MediaCounters, MediaFacts, Packetizer, Playback, PortPool, ReceivePath, RecentSources,
@@ -12,17 +12,8 @@ use ringworld_components::media::{
 };
 
 /// Streams, their ports and their packets.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamsPlugin {
-    /// How many packet buffers the world keeps.
-    pub pool_share: usize,
-}
-
-impl Default for StreamsPlugin {
-    fn default() -> Self {
-        Self { pool_share: 4096 }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamsPlugin;
 
 impl Plugin for StreamsPlugin {
     fn build(&self, app: &mut App) {
@@ -37,7 +28,6 @@ impl Plugin for StreamsPlugin {
             .record_media_resource(MediaCounters::default(), "media.counters")
             .record_media_resource(RecentSources::default(), "media.strangers")
             .unrecorded_resource(StreamTable::default())
-            .unrecorded_resource(PacketPool::new(self.pool_share))
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);
         app.awake_while(|world| {
             !world.resource::<ActiveSet<Playback>>().is_empty()

@@ -1,9 +1,12 @@
 //! A parsed session description, and what an audio stream in it says.
 
-use super::{Codec, Direction, SdpError};
+use super::connection::Connection;
+use super::{Codec, Direction, MediaLine, Negotiated, SdpError};
+use crate::record::Record;
+use bytes::Bytes;
 use sipx_sdp::rtpmap::Rtpmap;
 use sipx_sdp::{MediaDescription, SessionDescription as Parsed};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// More streams than this are not answered: every one costs a line in the answer.
 const STREAMS_MAX: usize = 16;
@@ -12,22 +15,49 @@ const STREAMS_MAX: usize = 16;
 #[derive(Debug, Clone)]
 pub struct SessionDescription {
     parsed: Parsed,
+    connections: Vec<Option<Connection>>,
+}
+
+/// The identity of a description: the session id and the version of its `o=` line (RFC 8866 section 5.2).
+#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The same in all descriptions of one sender in one session.
+    pub session_id: u64,
+    /// One more in each description that differs from the one before (RFC 3264 section 8).
+    pub version: u64,
 }
 
 impl SessionDescription {
     /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept out.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
-        let parsed = sipx_sdp::parse(&String::from_utf8_lossy(body)).map_err(|_| SdpError::Syntax)?;
-        if parsed.media.len() > STREAMS_MAX { Err(SdpError::TooManyStreams) } else { Ok(Self { parsed }) }
+        let text = String::from_utf8_lossy(body);
+        let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;
+        if parsed.media.len() > STREAMS_MAX {
+            return Err(SdpError::TooManyStreams);
+        }
+        Ok(Self { connections: Connection::of_each_section(&text), parsed })
     }
 
-    /// The session's id and version as its sender counts them (the `o=` line): a changed description has a higher one.
-    pub fn origin(&self) -> (u64, u64) {
-        (self.parsed.origin.session_id, self.parsed.origin.session_version)
+    /// The session's id and version as its sender counts them.
+    pub fn origin(&self) -> Origin {
+        let origin = &self.parsed.origin;
+        Origin { session_id: origin.session_id, version: origin.session_version }
     }
 
+    /// The `m=` sections, in order.
     pub(crate) fn streams(&self) -> impl Iterator<Item = Stream<'_>> {
-        self.parsed.media.iter().map(|media| Stream { parsed: &self.parsed, media })
+        let of_session = self.connections.first().copied().flatten();
+        let of_media = self.connections.iter().skip(1).copied().chain(std::iter::repeat(None));
+        self.parsed.media.iter().zip(of_media).map(move |(media, connection)| Stream {
+            parsed: &self.parsed,
+            media,
+            connection: connection.or(of_session).unwrap_or(Connection::Unusable),
+        })
+    }
+
+    /// The `m=` section of this index.
+    pub(crate) fn stream(&self, index: usize) -> Option<Stream<'_>> {
+        self.streams().nth(index)
     }
 
     /// The `t=` lines, which an answer repeats (RFC 3264 section 6).
@@ -41,13 +71,30 @@ impl SessionDescription {
 pub(crate) struct Stream<'a> {
     parsed: &'a Parsed,
     pub(crate) media: &'a MediaDescription,
+    pub(crate) connection: Connection,
 }
 
 impl<'a> Stream<'a> {
-    /// Whether it is audio over plain RTP and not turned off.
-    pub(crate) fn is_usable(self) -> bool {
+    /// Whether it is turned off, or down.
+    pub(crate) fn is_off(self) -> bool {
+        self.media.port == 0
+    }
+
+    /// Whether it is audio over plain RTP and on.
+    pub(crate) fn is_audio(self) -> bool {
         let media = self.media;
         media.media == "audio" && media.port != 0 && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
+    /// This line of an agreement.
+    pub(crate) fn line(self, taken: Option<Negotiated>) -> MediaLine {
+        let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        MediaLine {
+            media: copy(&self.media.media),
+            protocol: copy(&self.media.protocol),
+            format: copy(self.media.formats.first().map_or("0", String::as_str)),
+            taken,
+        }
     }
 
     /// The payload types and what they stand for, in the sender's order of preference. Formats that are no payload type
@@ -56,15 +103,13 @@ impl<'a> Stream<'a> {
         let maps = self.rtpmaps();
         self.media.formats.iter().filter_map(move |format| {
             let payload_type: u8 = format.parse().ok()?;
-            match *maps.get(usize::from(payload_type))? {
-                Some(map) => Rtpmap::parse(map.trim())
-                    .ok()
-                    .filter(|map| map.channels() == 1)
-                    .map(|map| (payload_type, map.encoding(), map.clock_rate())),
-                None => Codec::ALL
-                    .iter()
-                    .find(|codec| codec.static_payload_type() == payload_type)
-                    .map(|codec| (payload_type, codec.name(), codec.clock_rate())),
+            let map = maps.get(usize::from(payload_type))?.and_then(rtpmap);
+            match (map, Codec::ALL.iter().find(|codec| codec.static_payload_type() == payload_type)) {
+                (Some(map), _) if map.channels() == 1 => Some((payload_type, map.encoding(), map.clock_rate())),
+                (Some(_), _) => None,
+                // A type that needs no rtpmap is what it is, if the one that it has can't be read.
+                (None, Some(codec)) => Some((payload_type, codec.name(), codec.clock_rate())),
+                (None, None) => None,
             }
         })
     }
@@ -124,26 +169,19 @@ impl<'a> Stream<'a> {
         };
         let said = flag(&self.media.attributes).or_else(|| flag(&self.parsed.attributes));
         let said = said.unwrap_or(Direction::SendRecv);
-        let held = self.parsed.address_for(self.media).is_some_and(|ip| ip.is_unspecified());
-        if held { said.and(Direction::SendOnly) } else { said }
+        let is_null = matches!(self.connection, Connection::Address(ip) if ip.is_unspecified());
+        if is_null { said.and(Direction::SendOnly) } else { said }
     }
 
-    /// Where its sender receives RTP; the null address where it names a host, which nobody resolves here: media is then
-    /// sent to where it comes from.
-    pub(crate) fn rtp(self) -> SocketAddr {
-        let ip = self.parsed.address_for(self.media).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        SocketAddr::new(ip, self.media.port)
+    /// Where its sender receives RTP; the null address where it names a host, which is not resolved here: media is then
+    /// sent to where it comes from. None if it can't be sent to from an address of this family.
+    pub(crate) fn rtp(self, local: IpAddr) -> Option<SocketAddr> {
+        let connection = Some(self.connection).filter(|connection| connection.is_usable_from(local))?;
+        Some(SocketAddr::new(connection.ip()?, self.media.port))
     }
+}
 
-    /// Where its sender receives RTCP: `a=rtcp` (RFC 3605), else the port after that of RTP.
-    pub(crate) fn rtcp(self) -> Option<SocketAddr> {
-        let rtp = self.rtp();
-        let Some(value) = self.attribute("rtcp") else {
-            return rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
-        };
-        let mut words = value.split_whitespace();
-        let port = words.next()?.parse().ok()?;
-        let ip = words.nth(2).and_then(|address| address.parse().ok()).unwrap_or(rtp.ip());
-        Some(SocketAddr::new(ip, port))
-    }
+/// The format that an `a=rtpmap` names. Words after it are left out.
+fn rtpmap(value: &str) -> Option<Rtpmap<'_>> {
+    Rtpmap::parse(value.split_ascii_whitespace().next()?).ok()
 }

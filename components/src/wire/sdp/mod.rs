@@ -1,36 +1,42 @@
-//! Session descriptions (RFC 8866) and what is agreed by offer and answer (RFC 3264): one audio stream, one codec.
+//! Session descriptions (RFC 8866) and what is agreed by offer and answer (RFC 3264): any number of `m=` lines, of which one
+//! audio stream with one codec is taken.
 //!
 //! ```
-//! use ringworld_components::wire::sdp::{Codec, Direction, LocalMedia, SessionDescription, answer};
+//! use ringworld_components::wire::sdp::{Codec, Direction, LocalMedia, Origin, SessionDescription, accept_offer, write_answer};
 //!
 //! let offer = SessionDescription::parse(b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
-//!     m=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n").unwrap();
+//!     m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n").unwrap();
 //! let local = LocalMedia {
 //!     address: "192.0.2.1".parse().unwrap(), port: 10_000, codecs: &[Codec::Pcmu, Codec::Pcma],
-//!     direction: Direction::SendRecv, ptime_ms: 20, session_id: 7, version: 1, telephone_event: true,
+//!     direction: Direction::SendRecv, ptime_ms: 20, telephone_event: true,
 //! };
-//! let (text, agreed) = answer(&offer, &local).unwrap();
-//! assert!(text.ends_with(b"m=audio 10000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n\
+//! let lines = accept_offer(&offer, &[], &local).unwrap();
+//! let text = write_answer(&offer, &lines, &local, Origin { session_id: 7, version: 1 });
+//! assert!(text.ends_with(b"m=video 0 RTP/AVP 31\r\nm=audio 10000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n\
 //!     a=fmtp:96 0-16\r\na=ptime:20\r\na=recvonly\r\n"));
+//! let agreed = lines[1].taken.as_ref().unwrap();
 //! assert_eq!((agreed.codec, agreed.dtmf_payload_type, agreed.direction), (Codec::Pcma, Some(96), Direction::RecvOnly));
 //! ```
 
 mod codec;
+mod connection;
 mod description;
 mod direction;
+mod media_line;
 mod negotiate;
 mod write;
 
 pub use codec::Codec;
-pub use description::SessionDescription;
+pub use description::{Origin, SessionDescription};
 pub use direction::Direction;
-pub use negotiate::{LocalMedia, Negotiated, accept_answer, answer};
-pub use write::offer;
+pub use media_line::{MediaLine, Negotiated, taken};
+pub use negotiate::{LocalMedia, accept_answer, accept_offer};
+pub use write::{write_answer, write_offer};
 
 use crate::record::Record;
 use std::fmt;
 
-/// Why a session description, or an agreement, is refused; each makes a good counter.
+/// Why a session description, or an agreement, is refused; each makes a good counter. In the order of how far it got.
 #[derive(Record, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SdpError {
     /// It doesn't parse: a 400.
@@ -39,10 +45,12 @@ pub enum SdpError {
     TooManyStreams,
     /// It has no audio stream that is on and of a protocol we speak: a 488.
     NoAudio,
+    /// The answer turned our streams down.
+    Rejected,
+    /// An audio stream, but no address that we can send to from ours: a 488.
+    NoAddress,
     /// An audio stream, but no codec that we allow: a 488.
     NoCommonCodec,
-    /// The answer turned our stream down.
-    Rejected,
 }
 
 impl SdpError {
@@ -52,8 +60,9 @@ impl SdpError {
             Self::Syntax => "syntax",
             Self::TooManyStreams => "too_many_streams",
             Self::NoAudio => "no_audio",
-            Self::NoCommonCodec => "no_common_codec",
             Self::Rejected => "rejected",
+            Self::NoAddress => "no_address",
+            Self::NoCommonCodec => "no_common_codec",
         }
     }
 
@@ -72,8 +81,9 @@ impl fmt::Display for SdpError {
             Self::Syntax => "the session description doesn't parse",
             Self::TooManyStreams => "the session description has too many streams",
             Self::NoAudio => "the session description has no audio stream that we can use",
-            Self::NoCommonCodec => "there is no codec in common",
             Self::Rejected => "the audio stream was turned down",
+            Self::NoAddress => "the session description has no address that we can send to",
+            Self::NoCommonCodec => "there is no codec in common",
         })
     }
 }

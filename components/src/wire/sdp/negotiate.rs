@@ -1,11 +1,9 @@
 //! What an offer and an answer agree on (RFC 3264).
 
 use super::description::Stream;
-use super::write::{Accepted, TELEPHONE_EVENT_PAYLOAD_TYPE, write_answer};
-use super::{Codec, Direction, SdpError, SessionDescription};
-use crate::record::Record;
-use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use super::media_line::taken;
+use super::{Codec, Direction, MediaLine, Negotiated, SdpError, SessionDescription};
+use std::net::IpAddr;
 
 /// What we can do and want to.
 #[derive(Debug, Clone, Copy)]
@@ -20,89 +18,126 @@ pub struct LocalMedia<'a> {
     pub direction: Direction,
     /// The packet time where the other side has no wish, in milliseconds.
     pub ptime_ms: u8,
-    /// The id of our description, the same throughout the session.
-    pub session_id: u64,
-    /// Its version, one more whenever the description changes.
-    pub version: u64,
     /// Whether telephone events are spoken.
     pub telephone_event: bool,
 }
 
-/// An agreed audio stream.
-#[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Negotiated {
-    /// Where RTP goes. The address is null when held the old way, or when a host name stood there.
-    pub remote: SocketAddr,
-    /// Where RTCP goes.
-    pub remote_rtcp: Option<SocketAddr>,
-    /// The codec, of both directions.
-    pub codec: Codec,
-    /// The payload type to send it with.
-    pub payload_type: u8,
-    /// The payload type that it comes with.
-    pub receive_payload_type: u8,
-    /// The payload type to send telephone events with, if they are agreed on.
-    pub dtmf_payload_type: Option<u8>,
-    /// The payload type that telephone events come with.
-    pub receive_dtmf_payload_type: Option<u8>,
-    /// The packet time to send with, in milliseconds: 10, 20 ... 60.
-    pub ptime_ms: u8,
-    /// Our direction.
-    pub direction: Direction,
-}
-
-/// Answers an offer: its first audio stream that we can use with the first codec, in the offerer's order, that we allow.
-/// Every other stream is turned down (port 0), so that the lines of both stay aligned. The offerer's payload types are
-/// used in both directions.
+/// What we take of an offer: its first audio stream that we can use, with the first codec, in the offerer's order, that we
+/// allow. A stream that is in use, by the lines of the last agreement in `before`, comes before all others. Every other
+/// stream is turned down, so that the lines of both stay aligned. The offerer's payload types are used in both directions.
+/// Of an offer that turns all streams of an agreement off none is taken (section 8.2).
 ///
 /// # Errors
-/// [`SdpError::NoAudio`] or [`SdpError::NoCommonCodec`]: the call is to be refused with 488.
-pub fn answer(offer: &SessionDescription, local: &LocalMedia<'_>) -> Result<(Bytes, Negotiated), SdpError> {
-    let mut usable = offer.streams().enumerate().filter(|(_, stream)| stream.is_usable()).peekable();
-    usable.peek().ok_or(SdpError::NoAudio)?;
-    let (index, stream, codec, payload_type) = usable
-        .find_map(|(index, stream)| {
-            let (codec, payload_type) = stream.codec(local.codecs)?;
-            Some((index, stream, codec, payload_type))
-        })
-        .ok_or(SdpError::NoCommonCodec)?;
-    let dtmf = stream.telephone_event(codec).filter(|_| local.telephone_event);
-    let negotiated = agree(stream, local, codec, (payload_type, payload_type), (dtmf, dtmf));
-    Ok((write_answer(offer, local, &Accepted { index, negotiated: &negotiated }), negotiated))
+/// [`SdpError::NoAudio`], [`SdpError::NoAddress`] or [`SdpError::NoCommonCodec`]: the offer is to be refused with 488.
+pub fn accept_offer(
+    offer: &SessionDescription,
+    before: &[MediaLine],
+    local: &LocalMedia<'_>,
+) -> Result<Vec<MediaLine>, SdpError> {
+    let turns_all_off = !before.is_empty() && offer.streams().count() > 0 && offer.streams().all(Stream::is_off);
+    let mut choice = if turns_all_off { None } else { Some(choose(offer, before, local)?) };
+    let take = |(index, stream): (usize, Stream<'_>)| {
+        stream.line(choice.take_if(|(chosen, _)| *chosen == index).map(|(_, agreed)| agreed))
+    };
+    Ok(offer.streams().enumerate().map(take).collect())
 }
 
-/// Reads the answer to an offer written by [`super::offer`] from the same `local`.
+fn choose(
+    offer: &SessionDescription,
+    before: &[MediaLine],
+    local: &LocalMedia<'_>,
+) -> Result<(usize, Negotiated), SdpError> {
+    let in_use = taken(before).map(|(index, _)| index);
+    let first = in_use.and_then(|index| Some((index, offer.stream(index)?)));
+    let mut error = SdpError::NoAudio;
+    for (index, stream) in first.into_iter().chain(offer.streams().enumerate()) {
+        if !stream.is_audio() {
+            continue;
+        }
+        if stream.rtp(local.address).is_none() {
+            error = error.max(SdpError::NoAddress);
+            continue;
+        }
+        let Some((codec, payload_type)) = stream.codec(local.codecs) else {
+            error = error.max(SdpError::NoCommonCodec);
+            continue;
+        };
+        let dtmf = stream.telephone_event(codec).filter(|_| local.telephone_event);
+        let types =
+            PayloadTypes { codec, send: payload_type, receive: payload_type, send_dtmf: dtmf, receive_dtmf: dtmf };
+        if let Some(agreed) = agree(stream, local.address, types, local.direction, local.ptime_ms) {
+            return Ok((index, agreed));
+        }
+    }
+    Err(error)
+}
+
+/// Reads the answer to an offer of ours: line by line, the first of audio that is taken.
 ///
 /// # Errors
-/// [`SdpError::Rejected`] where the stream was turned down, [`SdpError::NoCommonCodec`] where the answer names no codec
-/// that was offered.
-pub fn accept_answer(local: &LocalMedia<'_>, answer: &SessionDescription) -> Result<Negotiated, SdpError> {
-    let stream = answer.streams().next().filter(|stream| stream.is_usable()).ok_or(SdpError::Rejected)?;
-    let (codec, payload_type) = stream.codec(local.codecs).ok_or(SdpError::NoCommonCodec)?;
-    let dtmf = stream.telephone_event(codec).filter(|_| local.telephone_event);
-    let receive_dtmf = dtmf.map(|_| TELEPHONE_EVENT_PAYLOAD_TYPE);
-    Ok(agree(stream, local, codec, (payload_type, codec.static_payload_type()), (dtmf, receive_dtmf)))
+/// [`SdpError::Rejected`] where the streams were turned down, [`SdpError::NoAddress`] where the answer names no address
+/// that we can send to, [`SdpError::NoCommonCodec`] where it names no codec that was offered.
+pub fn accept_answer(offer: &SessionDescription, answer: &SessionDescription) -> Result<Vec<MediaLine>, SdpError> {
+    let mut error = SdpError::Rejected;
+    let mut is_taken = false;
+    let mut lines = Vec::new();
+    let mut answers = answer.streams();
+    for offered in offer.streams() {
+        let answered = answers.next().filter(|_| !is_taken && offered.is_audio()).filter(|answer| answer.is_audio());
+        let agreed = match answered.map(|answered| accept_line(offered, answered)) {
+            None => None,
+            Some(Ok(agreed)) => Some(agreed),
+            Some(Err(why)) => {
+                error = error.max(why);
+                None
+            }
+        };
+        is_taken |= agreed.is_some();
+        lines.push(offered.line(agreed));
+    }
+    if is_taken { Ok(lines) } else { Err(error) }
 }
 
+fn accept_line(offered: Stream<'_>, answered: Stream<'_>) -> Result<Negotiated, SdpError> {
+    let local = offered.connection.ip().ok_or(SdpError::NoAddress)?;
+    answered.rtp(local).ok_or(SdpError::NoAddress)?;
+    let allowed: Vec<Codec> = Codec::ALL.iter().copied().filter(|codec| offered.codec(&[*codec]).is_some()).collect();
+    let (codec, send) = answered.codec(&allowed).ok_or(SdpError::NoCommonCodec)?;
+    let (_, receive) = offered.codec(&[codec]).ok_or(SdpError::NoCommonCodec)?;
+    let receive_dtmf = offered.telephone_event(codec);
+    let send_dtmf = answered.telephone_event(codec).filter(|_| receive_dtmf.is_some());
+    let types =
+        PayloadTypes { codec, send, receive, send_dtmf, receive_dtmf: receive_dtmf.filter(|_| send_dtmf.is_some()) };
+    agree(answered, local, types, offered.direction(), offered.ptime_ms().unwrap_or(20)).ok_or(SdpError::NoAddress)
+}
+
+struct PayloadTypes {
+    codec: Codec,
+    send: u8,
+    receive: u8,
+    send_dtmf: Option<u8>,
+    receive_dtmf: Option<u8>,
+}
+
+/// What the other side's stream comes to with ours.
 fn agree(
     stream: Stream<'_>,
-    local: &LocalMedia<'_>,
-    codec: Codec,
-    (payload_type, receive_payload_type): (u8, u8),
-    (dtmf_payload_type, receive_dtmf_payload_type): (Option<u8>, Option<u8>),
-) -> Negotiated {
-    Negotiated {
-        remote: stream.rtp(),
-        remote_rtcp: stream.rtcp(),
-        codec,
-        payload_type,
-        receive_payload_type,
-        dtmf_payload_type,
-        receive_dtmf_payload_type,
-        ptime_ms: stream.ptime_ms().unwrap_or(local.ptime_ms.clamp(10, 60) / 10 * 10),
+    local: IpAddr,
+    types: PayloadTypes,
+    direction: Direction,
+    ptime_ms: u8,
+) -> Option<Negotiated> {
+    Some(Negotiated {
+        remote: stream.rtp(local)?,
+        codec: types.codec,
+        payload_type: types.send,
+        receive_payload_type: types.receive,
+        dtmf_payload_type: types.send_dtmf,
+        receive_dtmf_payload_type: types.receive_dtmf,
+        ptime_ms: stream.ptime_ms().unwrap_or(ptime_ms.clamp(10, 60) / 10 * 10),
         direction: crate::planted!(UnmirroredDirection ? stream.direction(), stream.direction().mirrored())
-            .and(local.direction),
-    }
+            .and(direction),
+    })
 }
 
 #[cfg(test)]

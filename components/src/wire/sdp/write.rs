@@ -1,69 +1,99 @@
 //! Session descriptions, written.
 
-use super::{LocalMedia, Negotiated, SessionDescription};
+use super::media_line::taken;
+use super::{Codec, LocalMedia, MediaLine, Origin, SessionDescription};
 use bytes::Bytes;
 use std::fmt::Write as _;
 
-/// The payload type that we offer telephone events with.
-pub(crate) const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// The payload type that we offer telephone events with, where none is agreed on yet.
+const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
-/// The stream of an offer that an answer accepts.
-pub(crate) struct Accepted<'a> {
-    pub(crate) index: usize,
-    pub(crate) negotiated: &'a Negotiated,
-}
-
-/// An offer of one audio stream with static payload types.
-pub fn offer(local: &LocalMedia<'_>) -> Bytes {
+/// An offer of one audio stream. `before` holds the lines of the last agreement, if there is one: they keep their number
+/// and their places, and the payload types of the one that is taken stay (RFC 3264 sections 8 and 8.3.2).
+pub fn write_offer(before: &[MediaLine], local: &LocalMedia<'_>, origin: Origin) -> Bytes {
     let mut out = String::with_capacity(320);
-    push_session(&mut out, local, std::iter::once((0, 0)));
-    let _ = write!(out, "m=audio {} RTP/AVP", local.port);
-    for codec in local.codecs {
-        let _ = write!(out, " {}", codec.static_payload_type());
+    push_session(&mut out, local, origin, std::iter::empty());
+    // The line that is taken; else one that was audio before (section 8.1); else one more.
+    let was_audio = || before.iter().position(|line| line.media.as_ref() == b"audio");
+    let slot = taken(before).map(|(index, _)| index).or_else(was_audio).unwrap_or(before.len());
+    for (index, line) in before.iter().enumerate() {
+        if index == slot {
+            push_offered(&mut out, Some(line), local);
+        } else {
+            push_refused(&mut out, line);
+        }
     }
-    let events = local.telephone_event.then_some(TELEPHONE_EVENT_PAYLOAD_TYPE);
-    if let Some(events) = events {
-        let _ = write!(out, " {events}");
+    if slot == before.len() {
+        push_offered(&mut out, None, local);
     }
-    out.push_str("\r\n");
-    for codec in local.codecs {
-        push_codec(&mut out, codec.static_payload_type(), codec.name(), codec.clock_rate());
-    }
-    push_common(&mut out, events, local.codecs.first().map_or(8_000, |codec| codec.clock_rate()));
-    let _ = write!(out, "a=ptime:{}\r\na={}\r\n", local.ptime_ms.clamp(10, 60), local.direction.as_str());
     Bytes::from(out)
 }
 
-/// An answer with as many streams as the offer, in its order, all but one turned down.
-pub(crate) fn write_answer(offer: &SessionDescription, local: &LocalMedia<'_>, accepted: &Accepted<'_>) -> Bytes {
+fn push_offered(out: &mut String, before: Option<&MediaLine>, local: &LocalMedia<'_>) {
+    let agreed = before.and_then(|line| line.taken.as_ref());
+    let is_plain = |line: &&MediaLine| matches!(line.protocol.as_ref(), b"RTP/AVP" | b"RTP/AVPF");
+    let protocol = before.filter(is_plain).map_or_else(|| "RTP/AVP".into(), |it| String::from_utf8_lossy(&it.protocol));
+    let formats: Vec<(u8, Codec)> = formats_offered(agreed.map(|it| (it.receive_payload_type, it.codec)), local.codecs);
+    let events = local.telephone_event.then(|| {
+        let is_free = |payload_type: &u8| formats.iter().all(|(taken, _)| taken != payload_type);
+        let before = agreed.and_then(|it| it.receive_dtmf_payload_type);
+        before.or_else(|| (TELEPHONE_EVENT_PAYLOAD_TYPE..128).find(is_free)).unwrap_or(TELEPHONE_EVENT_PAYLOAD_TYPE)
+    });
+    let _ = write!(out, "m=audio {} {protocol}", local.port);
+    for payload_type in formats.iter().map(|(payload_type, _)| *payload_type).chain(events) {
+        let _ = write!(out, " {payload_type}");
+    }
+    out.push_str("\r\n");
+    for (payload_type, codec) in &formats {
+        push_codec(out, *payload_type, codec.name(), codec.clock_rate());
+    }
+    push_events(out, events, formats.first().map_or(8_000, |(_, codec)| codec.clock_rate()));
+    let _ = write!(out, "a=ptime:{}\r\na={}\r\n", local.ptime_ms.clamp(10, 60), local.direction.as_str());
+}
+
+/// The codecs that we allow, that which is in use first and with the payload type that it has.
+fn formats_offered(in_use: Option<(u8, Codec)>, allowed: &[Codec]) -> Vec<(u8, Codec)> {
+    let in_use = in_use.filter(|(_, codec)| allowed.contains(codec));
+    let others = allowed.iter().filter(|codec| in_use.is_none_or(|(_, used)| used != **codec));
+    in_use.into_iter().chain(others.map(|codec| (codec.static_payload_type(), *codec))).collect()
+}
+
+fn push_refused(out: &mut String, line: &MediaLine) {
+    let text = |part: &Bytes| String::from_utf8_lossy(part).into_owned();
+    let _ = write!(out, "m={} 0 {} {}\r\n", text(&line.media), text(&line.protocol), text(&line.format));
+}
+
+/// An answer with as many lines as the offer, in its order; those that are not taken are turned down (port 0, RFC 3264
+/// section 6). `lines` are what [`accept_offer`](super::accept_offer) made of the same offer.
+pub fn write_answer(offer: &SessionDescription, lines: &[MediaLine], local: &LocalMedia<'_>, origin: Origin) -> Bytes {
     let mut out = String::with_capacity(320);
-    push_session(&mut out, local, offer.timing());
-    for (index, stream) in offer.streams().enumerate() {
+    push_session(&mut out, local, origin, offer.timing());
+    for (stream, line) in offer.streams().zip(lines) {
         let media = stream.media;
-        if index != accepted.index {
+        let Some(agreed) = &line.taken else {
             let _ = write!(out, "m={} 0 {}", media.media, media.protocol);
             for format in &media.formats {
                 let _ = write!(out, " {format}");
             }
             out.push_str("\r\n");
             continue;
-        }
-        let agreed = accepted.negotiated;
+        };
         let _ = write!(out, "m=audio {} {} {}", local.port, media.protocol, agreed.receive_payload_type);
         if let Some(events) = agreed.receive_dtmf_payload_type {
             let _ = write!(out, " {events}");
         }
         out.push_str("\r\n");
         push_codec(&mut out, agreed.receive_payload_type, agreed.codec.name(), agreed.codec.clock_rate());
-        push_common(&mut out, agreed.receive_dtmf_payload_type, agreed.codec.clock_rate());
+        push_events(&mut out, agreed.receive_dtmf_payload_type, agreed.codec.clock_rate());
         let _ = write!(out, "a=ptime:{}\r\na={}\r\n", agreed.ptime_ms, agreed.direction.as_str());
     }
     Bytes::from(out)
 }
 
 // Writing into a string can't fail.
-fn push_session(out: &mut String, local: &LocalMedia<'_>, timing: impl Iterator<Item = (u64, u64)>) {
-    let LocalMedia { address, session_id, version, .. } = local;
+fn push_session(out: &mut String, local: &LocalMedia<'_>, origin: Origin, timing: impl Iterator<Item = (u64, u64)>) {
+    let Origin { session_id, version } = origin;
+    let address = local.address;
     let family = if address.is_ipv4() { "IP4" } else { "IP6" };
     let _ =
         write!(out, "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n");
@@ -80,7 +110,7 @@ fn push_codec(out: &mut String, payload_type: u8, name: &str, clock_rate: u32) {
     let _ = write!(out, "a=rtpmap:{payload_type} {name}/{clock_rate}\r\n");
 }
 
-fn push_common(out: &mut String, events: Option<u8>, clock_rate: u32) {
+fn push_events(out: &mut String, events: Option<u8>, clock_rate: u32) {
     if let Some(events) = events {
         push_codec(out, events, "telephone-event", clock_rate);
         let _ = write!(out, "a=fmtp:{events} 0-16\r\n");

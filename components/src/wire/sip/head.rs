@@ -144,12 +144,6 @@ impl Head {
         u32::try_from(decimal(value.get(..digits)?)?).ok()
     }
 
-    /// Whether the body is a session description.
-    pub fn is_sdp(&self) -> bool {
-        let kind = self.content_type.as_deref().and_then(|kind| kind.split(|&octet| octet == b';').next());
-        !self.body.is_empty() && kind.is_some_and(|kind| trim(kind).eq_ignore_ascii_case(b"application/sdp"))
-    }
-
     /// The whole message as received.
     pub fn as_bytes(&self) -> &Bytes {
         &self.whole

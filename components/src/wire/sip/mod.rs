@@ -16,6 +16,7 @@
 //! ```
 
 mod address;
+mod body;
 mod framer;
 mod grammar;
 mod head;
@@ -34,6 +35,7 @@ mod uri;
 mod via;
 
 pub use address::{BadAddress, NameAddr};
+pub use body::{BodyRefusal, SESSION_BODIES};
 pub use framer::{FramingError, StreamFramer};
 pub use head::{Head, Message, Request, Response};
 pub use keys::{cancelled_invite_key, client_key, dialog_key, merge_key, server_key};

@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((head.expires(), head.retry_after()), (Some(u32::MAX), Some(18)));
         assert_eq!(head.header("subject").unwrap().as_ref(), b"a b");
         assert_eq!(head.headers("via").len(), 2);
-        assert_eq!((head.body.as_ref(), head.is_sdp()), (b"v=0\n".as_slice(), true));
+        assert_eq!((head.body.as_ref(), head.session_description().is_ok()), (b"v=0\n".as_slice(), true));
         assert_eq!(head.as_bytes(), INVITE);
     }
 

@@ -1,0 +1,52 @@
+//! The requests of RFC 3261 within a dialog.
+
+use super::send::{mint, refuse, respond, tell};
+use bevy_ecs::prelude::*;
+use ringworld_components::call::{CallEvent, InviteUsageOf, PendingInvite};
+use ringworld_components::kernel::{Now, Purpose, Secret};
+use ringworld_components::planted;
+use ringworld_components::sip::{Dialog, IncomingRequest, InviteUsage, ResponseParts, Transaction, TransactionUser};
+
+/// Section 15.1.2.
+pub(super) fn receive_bye(world: &mut World, incoming: IncomingRequest) {
+    respond(world, incoming.transaction, 200, &ResponseParts::default());
+    if let Some(usage) = incoming.usage.filter(|_| !planted!(ByeUnheard)) {
+        tell(world, CallEvent::ByeReceived { usage });
+    }
+}
+
+/// An INFO without an Info-Package (RFC 6086 section 4.2.2: the legacy usage) is of no meaning to us and taken.
+pub(super) fn receive_info(world: &mut World, incoming: IncomingRequest) {
+    respond(world, incoming.transaction, 200, &ResponseParts::default());
+}
+
+/// Section 14.2.
+pub(super) fn receive_reinvite(world: &mut World, incoming: IncomingRequest) {
+    let IncomingRequest { transaction, flow, request, dialog, usage } = incoming;
+    let (Some(dialog), Some(usage)) = (dialog, usage) else { return refuse(world, transaction, 481) };
+    let Some(session) = world.get::<InviteUsageOf>(usage).map(|of| of.0) else {
+        return refuse(world, transaction, 481);
+    };
+    let Some(pending) = world.get::<PendingInvite>(session) else { return refuse(world, transaction, 481) };
+    if pending.sent().is_some() {
+        return refuse(world, transaction, 491);
+    }
+    let is_unacked = world.get::<InviteUsage>(usage).is_some_and(|usage| usage.unacked.is_some());
+    if !pending.is_none() || is_unacked {
+        // An INVITE before the end of the last one: come back after a random time of up to ten seconds.
+        let now = *world.resource::<Now>();
+        let id = mint(world);
+        let seconds = world.resource::<Secret>().bits(id, now, Purpose::Glare, 0) % 11;
+        return respond(world, transaction, 500, &ResponseParts::with("Retry-After", seconds.to_string()));
+    }
+    if let Some(mut state) = world.get_mut::<Dialog>(dialog) {
+        state.refresh_target(&request.head, &flow);
+    }
+    if let Some(mut pending) = world.get_mut::<PendingInvite>(session) {
+        *pending = PendingInvite::Received { transaction };
+    }
+    if let Some(mut state) = world.get_mut::<Transaction>(transaction) {
+        state.user = TransactionUser::InviteUsage(usage);
+    }
+    tell(world, CallEvent::Reinvited { usage, transaction, request });
+}

@@ -1,0 +1,68 @@
+//! What the files of this folder share: responses, requests and call events on their way.
+
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use ringworld_components::call::{CallEvent, Counters, Queue, Settings};
+use ringworld_components::edge::{Output, Target};
+use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
+use ringworld_components::sip::{
+    ClientRequest, ResponseParts, Transaction, TransactionRequest, TransactionUser, mint_branch,
+};
+
+/// What keys of dialogs and transactions are hashed with.
+pub(super) fn seed(world: &World) -> u64 {
+    world.resource::<Secret>().table_seed()
+}
+
+pub(super) fn mint(world: &mut World) -> StableId {
+    world.resource_mut::<StableIds>().mint()
+}
+
+/// A branch that nothing else has.
+pub(super) fn fresh_branch(world: &mut World) -> String {
+    let id = mint(world);
+    mint_branch(world.resource::<Secret>(), id, *world.resource::<Now>())
+}
+
+pub(super) fn count(world: &mut World, change: impl FnOnce(&mut Counters)) {
+    change(&mut world.resource_mut::<Counters>());
+}
+
+/// Hands a message that belongs to no transaction to the network.
+pub(super) fn send(world: &mut World, target: Target, bytes: Bytes) {
+    world.resource_mut::<Queue<Output>>().push(Output::Sip { target, bytes, transaction: StableId(0) });
+}
+
+/// Tells sessions.
+pub(super) fn tell(world: &mut World, event: CallEvent) {
+    world.resource_mut::<Queue<CallEvent>>().push(event);
+}
+
+/// Responds to a request.
+pub(super) fn respond(world: &mut World, transaction: Entity, status: u16, parts: &ResponseParts<'_>) {
+    if let Some(response) = TransactionRequest::response(world, transaction, status, parts) {
+        ask(world, response);
+    }
+}
+
+/// Refuses a request, with the header fields that the status asks for.
+pub(super) fn refuse(world: &mut World, transaction: Entity, status: u16) {
+    if let Some(response) = TransactionRequest::refusal(world, transaction, status) {
+        ask(world, response);
+    }
+}
+
+/// Asks something of a transaction.
+pub(super) fn ask(world: &mut World, request: TransactionRequest) {
+    world.resource_mut::<Queue<TransactionRequest>>().push(request);
+}
+
+/// Begins a client transaction.
+pub(super) fn begin(world: &mut World, request: ClientRequest, user: TransactionUser) -> Entity {
+    let t1_ms = world.resource::<Settings>().sip.t1_ms;
+    let transaction = Transaction::client(request, user, t1_ms, seed(world));
+    let id = mint(world);
+    let transaction = world.spawn((id, transaction)).id();
+    ask(world, TransactionRequest::Begin { transaction });
+    transaction
+}

@@ -1,0 +1,6 @@
+//! Subscriptions (RFC 6665).
+
+mod expiry;
+mod plugin;
+
+pub use plugin::SubscriptionsPlugin;
