@@ -6,11 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::g711::G711;
 
 /// Payload type under which telephone-event is offered.
-pub(crate) const TELEPHONE_EVENT_OFFERED: u8 = 101;
+pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
 
 /// What the description of the peer says about the audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RemoteAudio {
+pub struct RemoteAudio {
     /// Where it wants packets; `None` for a held stream without an address, or port 0.
     pub address: Option<SocketAddr>,
     pub law: G711,
@@ -23,7 +23,7 @@ pub(crate) struct RemoteAudio {
 }
 
 /// Our side: the laws in the order of preference, with their static payload types.
-pub(crate) fn describe(address: SocketAddr, laws: &[G711], session: u64, version: u64, direction: &str) -> String {
+pub fn describe(address: SocketAddr, laws: &[G711], session: u64, version: u64, direction: &str) -> String {
     let family = if address.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (address.ip(), address.port());
     let mut text = format!("v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
@@ -41,7 +41,7 @@ pub(crate) fn describe(address: SocketAddr, laws: &[G711], session: u64, version
 }
 
 /// Reads the first audio stream that is not refused and has a law that we know; `prefer` wins over the order.
-pub(crate) fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
+pub fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
     let text = std::str::from_utf8(body).ok()?;
     let mut session_ip = None;
     let mut session_direction = None;
@@ -138,7 +138,7 @@ fn direction(attribute: &str) -> Option<(bool, bool)> {
 }
 
 /// The direction with which to answer an offer (RFC 3264, section 6.1), by whether the peer receives and sends.
-pub(crate) fn mirrored(receives: bool, sends: bool) -> &'static str {
+pub fn mirrored(receives: bool, sends: bool) -> &'static str {
     match (receives, sends) {
         (true, true) => "sendrecv",
         (true, false) => "sendonly",

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// Answered, and ended by us in the ordinary way.
     Completed,
     /// Refused, by either side.
@@ -47,7 +47,7 @@ pub(crate) enum End {
 /// What a message, a timer or a verb brought about.
 #[derive(Debug, PartialEq)]
 #[must_use]
-pub(crate) enum Happened {
+pub enum Happened {
     Nothing,
     /// A provisional response other than 100.
     Ringing(u16),
@@ -67,7 +67,7 @@ pub(crate) enum Happened {
 
 /// What a user agent counts about signalling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Signalling {
+pub struct Signalling {
     pub retransmissions_sent: u64,
     pub retransmissions_seen: u64,
     pub malformed: u64,
@@ -85,7 +85,7 @@ impl std::ops::AddAssign for Signalling {
 
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Nothing was sent or received yet.
     New,
     /// We have invited.
@@ -101,7 +101,7 @@ pub(crate) enum State {
 
 /// What a call is started with.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub struct Start {
     /// Its tag is also the part of the branches that is this call's own.
     pub identity: Identity,
     /// The target of the INVITE. A call that comes in has that of its Contact.
@@ -139,7 +139,7 @@ struct Pending {
 }
 
 #[derive(Debug)]
-pub(crate) struct Call {
+pub struct Call {
     pub identity: Identity,
     /// The tag of the peer, once it is known.
     pub remote_tag: Option<String>,
@@ -352,7 +352,7 @@ impl Call {
 
 /// Header fields and a body beside what every request has.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Extra<'a> {
+pub struct Extra<'a> {
     pub headers: &'a [(String, String)],
     /// Content type and body.
     pub body: Option<(&'a str, &'a str)>,
