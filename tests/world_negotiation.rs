@@ -3,10 +3,9 @@
 
 mod common;
 
-use common::audio_port;
 use common::callee::{answer_to, place};
 use common::party::Party;
-use common::{Bench, Caller, established, header, status};
+use common::{Bench, Caller, audio_port, established, header, status};
 use ringworld::components::edge::Operation;
 
 /// The lines of a description from the first `m=` line on.

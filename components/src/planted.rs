@@ -91,6 +91,8 @@ mod faults {
         WrongRoom,
         /// The longest duration of a call is half of what is set.
         DurationEarly,
+        /// An answer leaves out the lines that are turned down.
+        LinesLost,
         /// The direction of an answer is that of the offer, not its counterpart.
         UnmirroredDirection,
         /// A restored wheel has forgotten how many timers were started.

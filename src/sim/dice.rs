@@ -34,6 +34,8 @@ pub enum Purpose {
     Stream,
     /// How the operator relates sessions.
     Relations,
+    /// How an agent writes its session descriptions; numbered by agent.
+    Layouts,
 }
 
 /// A stream of random numbers: the same for the same seed, purpose and number, on every machine and in every build.

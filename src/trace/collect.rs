@@ -260,6 +260,8 @@ fn in_words(operation: &Operation) -> String {
         Operation::Announce { clip, .. } => format!("play {clip}"),
         Operation::Claim { by, lasts_ms, .. } => format!("claim for {by}, {lasts_ms} ms"),
         Operation::Release { by, .. } => format!("release the claim of {by}"),
+        Operation::Respond { status, .. } => format!("respond with {status}"),
+        Operation::SendRequest(request) => format!("send {}", request.method),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
         Operation::Link { parent, kind, .. } => format!("make it a child of {parent} ({kind:?})"),

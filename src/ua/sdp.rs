@@ -22,22 +22,82 @@ pub struct RemoteAudio {
     pub sends: bool,
 }
 
-/// Our side: the laws in the order of preference, with their static payload types.
-pub fn describe(address: SocketAddr, laws: &[G711], session: u64, version: u64, direction: &str) -> String {
+/// How a side writes its descriptions, beside what they say of its audio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Lines of other media before that of audio, and after it. Nobody takes them.
+    pub before: u8,
+    pub after: u8,
+    /// The first of three dynamic payload types: for mu-law, A-law and telephone-event. 0: they are the usual ones.
+    pub types_from: u8,
+}
+
+impl Layout {
+    /// The payload type of a law.
+    pub fn payload_type(self, law: G711) -> u8 {
+        match (self.types_from, law) {
+            (0, law) => law.payload_type(),
+            (from, G711::Pcmu) => from,
+            (from, G711::Pcma) => from + 1,
+        }
+    }
+
+    /// The payload type of telephone-event.
+    pub fn telephone_event(self) -> u8 {
+        if self.types_from == 0 { TELEPHONE_EVENT_OFFERED } else { self.types_from + 2 }
+    }
+}
+
+/// Our side.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a> {
+    /// Where we receive audio.
+    pub address: SocketAddr,
+    /// In the order of preference.
+    pub laws: &'a [G711],
+    pub session: u64,
+    pub version: u64,
+    pub direction: &'a str,
+    pub layout: Layout,
+    /// Whether it is an offer: in an answer all lines but that of audio are off.
+    pub is_offer: bool,
+}
+
+/// Writes our side.
+pub fn describe(local: &Local<'_>) -> String {
+    let Local { address, laws, session, version, direction, layout, is_offer } = *local;
     let family = if address.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (address.ip(), address.port());
     let mut text = format!("v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
+    let other_port = if is_offer { port.saturating_add(1000) } else { 0 };
+    for _ in 0..layout.before {
+        let _ = write!(text, "m=video {other_port} RTP/AVP 31 34\r\na=mid:v\r\n");
+    }
     let _ = write!(text, "m=audio {port} RTP/AVP");
     for law in laws {
-        let _ = write!(text, " {}", law.payload_type());
+        let _ = write!(text, " {}", layout.payload_type(*law));
     }
-    let _ = write!(text, " {TELEPHONE_EVENT_OFFERED}\r\n");
+    let event = layout.telephone_event();
+    let _ = write!(text, " {event}\r\n");
     for law in laws {
-        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", law.payload_type(), law.name());
+        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", layout.payload_type(*law), law.name());
     }
-    let _ = write!(text, "a=rtpmap:{TELEPHONE_EVENT_OFFERED} telephone-event/8000\r\n");
-    let _ = write!(text, "a=fmtp:{TELEPHONE_EVENT_OFFERED} 0-16\r\na=ptime:20\r\na={direction}\r\n");
+    let _ = write!(text, "a=rtpmap:{event} telephone-event/8000\r\n");
+    let _ = write!(text, "a=fmtp:{event} 0-16\r\na=ptime:20\r\na={direction}\r\n");
+    for _ in 0..layout.after {
+        let _ = write!(text, "m=image {other_port} udptl t38\r\n");
+    }
     text
+}
+
+/// The media types of all lines of a description, in order, and which of them are on.
+pub fn lines(body: &[u8]) -> Vec<(String, bool)> {
+    let text = String::from_utf8_lossy(body);
+    let line = |line: &str| {
+        let mut words = line.strip_prefix("m=")?.split_ascii_whitespace();
+        Some((words.next()?.to_owned(), words.next()? != "0"))
+    };
+    text.lines().filter_map(line).collect()
 }
 
 /// Reads the first audio stream that is not refused and has a law that we know; `prefer` wins over the order.
@@ -154,7 +214,10 @@ mod tests {
     #[test]
     fn an_offer_reads_back() {
         let address: SocketAddr = "[::1]:20002".parse().unwrap();
-        let text = describe(address, &[G711::Pcma, G711::Pcmu], 1, 1, "sendrecv");
+        let (session, version, direction, layout) = (1, 1, "sendrecv", Layout::default());
+        let laws = &[G711::Pcma, G711::Pcmu];
+        let local = Local { address, laws, session, version, direction, layout, is_offer: true };
+        let text = describe(&local);
         let read = read(text.as_bytes(), None).unwrap();
         let expected = RemoteAudio {
             address: Some(address),
@@ -166,6 +229,12 @@ mod tests {
         };
         assert_eq!(read, expected);
         assert_eq!(super::read(text.as_bytes(), Some(G711::Pcmu)).map(|r| r.law), Some(G711::Pcmu));
+        let layout = Layout { before: 1, after: 2, types_from: 96 };
+        let text = describe(&Local { layout, is_offer: false, ..local });
+        let read = super::read(text.as_bytes(), None).unwrap();
+        assert_eq!((read.law, read.payload_type, read.telephone_event), (G711::Pcma, 97, Some(98)));
+        let all = [("video", false), ("audio", true), ("image", false), ("image", false)];
+        assert_eq!(lines(text.as_bytes()), all.map(|(media, is_on)| (media.to_owned(), is_on)));
     }
 
     #[test]

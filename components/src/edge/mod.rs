@@ -14,5 +14,5 @@ pub use command::{Command, Refusal, Reply};
 pub use event::Event;
 pub use flow::{ConnId, Flow, Target, Transport};
 pub use io::{Input, Inputs, Output, Outputs, RtpOut, SendFailure};
-pub use operation::{Operation, OperationKind, OperationPriority, PlaceCall};
+pub use operation::{Operation, OperationKind, OperationPriority, PlaceCall, RequestTarget, SendRequest};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketHandle, PacketPool};

@@ -3,6 +3,8 @@
 use crate::call::{DependencyKind, EndingRule, GroupChoice, PriorityLevel, QosClass, SessionState};
 use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
+use crate::wire::sip::Method;
+use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -83,6 +85,19 @@ pub enum Operation {
         /// The name of the plugin that claimed it.
         by: String,
     },
+    /// Answer a request that came as a [`RequestReceived`](crate::call::RequestReceived).
+    Respond {
+        /// Its transaction, as the fact names it.
+        transaction: StableId,
+        /// The status, 200-699.
+        status: u16,
+        /// Further header fields.
+        headers: Vec<(String, String)>,
+        /// Content type and octets.
+        body: Option<(String, Bytes)>,
+    },
+    /// Send a request. The result names it, and so do the [`ResponseReceived`](crate::call::ResponseReceived) that follow.
+    SendRequest(SendRequest),
     /// Refuse new calls from now on, and end those that there are.
     Drain,
     /// Set the time of day, where the clock outside and the ticks have parted.
@@ -167,6 +182,43 @@ pub struct PlaceCall {
     pub sdp: Option<String>,
 }
 
+/// A request to send, of a method that does not itself begin or end a call.
+#[derive(Record, Clone, Debug, PartialEq, Eq)]
+pub struct SendRequest {
+    /// Where it is sent.
+    pub target: RequestTarget,
+    /// The method. INVITE, ACK, BYE and CANCEL are refused.
+    pub method: Method,
+    /// Further header fields. Those that the switch writes itself are refused.
+    pub headers: Vec<(String, String)>,
+    /// Content type and octets.
+    pub body: Option<(String, Bytes)>,
+}
+
+/// Where a request is sent.
+#[derive(Record, Clone, Debug, PartialEq, Eq)]
+pub enum RequestTarget {
+    /// To the peer of this session, in the dialog of its selected usage.
+    Session(StableId),
+    /// In this dialog, outside its usages.
+    Dialog(StableId),
+    /// In the dialog of this subscription and as its request, so that a failure can end it (RFC 5057 section 5.1).
+    Subscription(StableId),
+    /// Outside any dialog.
+    Address {
+        /// The URI of From.
+        from: String,
+        /// The Request-URI and the URI of To.
+        to: String,
+        /// Where to send it: the address that `to` resolved to.
+        remote: SocketAddr,
+        /// Over TCP rather than UDP.
+        over_tcp: bool,
+        /// Our address towards that peer.
+        local: SocketAddr,
+    },
+}
+
 /// The kinds of [`Operation`], for tables.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OperationKind {
@@ -192,6 +244,10 @@ pub enum OperationKind {
     Claim,
     /// [`Operation::Release`].
     Release,
+    /// [`Operation::Respond`].
+    Respond,
+    /// [`Operation::SendRequest`].
+    SendRequest,
     /// [`Operation::Drain`].
     Drain,
     /// [`Operation::Reanchor`].
@@ -249,6 +305,8 @@ impl Operation {
             Self::HangUp { .. } => HangUp,
             Self::Claim { .. } => Claim,
             Self::Release { .. } => Release,
+            Self::Respond { .. } => OperationKind::Respond,
+            Self::SendRequest(_) => OperationKind::SendRequest,
             Self::Drain => OperationKind::Drain,
             Self::Reanchor { .. } => OperationKind::Reanchor,
             Self::Link { .. } => OperationKind::Link,
@@ -265,9 +323,16 @@ impl Operation {
     /// The session that it is about.
     pub fn session(&self) -> Option<StableId> {
         match self {
-            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } | Self::ReportLoad { .. } => {
-                None
-            }
+            Self::SendRequest(request) => match request.target {
+                RequestTarget::Session(session) => Some(session),
+                _ => None,
+            },
+            Self::Place(_)
+            | Self::Respond { .. }
+            | Self::Drain
+            | Self::Reanchor { .. }
+            | Self::EndGroup { .. }
+            | Self::ReportLoad { .. } => None,
             Self::Link { child, .. } | Self::Unlink { child } => Some(*child),
             Self::Sequence { a, .. } => Some(*a),
             Self::Answer { session, .. }
@@ -332,6 +397,16 @@ impl Operation {
         Self::Claim { session, by: by.into(), lasts_ms }
     }
 
+    /// Answers a request with a status and nothing else.
+    pub fn respond(transaction: StableId, status: u16) -> Self {
+        Self::Respond { transaction, status, headers: Vec::new(), body: None }
+    }
+
+    /// Sends a request to the peer of a session, in its dialog.
+    pub fn send_in_session(session: StableId, method: Method, headers: Vec<(String, String)>) -> Self {
+        Self::SendRequest(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
+    }
+
     /// Gives a claimed call back.
     pub fn release(session: StableId, by: impl Into<String>) -> Self {
         Self::Release { session, by: by.into() }
@@ -340,8 +415,8 @@ impl Operation {
 
 impl OperationKind {
     /// The kinds of operations on a session, in the order of the tables.
-    pub const ON_SESSIONS: [OperationKind; 10] =
-        [Ring, Answer, Reject, Hold, Resume, SendDtmf, Announce, HangUp, Claim, Release];
+    pub const ON_SESSIONS: [OperationKind; 11] =
+        [Ring, Answer, Reject, Hold, Resume, SendDtmf, Announce, HangUp, Claim, Release, Self::SendRequest];
 
     /// The states of a session in which the operation is legal. Operations that are about no session are always legal.
     pub fn legal_in(self) -> &'static [SessionState] {
@@ -352,8 +427,10 @@ impl OperationKind {
             Resume => &[OnHold],
             Announce => &[Connected, OnHold],
             HangUp => &[Initializing, Dialing, Ringing, Connected, OnHold, Transferring],
+            Self::SendRequest => &[Ringing, Connected, OnHold, Transferring],
             // What a plugin carries out it checks itself.
             Self::Place
+            | Self::Respond
             | Self::Drain
             | Self::Reanchor
             | Self::Link
@@ -373,10 +450,11 @@ impl OperationKind {
             Ring => &[Ring, Answer, Reject, HangUp],
             Answer | Reject => &[Answer, Reject, HangUp],
             Hold | Resume => &[Hold, Resume, HangUp],
-            SendDtmf | Announce => &[Reject, HangUp],
+            SendDtmf | Announce | Self::SendRequest => &[Reject, HangUp],
             HangUp => &[Reject, HangUp],
             Claim | Release => &[Answer, Reject, HangUp, Claim, Release],
             Self::Place
+            | Self::Respond
             | Self::Drain
             | Self::Reanchor
             | Self::Link
@@ -405,6 +483,8 @@ impl fmt::Display for OperationKind {
             HangUp => "hang up",
             Claim => "claim",
             Release => "release",
+            Self::Respond => "respond",
+            Self::SendRequest => "send a request",
             Self::Drain => "drain",
             Self::Reanchor => "set the time of day",
             Self::Link => "link to a parent",

@@ -4,6 +4,7 @@ use super::voice::{SLOTS, Voice};
 use crate::sim::fault::{Fault, Kind, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
 use crate::ua::G711;
+use crate::ua::sdp::Layout;
 
 /// The most agents that speak: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;
@@ -77,12 +78,53 @@ impl Habits {
 pub(crate) enum Act {
     /// re-INVITE with this direction.
     Reinvite(&'static str),
+    /// re-INVITE with another description of the same audio.
+    Reshape(Shape),
     /// Press a key.
     Press(u8),
     /// A request that changes nothing: OPTIONS or INFO.
     Ask(&'static str),
     /// End it, in whatever state.
     HangUp,
+}
+
+/// What else a re-INVITE changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    /// A line of another medium is added.
+    pub adds_line: bool,
+    /// The first of the dynamic payload types, see [`Layout`].
+    pub types_from: Option<u8>,
+    /// Audio is received at another port.
+    pub moves: bool,
+}
+
+/// The dynamic payload types: of three each, so that none ever stands for two formats (RFC 3264 section 8.3.2).
+const TYPES_FROM: [u8; 4] = [96, 100, 104, 110];
+
+/// How the descriptions of a call are written, from its first offer on.
+pub(crate) fn draw_layout(dice: &mut Dice, offers: bool) -> Layout {
+    let lines = dice.pick(&[((0, 0), 6), ((1, 0), 1), ((0, 1), 1), ((1, 2), 1)]);
+    let types_from = dice.pick(&[(0, 3), (TYPES_FROM[0], 1)]);
+    // Lines are made by an offer.
+    let (before, after) = if offers { lines } else { (0, 0) };
+    Layout { before, after, types_from }
+}
+
+/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types or
+/// port, so an agent that speaks keeps both.
+pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut Vec<(u64, Act)>) {
+    let shape = Shape {
+        adds_line: dice.happens(500),
+        types_from: Some(dice.pick(&TYPES_FROM.map(|from| (from, 1)))).filter(|_| habits.voice.is_none()),
+        moves: dice.happens(500) && habits.voice.is_none(),
+    };
+    let ends = acts.iter().map(|(at, _)| *at).max().unwrap_or(now);
+    let at = now + 200 * MS + dice.below((ends - now).max(1));
+    if dice.happens(200) && at < ends {
+        acts.push((at, Act::Reshape(shape)));
+        acts.sort();
+    }
 }
 
 /// Whom an agent calls next.

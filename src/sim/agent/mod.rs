@@ -23,12 +23,18 @@ use crate::ua::message::Start;
 use crate::ua::write::outside_of_calls;
 use crate::ua::{self, G711, Happened, Identity, Message, Outbox, State};
 use call::PATIENCE;
-use habits::{Act, choose_user, plan_acts};
+use habits::{Act, choose_user, draw_layout, plan_acts, plan_shape};
 use speech::Speech;
 use std::net::SocketAddr;
 
 /// How long a call that is over is remembered: longer than any message of it travels.
 const MEMORY: u64 = 45 * SECOND;
+
+/// The most lines of other media after that of audio.
+const LINES_AFTER_MAX: u8 = 4;
+
+/// The bit of its port number in which an agent's second port differs from the first: no port of a call has it.
+const MOVED: u16 = 0x2000;
 
 /// What an agent puts out.
 #[derive(Debug, Default)]
@@ -59,6 +65,7 @@ pub(crate) struct Agent {
     switch: SocketAddr,
     seed: u64,
     dice: Dice,
+    layouts: Dice,
     made: u32,
     taken: usize,
     next_call_at: u64,
@@ -89,6 +96,7 @@ impl Agent {
             switch,
             seed,
             dice,
+            layouts: Dice::new(seed, Purpose::Layouts, number),
             made: 0,
             taken: 0,
             next_call_at,
@@ -175,6 +183,17 @@ impl Agent {
         let is_up = call.ua.state == State::Confirmed;
         match act {
             Act::HangUp => call.hang_up(now, &mut out.sip),
+            Act::Reshape(shape) if is_up && !call.ua.has_invite_under_way() => {
+                let mut layout = call.ua.layout;
+                layout.after = (layout.after + u8::from(shape.adds_line)).min(LINES_AFTER_MAX);
+                layout.types_from = shape.types_from.unwrap_or(layout.types_from);
+                let mut rtp = call.ua.rtp;
+                if shape.moves {
+                    rtp.set_port(rtp.port() ^ MOVED);
+                }
+                call.ua.reshape(layout, rtp);
+                call.ua.reinvite(now, if call.ua.we_hold { "sendonly" } else { "sendrecv" }, &mut out.sip);
+            }
             Act::Press(code) if is_up => self.speech.press(code),
             Act::Ask(method) if is_up => call.ua.request(now, method, Extra::default(), &mut out.sip),
             Act::Reinvite(direction) if is_up => {
@@ -226,6 +245,7 @@ impl Agent {
         let mut call = self.new_call(now, call_id, format!("<{target}>"), target);
         (call.is_caller, call.service) = (true, user);
         let offers = !self.dice.happens(80);
+        call.ua.layout = draw_layout(&mut self.layouts, offers);
         call.ua.invite(now, offers, &mut out.sip);
         if self.dice.happens(150) {
             call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];
@@ -237,7 +257,11 @@ impl Agent {
         let due = |call: &&mut Call| call.answers.is_some_and(|(at, _)| at <= now);
         let Some(call) = self.calls.iter_mut().find(due) else { return };
         if call.answer_if_due(now, &mut out.sip) {
-            call.acts = if self.is_settling { Vec::new() } else { plan_acts(&self.habits, &mut self.dice, now) };
+            call.acts.clear();
+            if !self.is_settling {
+                call.acts = plan_acts(&self.habits, &mut self.dice, now);
+                plan_shape(&self.habits, &mut self.layouts, now, &mut call.acts);
+            }
         }
     }
 
@@ -255,10 +279,11 @@ impl Agent {
                 let Some(call) = self.calls.iter_mut().find(own) else { return };
                 match call.on_response(now, &message, &mut out.sip) {
                     Happened::Answered(_) => {
-                        call.acts = match self.is_settling {
-                            true => Vec::new(),
-                            false => plan_acts(&self.habits, &mut self.dice, now),
-                        };
+                        call.acts.clear();
+                        if !self.is_settling {
+                            call.acts = plan_acts(&self.habits, &mut self.dice, now);
+                            plan_shape(&self.habits, &mut self.layouts, now, &mut call.acts);
+                        }
                     }
                     Happened::ReinviteRefused { direction, status: 491 } => {
                         // Section 14.1: the owner of the Call-ID waits longer.

@@ -136,14 +136,15 @@ impl Speech {
             return hearing;
         };
         let Some(packet) = Packet::parse(bytes) else { return hearing };
-        if Some(packet.payload_type) == remote.telephone_event {
+        let layout = call.ua.layout;
+        if remote.telephone_event.is_some() && packet.payload_type == layout.telephone_event() {
             let newer = self.last_event.is_none_or(|last| (packet.timestamp.wrapping_sub(last) as i32) > 0);
             let key = packet.payload.first().and_then(|&code| KEYS.get(usize::from(code)));
             if newer && let Some(&key) = key {
                 self.last_event = Some(packet.timestamp);
                 hearing.digit = Some(char::from(key));
             }
-        } else if packet.payload_type == remote.payload_type && packet.payload.len() == FRAME {
+        } else if packet.payload_type == layout.payload_type(remote.law) && packet.payload.len() == FRAME {
             hearing.sounds = voice::listen(packet.payload, remote.law);
         }
         if hearing.digit.is_some() || !hearing.sounds.is_empty() {

@@ -7,6 +7,7 @@ mod agreement;
 mod counters;
 mod digits;
 mod hold;
+mod lines;
 mod relations;
 mod sessions;
 mod voices;
@@ -17,6 +18,7 @@ pub(super) use agreement::{calls_up, check as agree};
 pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
+use lines::Lines;
 use ringworld_components::edge::{Event, Packet};
 use ringworld_components::kernel::StableId;
 use sessions::Sessions;
@@ -49,6 +51,8 @@ pub enum Invariant {
     RoomsArePrivate,
     /// Nothing is sent to a peer that does not want to hear.
     HoldIsSilent,
+    /// The lines of a session description keep their number and their places.
+    LinesStay,
     /// What is heard was said not long ago.
     DelayBounded,
     /// Every digit arrives once and in order; one whose packets all came in calm arrives.
@@ -85,7 +89,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 25] = [
+    pub const ALL: [Invariant; 26] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -95,6 +99,7 @@ impl Invariant {
         Self::TimersStop,
         Self::RoomsArePrivate,
         Self::HoldIsSilent,
+        Self::LinesStay,
         Self::DelayBounded,
         Self::DigitsOnce,
         Self::CountersAddUp,
@@ -125,6 +130,7 @@ impl Invariant {
             Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
             Self::RoomsArePrivate => "nobody hears himself in a room, nor anyone of another one",
             Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
+            Self::LinesStay => "the lines of a session description keep their number and places",
             Self::DelayBounded => "the delay of audio stays bounded",
             Self::DigitsOnce => "every digit arrives once and in order",
             Self::CountersAddUp => "counters add up",
@@ -180,6 +186,7 @@ impl fmt::Display for Breach {
 pub(super) struct Invariants {
     pub wire: Wire,
     pub holds: Holds,
+    pub lines: Lines,
     pub digits: Digits,
     pub sessions: Sessions,
     pub crossings: Crossings,
@@ -193,12 +200,14 @@ impl Invariants {
     pub fn sip_in(&mut self, tick: u64, agent: &Agent, bytes: &[u8], is_whole: bool) {
         self.wire.delivered(tick, agent, bytes, is_whole);
         self.holds.delivered(tick, bytes, is_whole);
+        self.lines.delivered(bytes, is_whole);
     }
 
     /// The switch sends a SIP message to an agent.
     pub fn sip_out(&mut self, tick: u64, agent: Option<&Agent>, bytes: &[u8]) {
         self.wire.sent(tick, agent, bytes, &mut self.breaches);
         self.holds.sent(tick, bytes);
+        self.breaches.extend(self.lines.sent(bytes));
     }
 
     /// The switch sends a packet.
@@ -218,6 +227,7 @@ impl Invariants {
     pub fn rewind(&mut self, engine: &Engine) {
         self.sessions.rewind(engine);
         self.holds = Holds::default();
+        self.lines = Lines::default();
         self.digits.is_void = true;
         self.crossings.is_void = true;
     }

@@ -150,7 +150,7 @@ impl Call {
             self.they_hold = !audio.receives;
             self.agree(audio);
         }
-        let body = self.describe(direction);
+        let body = self.describe(direction, expects_answer);
         let contact = self.identity.contact();
         let body = Some(("application/sdp", body.as_str()));
         let bytes = Reply { contact: Some(&contact), body, ..Reply::new(200, self.identity.tag()) }.to(message);

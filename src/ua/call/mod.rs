@@ -9,7 +9,7 @@ mod responses;
 mod timers;
 
 use super::g711::G711;
-use super::sdp::RemoteAudio;
+use super::sdp::{Layout, RemoteAudio};
 use super::transaction::GIVE_UP;
 use super::write::{Identity, Request, next_hop};
 use super::{Outbox, SECOND, Transaction};
@@ -159,6 +159,10 @@ pub struct Call {
     pub they_hold: bool,
     /// Where we receive audio.
     pub rtp: SocketAddr,
+    /// How our descriptions are written.
+    pub layout: Layout,
+    /// What our next offer has in their place, or the one that is out.
+    offered: Option<(Layout, SocketAddr)>,
     /// Whether an answer of ours takes our first law instead of the peer's.
     pub prefers_own: bool,
     laws: Vec<G711>,
@@ -203,6 +207,8 @@ impl Call {
             we_hold: false,
             they_hold: false,
             rtp,
+            layout: Layout::default(),
+            offered: None,
             prefers_own: false,
             laws,
             ring_limit,
@@ -270,7 +276,7 @@ impl Call {
     fn send_invite(&mut self, now: u64, direction: Option<&'static str>, offers: bool, out: &mut Outbox) {
         self.cseq += 1;
         let (branch, hop) = (self.branch(""), self.next_hop());
-        let offer = offers.then(|| self.describe(direction.unwrap_or("sendrecv")));
+        let offer = offers.then(|| self.describe(direction.unwrap_or("sendrecv"), true));
         let bytes = self.write(("INVITE", self.cseq, &branch), Extra::sdp(offer.as_deref()));
         let transaction = Transaction::start(now, (hop, branch), bytes, (true, self.identity.reliable), out);
         self.inviting = Some(Inviting {

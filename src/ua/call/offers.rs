@@ -2,13 +2,28 @@
 
 use super::{Call, Happened};
 use crate::ua::g711::G711;
-use crate::ua::sdp::{self, RemoteAudio};
+use crate::ua::sdp::{self, Layout, RemoteAudio};
+use std::net::SocketAddr;
 
 impl Call {
-    /// A description of our side.
-    pub(super) fn describe(&mut self, direction: &str) -> String {
+    /// A description of our side: an offer, in which what [`Call::reshape`] asked for is tried, or an answer.
+    pub(super) fn describe(&mut self, direction: &str, is_offer: bool) -> String {
         self.version += 1;
-        sdp::describe(self.rtp, &self.laws, self.session, self.version, direction)
+        let (layout, address) = self.offered.filter(|_| is_offer).unwrap_or((self.layout, self.rtp));
+        let (laws, session, version) = (&self.laws, self.session, self.version);
+        sdp::describe(&sdp::Local { address, laws, session, version, direction, layout, is_offer })
+    }
+
+    /// Our next offer is written like this, and says that we receive audio there. Both count once the peer has agreed.
+    pub fn reshape(&mut self, layout: Layout, rtp: SocketAddr) {
+        self.offered = Some((layout, rtp));
+    }
+
+    /// The peer has agreed to our offer, or not.
+    pub(super) fn offer_settled(&mut self, is_agreed: bool) {
+        if let Some(offered) = self.offered.take().filter(|_| is_agreed) {
+            (self.layout, self.rtp) = offered;
+        }
     }
 
     /// Reads an offer of the peer.

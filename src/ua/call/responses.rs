@@ -74,6 +74,7 @@ impl Call {
             return self.on_answer(now, &inviting, to, message, out);
         }
         self.acknowledge_refusal(&inviting, &to, out);
+        self.offer_settled(false);
         let Some(direction) = inviting.direction else {
             return self.finish(
                 now,
@@ -107,13 +108,15 @@ impl Call {
             self.route.reverse();
         }
         let remote = sdp::read(message.body, None);
-        let answer = inviting.wants_offer.then(|| self.describe(if self.we_hold { "sendonly" } else { "sendrecv" }));
+        let answer =
+            inviting.wants_offer.then(|| self.describe(if self.we_hold { "sendonly" } else { "sendrecv" }, false));
         self.acknowledge(inviting.cseq, answer.as_deref(), out);
         let is_first = self.state == State::Inviting;
         if is_first {
             self.state = State::Confirmed;
         }
         let usable = remote.is_some();
+        self.offer_settled(usable && !inviting.wants_offer);
         match remote {
             Some(audio) => {
                 if let Some(direction) = inviting.direction {

@@ -4,7 +4,8 @@ use super::{marks, operations};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{OperationApp, Priority};
-use ringworld_components::kernel::{RecordApp, Step, Tick};
+use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick};
+use ringworld_components::media::PortPool;
 
 /// Priorities, and the marks of packets that follow from them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +15,8 @@ impl Plugin for PriorityPlugin {
     fn build(&self, app: &mut App) {
         app.record::<Priority>("call.priority");
         app.carry_out_with(operations::carry_out);
+        // Only the beginning of another life leaves something to tell between two ticks.
+        app.awake_while(|world| world.resource::<PortPool>().has_changed());
         app.add_systems(Tick, marks::mark_ports.in_set(Step::Mark));
     }
 }

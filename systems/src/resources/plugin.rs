@@ -5,7 +5,8 @@ use bevy_app::{App, Plugin};
 use ringworld_components::call::{Account, Accounts, Charge, MeasuredLoad, OperationApp};
 use ringworld_components::kernel::RecordApp;
 
-/// Accounts of what calls use, by resource, user and endpoint. The session plugin needs it.
+/// Accounts of what calls use, by resource, user and endpoint. Without it no budget and no limit of a user or an
+/// endpoint is held.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResourcesPlugin;
 
