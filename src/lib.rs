@@ -30,7 +30,8 @@ pub mod state;
 pub mod testkit;
 #[cfg(feature = "cli")]
 pub mod trace;
-pub(crate) mod ua;
+#[doc(hidden)]
+pub mod ua;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;
