@@ -2,7 +2,6 @@
 //! the same calls. There is no order among their systems, and none is needed.
 
 use bevy_ecs::schedule::Schedules;
-use bevy_ecs::system::System;
 use ringworld::prelude::*;
 use ringworld::sim::shuffle_systems;
 use ringworld::testkit::Testkit;
