@@ -13,7 +13,7 @@ fn kit() -> (Testkit, Phone) {
 
 /// What a panic said.
 fn panic_of<T>(act: impl FnOnce() -> T) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(act()))).err().expect("it panics");
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(act()))).expect_err("it panics");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 

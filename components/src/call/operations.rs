@@ -73,7 +73,7 @@ impl Operations<'_, '_> {
         }
         let ticket = Ticket { tick: *tick, system: *system, number: *number };
         *number += 1;
-        items.push(Item::Operation(WrittenOperation { priority, ticket, wants_result, operation }));
+        items.push(Item::Operation(Box::new(WrittenOperation { priority, ticket, wants_result, operation })));
         ticket
     }
 
@@ -180,7 +180,7 @@ pub struct WrittenOperation {
 pub struct OperationQueue(pub Vec<WrittenOperation>);
 
 enum Item {
-    Operation(WrittenOperation),
+    Operation(Box<WrittenOperation>),
     Command { culprit: Option<Entity>, command: Box<dyn FnOnce(&mut World) + Send + Sync> },
     Fault(Fault),
 }
@@ -250,7 +250,7 @@ pub fn merge_written(world: &mut World) {
             Item::Operation(operation) => {
                 let mut queue = world.resource_mut::<OperationQueue>();
                 if queue.0.len() < OPERATIONS_MAX {
-                    queue.0.push(operation);
+                    queue.0.push(*operation);
                 } else {
                     world.resource_mut::<Counters>().hit_limit("operations");
                 }
