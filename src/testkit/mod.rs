@@ -117,13 +117,15 @@ impl Testkit {
         self.lab.borrow_mut().issue(operation)
     }
 
-    /// The switch calls a phone, and connects it to a service once it has answered. The session.
+    /// The switch calls a phone, and connects it to a service once it has answered. The session. What the phone awaits is looked for
+    /// from here on.
     ///
     /// # Panics
     /// If the call cannot be placed.
     #[track_caller]
     pub fn calls(&self, phone: &Phone, service: &str) -> StableId {
-        let (to, remote) = (phone.uri(), phone.address());
+        let (to, remote, since) = (phone.uri(), phone.address(), self.lab.borrow().ladder.len());
+        phone.device(|device| device.since = since);
         let over_tcp = phone.device(|device| device.reliable);
         let call = PlaceCall {
             from: "sip:switch@10.0.0.1".to_owned(),

@@ -76,6 +76,7 @@ fn connect(
     mut done: MessageReader<OperationDone>,
     mut ended: MessageReader<CallEnded>,
     ids: Res<StableIds>,
+    sessions: Query<&Session>,
     mut pins: Query<&mut Pin>,
     mut placing: ResMut<Placing>,
     mut operations: Operations,
@@ -84,12 +85,13 @@ fn connect(
         let Some(at) = placing.0.iter().position(|(ticket, _)| *ticket == placed.ticket) else { return };
         let (_, caller) = placing.0.remove(at);
         match (&placed.result, ids.find(caller).and_then(|entity| pins.get_mut(entity).ok())) {
-            (Ok(callee), Some(mut pin)) => {
+            (Ok(callee), Some(mut pin)) if sessions.get(placed.entity).is_ok_and(|call| !call.state().is_over()) => {
                 *pin = Pin::With(*callee);
                 operations.insert(placed.entity, Pin::With(caller));
             }
             (Ok(orphan), None) => drop(operations.write(Operation::hang_up(*orphan))),
-            (Err(_), _) => drop(operations.write(Operation::hang_up(caller))),
+            // It was refused before the caller was connected with it.
+            _ => drop(operations.write(Operation::hang_up(caller))),
         }
     });
     operations.for_each_call(ended.read(), |operations, call| {
