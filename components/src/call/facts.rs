@@ -46,6 +46,7 @@ macro_rules! facts {
 
             impl $name {
                 /// The fact, to be raised. Its number is given by the queue.
+                #[allow(clippy::too_many_arguments, reason = "they are the fields of the fact")]
                 pub fn of(session: StableId, entity: Entity, $($field: $type),*) -> Fact {
                     Fact::$name(Self { sequence: 0, session, entity, $($field),* })
                 }

@@ -96,7 +96,7 @@ pub enum Operation {
         body: Option<(String, Bytes)>,
     },
     /// Send a request. The result names it, and so do the [`ResponseReceived`](crate::call::ResponseReceived) that follow.
-    SendRequest(SendRequest),
+    SendRequest(Box<SendRequest>),
     /// Refuse new calls from now on, and end those that there are.
     Drain,
     /// Set the time of day, where the clock outside and the ticks have parted.
@@ -278,7 +278,12 @@ impl Operation {
 
     /// Sends a request to the peer of a session, in its dialog.
     pub fn send_in_session(session: StableId, method: Method, headers: Vec<(String, String)>) -> Self {
-        Self::SendRequest(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
+        Self::send_request(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
+    }
+
+    /// Sends a request.
+    pub fn send_request(request: SendRequest) -> Self {
+        Self::SendRequest(Box::new(request))
     }
 
     /// Gives a claimed call back.

@@ -46,11 +46,15 @@ pub(super) fn respond(
 }
 
 /// Checks a request and has it sent. The result is its name.
-pub(super) fn send(world: &mut World, session: Option<Entity>, request: SendRequest) -> Result<StableId, CallError> {
+pub(super) fn send(
+    world: &mut World,
+    session: Option<Entity>,
+    request: Box<SendRequest>,
+) -> Result<StableId, CallError> {
     match user_of(world, session, &request).and_then(|user| check(world, &request).map(|()| user)) {
         Ok(user) => {
             let id = world.resource_mut::<StableIds>().mint();
-            let message = SessionMessage::Request { id, user, request: Box::new(request) };
+            let message = SessionMessage::Request { id, user, request };
             world.resource_mut::<Queue<SessionMessage>>().push(message);
             Ok(id)
         }

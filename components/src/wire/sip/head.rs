@@ -93,7 +93,7 @@ impl Head {
 
     /// All header fields in the order of the message: the name in its long form, and the value, folding removed.
     pub fn all_headers(&self) -> Vec<(String, Bytes)> {
-        let name = |header: &Header| String::from_utf8_lossy(header.name().canonical().as_ref()).into_owned();
+        let name = |header: &Header| String::from_utf8_lossy(header.name().canonical()).into_owned();
         self.headers.iter().map(|header| (name(header), self.value(header))).collect()
     }
 
