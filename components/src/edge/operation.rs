@@ -278,11 +278,11 @@ impl Operation {
 
     /// Sends a request to the peer of a session, in its dialog.
     pub fn send_in_session(session: StableId, method: Method, headers: Vec<(String, String)>) -> Self {
-        Self::send(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
+        Self::send_request(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
     }
 
     /// Sends a request.
-    pub fn send(request: SendRequest) -> Self {
+    pub fn send_request(request: SendRequest) -> Self {
         Self::SendRequest(Box::new(request))
     }
 

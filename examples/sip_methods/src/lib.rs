@@ -24,7 +24,7 @@ fn take_notes(mut requests: MessageReader<RequestReceived>, mut operations: Oper
     operations.for_each_call(infos, |operations, info| match info.header("Info-Package") {
         Some(package) if package.as_ref() == PACKAGE.as_bytes() => {
             operations.write(Operation::respond(info.transaction, 200));
-            operations.write(Operation::send(SendRequest {
+            operations.write(Operation::send_request(SendRequest {
                 target: RequestTarget::Session(info.session),
                 method: Method::Info,
                 headers: vec![("Info-Package".to_owned(), PACKAGE.to_owned())],
@@ -79,7 +79,7 @@ fn echo_messages(mut requests: MessageReader<RequestReceived>, mut operations: O
         };
         let body = Some(("text/plain".to_owned(), message.body.clone()));
         let (method, headers) = (Method::Message, Vec::new());
-        operations.write(Operation::send(SendRequest { target, method, headers, body }));
+        operations.write(Operation::send_request(SendRequest { target, method, headers, body }));
     });
 }
 
