@@ -56,5 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let is_gone = enter(other, GroupChoice::Existing(night_shift)).is_err();
     let leave = switch.command_session(other, Operation::LeaveGroup { session: other, group: bridge });
     let (summary, _) = (switch.drain(PATIENCE), peer.drain(PATIENCE));
-    if is_gone && leave.is_ok() && summary.end.entities == 0 { Ok(()) } else { Err("a group was left".into()) }
+    if is_gone && leave.is_ok() && summary.end.sessions == 0 && summary.defects.is_empty() {
+        Ok(())
+    } else {
+        Err("a group was left".into())
+    }
 }

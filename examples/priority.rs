@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let refused: Vec<u64> = switch.status().iter().map(|world| world.network.marks_refused).collect();
     let (summary, _) = (switch.drain(PATIENCE), peer.drain(PATIENCE));
-    if refused.iter().sum::<u64>() == 0 && summary.end.entities == 0 {
+    if refused.iter().sum::<u64>() == 0 && summary.end.sessions == 0 && summary.defects.is_empty() {
         Ok(())
     } else {
         Err("a mark was refused".into())

@@ -60,5 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (summary, _) = (switch.drain(PATIENCE), peer.drain(PATIENCE));
     let hit = &summary.signalling.limits_hit;
     println!("limits hit: {hit:?}");
-    if summary.end.entities == 0 && hit.len() == 2 { Ok(()) } else { Err("something was not given back".into()) }
+    if summary.end.sessions == 0 && summary.defects.is_empty() && hit.len() == 2 {
+        Ok(())
+    } else {
+        Err("something was not given back".into())
+    }
 }

@@ -60,7 +60,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     causes.sort_unstable();
     let (summary, _) = (switch.drain(PATIENCE), peer.drain(PATIENCE));
-    if causes == [(a, EndCause::OtherLegEnded), (b, EndCause::HungUp)] && summary.end.entities == 0 {
+    if causes == [(a, EndCause::OtherLegEnded), (b, EndCause::HungUp)]
+        && summary.end.sessions == 0
+        && summary.defects.is_empty()
+    {
         Ok(())
     } else {
         Err("the legs did not end together, or something is left".into())

@@ -31,14 +31,18 @@ pub use bevy_ecs::prelude::*;
 pub use ringworld_components;
 pub use ringworld_components::call::{
     AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, MediaEstablished,
-    OperationDone, Operations, Parties, Role, Service, Session, SessionState, Settings, SipIdentity, StateChanged,
-    Ticket,
+    OperationDone, Operations, Parties, RequestReceived, ResponseReceived, Role, Service, Session, SessionState,
+    Settings, SipIdentity, StateChanged, Ticket,
 };
-pub use ringworld_components::edge::{Operation, OperationKind, OperationPriority, PlaceCall};
+pub use ringworld_components::edge::{
+    Operation, OperationKind, OperationPriority, PlaceCall, RequestTarget, SendRequest,
+};
 pub use ringworld_components::kernel::{
     Now, Phase, RecordApp, StableId, StableIds, TICK, Tick, TimerApp, TimerFired, Timers,
 };
 pub use ringworld_components::record::Record;
+pub use ringworld_components::sip::{MethodScope, SipApp, SipMethod};
+pub use ringworld_components::wire::sip::Method;
 pub use std::time::Duration;
 
 pub use crate::config::Config;

@@ -88,7 +88,7 @@ fn a_session_is_shown_with_every_component_in_words() {
     ] {
         assert!(shown.contains(part), "{part}:\n{shown}");
     }
-    assert!(!shown.contains("b\"") && !shown.contains("Now("), "{shown}");
+    assert!(!shown.contains(" b\"") && !shown.contains("Now("), "{shown}");
     let answered = text(&run("inspect", &path, &["--tick", "5", "--session", id]));
     assert!(answered.contains("  sip.invite_usage\n") || answered.contains("      | SIP/2.0 200 OK\n"), "{answered}");
     // Any other entity, under either name; and the old way to ask for it says the same.

@@ -9,6 +9,7 @@ use ringworld::config::Config;
 use ringworld::import::{Report, import};
 use ringworld::replay::Player;
 use ringworld::trace::{Call, ladder, trace};
+use std::net::SocketAddr;
 use std::time::Duration;
 use town::scratch;
 use wire_tap::{BEGAN, Passed, Wire, captured};
@@ -46,10 +47,7 @@ impl Script {
 }
 
 fn sdp(ip: &str, direction: &str) -> String {
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 101\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
-    )
+    common::text::sdp(SocketAddr::new(ip.parse().expect("an address"), 40_000), "0 101", direction)
 }
 
 /// A message of a call between the peer, whose tag is p, and the host, whose tag is h.

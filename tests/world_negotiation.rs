@@ -4,8 +4,8 @@
 mod common;
 
 use common::callee::{answer_to, place};
-use common::party::{Party, audio_port};
-use common::{Bench, Caller, established, header, status};
+use common::party::Party;
+use common::{Bench, Caller, audio_port, established, header, status};
 use ringworld::components::edge::Operation;
 
 /// The lines of a description from the first `m=` line on.

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::callee::command;
-use common::{Bench, Caller, PEER, SWITCH, status};
+use common::callee::{call_to_peer, command};
+use common::{Bench, Caller, status};
 use ringworld::components::call::CallErrorCause;
 use ringworld::components::edge::Output;
 use ringworld::components::kernel::Step;
@@ -208,15 +208,7 @@ fn place(
     mut operations: Operations,
 ) {
     for call in offered.read() {
-        let call = PlaceCall {
-            from: "sip:switch@10.0.0.1".into(),
-            to: String::from_utf8_lossy(&call.from).into_owned(),
-            remote: PEER.parse().expect("an address"),
-            over_tcp: false,
-            local: SWITCH.parse().expect("an address"),
-            service: "tone".into(),
-            sdp: None,
-        };
+        let call = PlaceCall { to: String::from_utf8_lossy(&call.from).into_owned(), ..call_to_peer("tone", false) };
         placed.ticket = Some(operations.request(Operation::Place(call)));
     }
     let ticket = placed.ticket;

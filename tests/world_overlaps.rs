@@ -2,11 +2,7 @@
 
 mod common;
 
-use common::{Bench, Caller, header, status};
-
-fn statuses(answers: &[String]) -> Vec<u16> {
-    answers.iter().map(|answer| status(answer)).collect()
-}
+use common::{Bench, Caller, header, status, statuses};
 
 #[test]
 fn a_bye_in_an_early_dialog_ends_the_invite_too() {

@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::audio_port;
 use common::callee::answer_to;
-use common::party::{Party, audio_port};
+use common::party::Party;
 use common::{Bench, Caller, digits_heard};
 use ringworld::components::audio::G711;
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};

@@ -2,30 +2,11 @@
 
 mod common;
 
-use common::callee::answer_to;
-use common::{Bench, Caller, PEER, SWITCH, header, status};
-use ringworld::components::edge::{Command, Input, Operation, PlaceCall};
+use common::callee::{answer_to, place};
+use common::{Bench, Caller, header, status};
+use ringworld::components::edge::Operation;
 use ringworld::components::kernel::StableId;
 use ringworld::engine::WorldConfig;
-
-fn command(bench: &mut Bench, operation: Operation) {
-    bench.pending.push(Input::Command(Command { number: 1, operation }));
-}
-
-fn place(bench: &mut Bench, service: &str) -> String {
-    let call = PlaceCall {
-        from: "sip:switch@10.0.0.1".into(),
-        to: "sip:callee@10.0.0.2:5070".into(),
-        remote: PEER.parse().expect("an address"),
-        over_tcp: false,
-        local: SWITCH.parse().expect("an address"),
-        service: service.into(),
-        sdp: None,
-    };
-    command(bench, Operation::Place(call));
-    bench.tick();
-    bench.take_sent().pop().expect("an INVITE")
-}
 
 fn answer(request: &str, line: &str, body: &str) -> String {
     answer_to(request, line, "t1", body)
@@ -56,7 +37,7 @@ fn a_call_that_is_answered_in_the_tick_of_its_deadline_goes_on() {
     let mut config = WorldConfig::default();
     config.settings.timers.ringing_s = 2;
     let mut bench = Bench::with(config);
-    let invite = place(&mut bench, "tone");
+    let invite = place(&mut bench);
     bench.exchange(&answer(&invite, "180 Ringing", ""));
     let placed = 1;
     while bench.engine.now().0 < placed + 399 {
@@ -73,10 +54,10 @@ fn a_call_that_is_answered_in_the_tick_of_its_deadline_goes_on() {
 #[test]
 fn an_invite_without_a_final_response_does_not_outlive_its_call_for_ever() {
     let mut bench = Bench::new();
-    let invite = place(&mut bench, "tone");
+    let invite = place(&mut bench);
     let sent = bench.exchange(&answer(&invite, "180 Ringing", ""));
     assert_eq!(sent, Vec::<String>::new());
-    command(&mut bench, Operation::HangUp { session: StableId(1) });
+    bench.ask(Operation::HangUp { session: StableId(1) });
     bench.tick();
     let cancel = bench.take_sent().pop().expect("a CANCEL");
     bench.exchange(&answer(&cancel, "200 OK", ""));
@@ -115,7 +96,7 @@ fn a_digit_that_a_hold_or_skipped_ticks_interrupt_is_one_digit() {
         let ok = bench.exchange(&caller.invite()).remove(0);
         caller.learn(&ok);
         bench.exchange(&caller.ack());
-        command(&mut bench, Operation::SendDtmf { session: StableId(2), digits: "57".into() });
+        bench.ask(Operation::SendDtmf { session: StableId(2), digits: "57".into() });
         bench.run_ms(50);
         match skipped {
             Some(ticks) => bench.skip(ticks),

@@ -158,9 +158,12 @@ fn the_host_of_an_account_has_no_case_and_its_user_has() {
     assert_ne!(account("sip:Bob@example.com"), account("sip:bob@example.com"));
 }
 
+/// Sets a budget that one call uses up.
+type SetBudget = fn(&mut WorldConfig);
+
 #[test]
 fn a_budget_that_is_used_up_refuses_calls_of_either_direction_and_streams() {
-    let budgets: [(&str, fn(&mut WorldConfig)); 3] = [
+    let budgets: [(&str, SetBudget); 3] = [
         ("bandwidth", |config| config.settings.resources.bandwidth_kbit_s = 100),
         ("cpu", |config| config.settings.resources.cpu_ppm = 400),
         ("memory", |config| config.settings.resources.memory_kib = 20),

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::text::find_audio_port;
 use common::{Bench, Caller, status};
 use ringworld::components::edge::{Input, Packet};
 use ringworld::components::wire::rtp::RtpHeader;
@@ -89,9 +90,7 @@ fn after_twenty_thousand_calls_every_count_is_back_at_its_start() {
                     let mut caller = fresh.swap_remove(at);
                     caller.learn(&answer);
                     bench.deliver(&caller.ack());
-                    let media = answer.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap_or_default();
-                    let port = media.split(' ').next().and_then(|port| port.parse().ok()).unwrap_or(0);
-                    talking.push_back((caller, port));
+                    talking.push_back((caller, find_audio_port(&answer).unwrap_or(0)));
                     answered += 1;
                 }
                 180 => bench.deliver(&fresh[at].request("CANCEL", "")),

@@ -2,12 +2,8 @@
 
 mod common;
 
-use common::{Bench, Caller, header, status};
+use common::{Bench, Caller, header, status, statuses};
 use ringworld::components::wire::sip::SESSION_BODIES;
-
-fn statuses(answers: &[String]) -> Vec<u16> {
-    answers.iter().map(|answer| status(answer)).collect()
-}
 
 #[test]
 fn a_refusal_is_sent_again_until_its_ack_and_then_absorbed() {

@@ -4,11 +4,13 @@ mod common;
 
 use bevy_ecs::prelude::*;
 use common::callee::{answer_to, command};
-use common::{Bench, established, status};
+use common::{Bench, Caller, established, status};
+use ringworld::components::call::Parties;
 use ringworld::components::edge::Operation;
 use ringworld::components::kernel::{StableIds, start_timer};
 use ringworld::components::sip::{
-    Dialog, FailureScope, InviteUsage, Subscription, SubscriptionExpiry, SubscriptionRole, SubscriptionState, UsageOf,
+    Dialog, FailureScope, InviteUsage, SipApp, Subscription, SubscriptionExpiry, SubscriptionRole, SubscriptionState,
+    UsageOf,
 };
 use ringworld::components::wire::sip::Method;
 use std::time::Duration;
@@ -124,4 +126,99 @@ fn the_table_of_failed_requests_is_that_of_the_rfcs() {
     for status in [300, 400, 401, 403, 407, 415, 420, 486, 487, 488, 491, 500, 503, 600, 603, 606] {
         assert_eq!(of(status), [Transaction; 3], "{status}");
     }
+}
+
+/// Has an INFO sent in the only call.
+fn send_info(bench: &mut Bench) -> String {
+    command(bench, |session| Operation::send_in_session(session, Method::Info, Vec::new()));
+    bench.take_sent().into_iter().find(|text| text.starts_with("INFO ")).expect("an INFO")
+}
+
+#[test]
+fn a_request_that_fails_while_a_bye_is_open_is_not_taken_for_the_end_of_the_bye() {
+    let mut bench = Bench::new();
+    established(&mut bench, 1, "echo");
+    send_info(&mut bench);
+    bench.run_ms(31_000);
+    command(&mut bench, |session| Operation::HangUp { session });
+    let bye = bench.take_sent().into_iter().find(|text| text.starts_with("BYE ")).expect("a BYE");
+    // The INFO times out now.
+    bench.run_ms(2_000);
+    assert_eq!(bench.engine.census().sessions, 1, "the BYE has no response yet");
+    bench.exchange(&answer_to(&bye, "200 OK", "x", ""));
+    bench.run_ms(40_000);
+    bench.assert_baseline();
+    assert_eq!(bench.engine.counters().outcomes.get("hung up"), Some(&1));
+}
+
+#[test]
+fn a_request_in_a_usage_ends_what_the_table_says() {
+    for (phrase, ends_call, ends_subscription) in [
+        (Some("200 OK"), false, false),
+        (Some("405 Method Not Allowed"), false, false),
+        (Some("481 Call/Transaction Does Not Exist"), true, false),
+        (Some("604 Does Not Exist Anywhere"), true, true),
+        (None, true, false),
+    ] {
+        let mut bench = Bench::new();
+        established(&mut bench, 1, "echo");
+        subscribe(&mut bench, 600);
+        let info = send_info(&mut bench);
+        match phrase {
+            Some(phrase) => drop(bench.exchange(&answer_to(&info, phrase, "x", ""))),
+            None => bench.run_ms(33_000),
+        }
+        bench.tick();
+        let bye = bench.take_sent().into_iter().find(|text| text.starts_with("BYE "));
+        assert_eq!(bye.is_some(), ends_call, "{phrase:?}");
+        assert_eq!(usages(&mut bench), (1, usize::from(!ends_subscription)), "{phrase:?}");
+        if ends_call {
+            bench.exchange(&answer_to(&bye.expect("a BYE"), "200 OK", "x", ""));
+            bench.tick();
+            assert_eq!(bench.engine.counters().outcomes.get("peer lost the dialog"), Some(&1), "{phrase:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_for_a_plugin_to_send_is_refused() {
+    let mut bench = Bench::new();
+    established(&mut bench, 1, "echo");
+    let header = |name: &str| vec![(name.to_owned(), "1".to_owned())];
+    for (method, headers) in [
+        (Method::Invite, Vec::new()),
+        (Method::Bye, Vec::new()),
+        (Method::Info, header("Via")),
+        (Method::Info, header("a b")),
+    ] {
+        bench.take_sent();
+        command(&mut bench, |session| Operation::send_in_session(session, method.clone(), headers.clone()));
+        assert_eq!(bench.take_sent(), Vec::<String>::new(), "{method}");
+    }
+}
+
+/// Keeps a header field.
+struct KeepsIdentity;
+
+impl ringworld::prelude::Plugin for KeepsIdentity {
+    fn build(&self, app: &mut ringworld::prelude::App) {
+        app.keep_header("P-Asserted-Identity");
+    }
+}
+
+#[test]
+fn a_header_field_that_a_plugin_asked_for_is_kept_with_the_session() {
+    let engine = ringworld::engine::Engine::with_plugins(&Default::default(), |plugins| {
+        plugins.add(KeepsIdentity);
+    });
+    let mut bench = Bench::of(engine, 50);
+    let identity = "Contact: <sip:a@10.0.0.2>\r\nP-Asserted-Identity: <tel:+49301234>\r\n";
+    let invite = Caller::new(1, "echo").invite();
+    let (start, rest) = invite.split_once("Contact: ").expect("a Contact");
+    let rest = rest.split_once("\r\n").expect("its end").1;
+    bench.exchange(&format!("{start}{identity}{rest}"));
+    let world = bench.engine.app_mut().world_mut();
+    let parties = world.query::<&Parties>().single(world).expect("a session");
+    assert_eq!(parties.header("p-asserted-identity").map(|value| value.as_ref()), Some(&b"<tel:+49301234>"[..]));
+    assert_eq!(parties.headers.len(), 1);
 }

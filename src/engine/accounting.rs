@@ -8,8 +8,8 @@ use super::Engine;
 use bevy_ecs::archetype::Archetype;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    ALeg, Accounts, BLeg, Charge, Dependency, Ended, Group, GroupCount, InviteUsageOf, MemberOf, Members, Membership,
-    MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf,
+    ALeg, Account, Accounts, BLeg, Charge, Dependency, Ended, Group, GroupCount, InviteUsageOf, MemberOf, Members,
+    Membership, MembershipOf, ParentSession, Sequence, Session, SessionCount, StreamOf,
 };
 use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::{
@@ -55,7 +55,7 @@ pub enum Sum {
     Memberships,
     /// Every session is charged, and is on the accounts of a user and of an endpoint.
     Accounts,
-    /// Every port in use is charged.
+    /// Every stream is charged for its port.
     Charges,
 }
 
@@ -177,7 +177,7 @@ impl Sum {
                 ("with a leg", count_either::<Sequence, ALeg, BLeg>(world)),
             ],
             Self::Groups => vec![
-                ("counted", u64::from(world.resource::<GroupCount>().0)),
+                ("counted", world.get_resource::<GroupCount>().map_or(0, |count| u64::from(count.0))),
                 ("entities", count::<Group>(world)),
                 ("with a member", count_both::<Group, Members>(world)),
             ],
@@ -192,14 +192,13 @@ impl Sum {
                     ("charged", accounts.used().sessions),
                     ("entities", count_both::<Session, Charge>(world)),
                     ("sessions", count::<Session>(world)),
-                    ("of users", accounts.users().map(|(_, count)| u64::from(count)).sum()),
-                    ("of endpoints", accounts.endpoints().map(|(_, count)| u64::from(count)).sum()),
+                    ("on accounts", u64::from(accounts.sessions())),
+                    ("with an account", count_both::<Session, Account>(world)),
                 ]
             }
             Self::Charges => vec![
                 ("charged", world.resource::<Accounts>().used().ports),
                 ("streams", count_both::<Stream, Charge>(world)),
-                ("in use", u64::from(world.resource::<PortPool>().in_use())),
             ],
         }
     }

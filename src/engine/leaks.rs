@@ -9,7 +9,8 @@ use ringworld_components::call::{
 use ringworld_components::kernel::{Now, StableId, TimerWheel};
 use ringworld_components::media::{Participant, Participants, Room, Stream};
 use ringworld_components::sip::{
-    Dialog, InviteUsage, Lifetime, Retransmit, Subscription, SubscriptionExpiry, Transaction, UsageOf, Usages,
+    Dialog, InviteUsage, Lifetime, ResponseWait, Retransmit, Subscription, SubscriptionExpiry, Transaction, UsageOf,
+    Usages,
 };
 use std::fmt;
 use std::time::Duration;
@@ -165,7 +166,8 @@ fn conference(world: &World, entity: Entity) -> Option<&'static str> {
 /// A transaction waits for a timer, or for a decision of its user.
 fn transaction(world: &World, entity: Entity) -> Option<&'static str> {
     let transaction = world.get::<Transaction>(entity)?;
-    let waits = runs::<Lifetime>(world, entity) || runs::<Retransmit>(world, entity);
+    let waits =
+        runs::<Lifetime>(world, entity) || runs::<Retransmit>(world, entity) || runs::<ResponseWait>(world, entity);
     let serves = transaction.user.entity().is_some_and(|user| world.get_entity(user).is_ok());
     (!waits && !serves).then_some("a transaction that waits for nothing")
 }

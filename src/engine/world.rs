@@ -5,16 +5,16 @@ use super::{Chain, ChainDigest, Plugins};
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Counters, Draining, Parties, Queue, Role, Session, SessionCount, SessionState, Settings, SipIdentity,
+    Counters, Draining, Parties, Role, Session, SessionCount, SessionState, Settings, SipIdentity,
 };
-use ringworld_components::edge::{Event, Input, Inputs, Output, Outputs, PacketPool};
+use ringworld_components::edge::{Event, Input, Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{
     self, Anchor, Digest, Elapsed, Now, Registry, RestoreError, StableId, TimerCounts, Unregistered, WallTime,
 };
 use ringworld_components::media::{MediaCounters, PortPool, ReceivePath, RoomTable, RtpState, StreamTable};
 use ringworld_components::planted;
 use ringworld_components::sip::{DialogTable, TransactionTable};
-use ringworld_systems::priority::marks_of_calls;
+use ringworld_systems::priority::mark_all_ports;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -204,8 +204,7 @@ impl Engine {
         world.resource_mut::<PortPool>().forget_offers();
         world.resource_mut::<Draining>().0 = false;
         world.insert_resource(settings);
-        let marks = marks_of_calls(world);
-        world.resource_mut::<Queue<Output>>().0.extend(marks);
+        mark_all_ports(world);
     }
 
     /// The RTP ports of all streams, in order.

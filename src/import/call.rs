@@ -1,6 +1,6 @@
 //! What is known of one call of the capture: by which names the host has it, and by which the engine.
 
-use crate::trace::sip;
+use crate::capture::{description, message};
 use bytes::Bytes;
 use ringworld_components::kernel::StableId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,15 +61,15 @@ impl Call {
     /// Learns from a message of the host; whether it is not the same one again.
     pub fn captured(&mut self, at: Duration, bytes: &Bytes) -> bool {
         learn(bytes, &mut self.host_tag, &mut self.host_port);
-        self.digit_types.extend(sip::digit_type(bytes));
+        self.digit_types.extend(description::digit_type(bytes));
         push(&mut self.captured, at, bytes)
     }
 
     /// Learns from a message of the engine.
     pub fn given(&mut self, at: Duration, bytes: &Bytes) {
         learn(bytes, &mut self.engine_tag, &mut self.engine_port);
-        if sip::status(bytes).is_none()
-            && let Some((_, method)) = sip::cseq(bytes)
+        if message::status(bytes).is_none()
+            && let Some((_, method)) = message::cseq(bytes)
         {
             self.requests.insert(method, bytes.clone());
         }
@@ -78,8 +78,8 @@ impl Call {
 
     /// Learns from a message of the peer.
     pub fn received(&mut self, bytes: &[u8]) {
-        self.digit_types.extend(sip::digit_type(bytes));
-        match (sip::status(bytes), sip::cseq(bytes)) {
+        self.digit_types.extend(description::digit_type(bytes));
+        match (message::status(bytes), message::cseq(bytes)) {
             (Some(status @ 200..), Some((number, _))) if self.asked == Some(number) => {
                 self.asked = None;
                 self.met = status == 491;
@@ -106,18 +106,18 @@ impl Call {
 
     /// Whether this is a request of the host that the engine does not repeat, its ACK, or a response to it.
     pub fn is_not_repeated(&self, message: &[u8]) -> bool {
-        let Some((number, method)) = sip::cseq(message) else { return false };
+        let Some((number, method)) = message::cseq(message) else { return false };
         let method = if method == "ACK" { "INVITE".to_owned() } else { method };
         self.repeats.get(&(number, method)).is_some_and(Option::is_none)
     }
 }
 
 fn learn(bytes: &[u8], tag: &mut Option<Bytes>, port: &mut Option<u16>) {
-    let (name, compact) = if sip::status(bytes).is_some() { ("To", "t") } else { ("From", "f") };
-    if let Some(found) = sip::header(bytes, name, compact).and_then(sip::tag) {
+    let name = if message::status(bytes).is_some() { "To" } else { "From" };
+    if let Some(found) = message::header(bytes, name).and_then(message::tag) {
         *tag = Some(Bytes::copy_from_slice(found));
     }
-    *port = sip::audio_port(bytes).filter(|&port| port != 0).or(*port);
+    *port = description::audio_port(bytes).filter(|&port| port != 0).or(*port);
 }
 
 /// What is sent again is not a second message.

@@ -3,7 +3,7 @@
 use super::call::{Call, Sent};
 use super::message::Described;
 use super::report::{Difference, Point};
-use crate::trace::sip;
+use crate::capture::message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ struct Pair<'c> {
 
 /// Compares one call; returns how many messages of the host have a like of the engine's, too.
 pub(super) fn compare(call_id: &str, call: &Call) -> (u64, Vec<Difference>) {
-    let is_left_out = |sent: &&Sent| sip::status(&sent.bytes).is_none() && call.is_not_repeated(&sent.bytes);
+    let is_left_out = |sent: &&Sent| message::status(&sent.bytes).is_none() && call.is_not_repeated(&sent.bytes);
     let captured = sorted(call.captured.iter().filter(|sent| !is_left_out(sent)), call);
     let given = sorted(call.given.iter(), call);
     let kinds: BTreeSet<&Kind> = captured.keys().chain(given.keys()).collect();
@@ -68,9 +68,9 @@ pub(super) fn compare(call_id: &str, call: &Call) -> (u64, Vec<Difference>) {
 fn sorted<'c>(sent: impl Iterator<Item = &'c Sent>, call: &Call) -> Sorted<'c> {
     let mut kinds = Sorted::new();
     for (place, sent) in sent.enumerate() {
-        let Some((cseq, method)) = sip::cseq(&sent.bytes) else { continue };
+        let Some((cseq, method)) = message::cseq(&sent.bytes) else { continue };
         // The numbers of our own requests are ours to choose; those of the peer's are in both.
-        let kind = match sip::status(&sent.bytes) {
+        let kind = match message::status(&sent.bytes) {
             Some(_) => Kind::Response { cseq, method },
             None => Kind::Request { method: call.repeated_by(cseq, &method).to_owned() },
         };
@@ -80,11 +80,11 @@ fn sorted<'c>(sent: impl Iterator<Item = &'c Sent>, call: &Call) -> Sorted<'c> {
 }
 
 fn is_alike(a: &Sent, b: &Sent) -> bool {
-    sip::status(&a.bytes) == sip::status(&b.bytes)
+    message::status(&a.bytes) == message::status(&b.bytes)
 }
 
 fn are_final(a: &Sent, b: &Sent) -> bool {
-    let is_final = |sent: &Sent| sip::status(&sent.bytes).is_some_and(|status| status >= 200);
+    let is_final = |sent: &Sent| message::status(&sent.bytes).is_some_and(|status| status >= 200);
     is_final(a) && is_final(b)
 }
 
@@ -115,7 +115,7 @@ fn points(pair: &Pair<'_>, last: Option<&Pair<'_>>) -> Vec<Point> {
 
 /// A message that only one of them sent.
 fn lonely(call_id: &str, call: &Call, kind: &Kind, sent: &Sent, is_captured: bool) -> Difference {
-    let title = sip::title(&sent.bytes);
+    let title = message::title(&sent.bytes);
     let words = match kind {
         Kind::Response { .. } => title.split(" to ").next().unwrap_or_default().to_owned(),
         Kind::Request { .. } => "sent".to_owned(),

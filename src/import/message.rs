@@ -1,13 +1,14 @@
 //! What of a message is compared: what a peer or a user would notice.
 
 use super::report::Point;
-use crate::trace::sip;
+use crate::capture::description::{self, Media};
+use crate::capture::message;
 
-/// Header fields of which it counts whether they are there, with their compact forms.
-const THERE: [(&str, &str); 4] = [("Contact", "m"), ("Allow", "Allow"), ("Session-Expires", "x"), ("RSeq", "RSeq")];
+/// Header fields of which it counts whether they are there.
+const THERE: [&str; 4] = ["Contact", "Allow", "Session-Expires", "RSeq"];
 
 /// Header fields whose values count.
-const VALUES: [(&str, &str); 2] = [("Require", "Require"), ("Unsupported", "Unsupported")];
+const VALUES: [&str; 2] = ["Require", "Unsupported"];
 
 /// A message as it is compared. Tags, branches, addresses, ports, reason phrases and all else may differ.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,36 +18,25 @@ pub(super) struct Described {
     media: Vec<Media>,
 }
 
-/// A media line with what belongs to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Media {
-    kind: String,
-    is_off: bool,
-    formats: Vec<String>,
-    codecs: Vec<(String, String)>,
-    direction: Option<String>,
-    ptime: Option<String>,
-}
-
 impl Described {
     pub fn of(message: &[u8]) -> Self {
-        let status = sip::status(message);
-        let method = sip::cseq(message).map(|(_, method)| method).unwrap_or_default();
+        let status = message::status(message);
+        let method = message::cseq(message).map(|(_, method)| method).unwrap_or_default();
         // Where a session or a binding is made or kept; elsewhere a Contact means nothing.
         let has_contact = !matches!(method.as_str(), "ACK" | "BYE" | "CANCEL")
             && status.is_none_or(|status| (101..300).contains(&status));
-        let there = THERE.map(|(name, compact)| {
-            let value = sip::header(message, name, compact).filter(|_| name != "Contact" || has_contact);
+        let there = THERE.map(|name| {
+            let value = message::header(message, name).filter(|_| name != "Contact" || has_contact);
             (name, value.map(|_| "there".to_owned()))
         });
-        let values = VALUES.map(|(name, compact)| {
-            let value = sip::header(message, name, compact).map(|value| String::from_utf8_lossy(value).into_owned());
+        let values = VALUES.map(|name| {
+            let value = message::header(message, name).map(|value| String::from_utf8_lossy(value).into_owned());
             (name, value)
         });
         Self {
             status,
             fields: there.into_iter().chain(values).collect(),
-            media: media_of(&String::from_utf8_lossy(sip::body(message))),
+            media: description::media_of(message).into_iter().map(with_defaults).collect(),
         }
     }
 
@@ -66,9 +56,9 @@ impl Described {
             let (captured, engine) = (self.media.get(at), engine.media.get(at));
             let of = |what: &str| if at == 0 { what.to_owned() } else { format!("{what} of media {}", at + 1) };
             let name = if at == 0 { "media".to_owned() } else { format!("media {}", at + 1) };
-            compare(&name, captured.map(Media::line), engine.map(Media::line));
+            compare(&name, captured.map(line), engine.map(line));
             let (Some(captured), Some(engine)) = (captured, engine) else { continue };
-            if !captured.is_off && !engine.is_off {
+            if !captured.is_off() && !engine.is_off() {
                 compare(&of("codecs"), Some(captured.codecs()), Some(engine.codecs()));
                 compare(&of("direction"), captured.direction.clone(), engine.direction.clone());
                 compare(&of("ptime"), captured.ptime.clone(), engine.ptime.clone());
@@ -78,70 +68,15 @@ impl Described {
     }
 }
 
-impl Media {
-    fn line(&self) -> String {
-        format!("{}{}", self.kind, if self.is_off { ", turned down" } else { "" })
-    }
-
-    fn codecs(&self) -> String {
-        let name = |format: &String| {
-            let mapped = self.codecs.iter().find(|(mapped, _)| mapped == format).map(|(_, name)| name.clone());
-            mapped.unwrap_or_else(|| static_codec(format).map_or_else(|| format.clone(), str::to_owned))
-        };
-        self.formats.iter().map(name).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// Audio formats that need no map (RFC 3551 section 6).
-fn static_codec(format: &str) -> Option<&'static str> {
-    Some(match format {
-        "0" => "PCMU",
-        "3" => "GSM",
-        "4" => "G723",
-        "8" => "PCMA",
-        "9" => "G722",
-        "13" => "CN",
-        "15" => "G728",
-        "18" => "G729",
-        _ => return None,
-    })
-}
-
-fn media_of(body: &str) -> Vec<Media> {
-    // RFC 3551 section 4.2: 20 ms where nothing is said; RFC 8866 section 6.7: sendrecv.
-    let silent = Media { direction: Some("sendrecv".to_owned()), ptime: Some("20".to_owned()), ..Media::default() };
-    let (mut session, mut media) = (silent, Vec::new());
-    for line in body.lines() {
-        if let Some(line) = line.strip_prefix("m=") {
-            let mut words = line.split_ascii_whitespace();
-            let kind = words.next().unwrap_or_default().to_owned();
-            let is_off = words.next().is_some_and(|port| port.split('/').next() == Some("0"));
-            let formats = words.skip(1).map(str::to_owned).collect();
-            media.push(Media { kind, is_off, formats, ..session.clone() });
-            continue;
-        }
-        let about = media.last_mut().unwrap_or(&mut session);
-        let attribute = line.trim_end().strip_prefix("a=").unwrap_or_default();
-        match attribute.split_once(':') {
-            None if ["sendrecv", "sendonly", "recvonly", "inactive"].contains(&attribute) => {
-                about.direction = Some(attribute.to_owned());
-            }
-            Some(("ptime", value)) => about.ptime = Some(value.trim().to_owned()),
-            Some(("rtpmap", value)) => {
-                if let Some((format, encoding)) = value.trim().split_once(' ') {
-                    about.codecs.push((format.to_owned(), codec_name(encoding)));
-                }
-            }
-            _ => {}
-        }
-    }
+/// What is compared where a media line says nothing: 20 ms (RFC 3551 section 4.2), `sendrecv` (RFC 8866 section 6.7).
+fn with_defaults(mut media: Media) -> Media {
+    media.direction.get_or_insert_with(|| "sendrecv".to_owned());
+    media.ptime.get_or_insert_with(|| "20".to_owned());
     media
 }
 
-/// Names of encodings are written in either case.
-fn codec_name(encoding: &str) -> String {
-    let name = encoding.split('/').next().unwrap_or_default();
-    if name.contains('-') { name.to_ascii_lowercase() } else { name.to_ascii_uppercase() }
+fn line(media: &Media) -> String {
+    format!("{}{}", media.kind, if media.is_off() { ", turned down" } else { "" })
 }
 
 #[cfg(test)]

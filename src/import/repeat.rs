@@ -5,7 +5,7 @@ use super::account::Account;
 use super::call::Call;
 use super::report::NotRepeated;
 use super::stand_in::StandIn;
-use crate::trace::sip;
+use crate::capture::{description, message};
 use bytes::Bytes;
 use ringworld_components::call::ServiceSettings;
 use ringworld_components::edge::{Command, Input, Operation, PlaceCall};
@@ -33,16 +33,16 @@ struct Host<'h> {
 impl StandIn {
     /// A message of the host.
     pub(super) fn sent(&mut self, at: Duration, remote: SocketAddr, bytes: &Bytes, account: &mut Account) {
-        let Some(id) = sip::call_id(bytes).map(Bytes::copy_from_slice) else { return };
+        let Some(id) = message::call_id(bytes).map(Bytes::copy_from_slice) else { return };
         let Some(is_new) = self.call(&id).map(|call| call.captured(at, bytes)) else { return };
         if let Some(port) = self.calls.get(&id).and_then(|call| call.host_port) {
             self.ports.insert(port, id.clone());
         }
-        let cseq = sip::cseq(bytes);
+        let cseq = message::cseq(bytes);
         let Some((number, method)) = cseq.filter(|_| is_new) else { return };
         let tick = self.engine.now().0 + 1;
         // What the host does in answer to something, the engine must have seen, too; and a BYE it may be about to send.
-        let is_request = sip::status(bytes).is_none() && method != "ACK";
+        let is_request = message::status(bytes).is_none() && method != "ACK";
         let is_wish = is_request || self.services.ask_handler;
         let is_early = is_wish && self.calls.get(&id).is_some_and(|call| call.has_to_wait(tick));
         if is_early || (is_request && matches!(method.as_str(), "BYE" | "CANCEL")) {
@@ -75,13 +75,13 @@ impl StandIn {
 impl Host<'_> {
     fn means(&self, call: &mut Call, remote: SocketAddr, bytes: &[u8], cseq: u32, method: &str) -> Meaning {
         let living = call.session.filter(|_| call.ended.is_none());
-        if let Some(status) = sip::status(bytes) {
+        if let Some(status) = message::status(bytes) {
             return self.decides(call, living, status, cseq, method);
         }
-        let is_within = sip::header(bytes, "To", "t").and_then(sip::tag).is_some();
+        let is_within = message::header(bytes, "To").and_then(message::tag).is_some();
         match (method, living) {
             ("ACK", _) => Meaning::ByItself,
-            _ if vias(bytes) > 1 => Meaning::Not("which it passed on for another"),
+            _ if message::hops(bytes) > 1 => Meaning::Not("which it passed on for another"),
             ("INVITE", _) if !is_within => {
                 Meaning::Ask("place a call", Operation::Place(place(bytes, remote, self.local, &self.services.default)))
             }
@@ -113,10 +113,9 @@ impl Host<'_> {
 
 /// A change of the session: the engine can be asked to hold and to resume, which it does by re-INVITE.
 fn changes(call: &mut Call, session: StableId, bytes: &[u8], cseq: u32, method: &str) -> Meaning {
-    let Some(description) = sip::description(bytes) else {
+    let Some(stops) = description::holds(bytes) else {
         return Meaning::Not("which changes no direction");
     };
-    let stops = description.starts_with("sendonly") || description.starts_with("inactive");
     if stops == call.holds {
         let comes_back = std::mem::take(&mut call.met);
         return if comes_back { Meaning::ByItself } else { Meaning::Not("which neither holds nor resumes") };
@@ -132,26 +131,11 @@ fn changes(call: &mut Call, session: StableId, bytes: &[u8], cseq: u32, method: 
     }
 }
 
-/// How many hops a message has come.
-fn vias(message: &[u8]) -> usize {
-    let is_via = |line: &[u8]| {
-        let name = line.split(|&byte| byte == b':').next().unwrap_or_default().trim_ascii();
-        name.eq_ignore_ascii_case(b"Via") || name.eq_ignore_ascii_case(b"v")
-    };
-    let of_line = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() + 1;
-    sip::lines(message).skip(1).filter(|line| is_via(line)).map(of_line).sum()
-}
-
 /// The call that an INVITE of the host places.
 fn place(invite: &[u8], remote: SocketAddr, local: Local, service: &str) -> PlaceCall {
-    let uri_of = |value: &[u8]| {
-        let text = String::from_utf8_lossy(value).into_owned();
-        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(uri, _)| uri.to_owned());
-        inner.unwrap_or_else(|| text.split(';').next().unwrap_or_default().to_owned())
-    };
-    let from = sip::header(invite, "From", "f").map(uri_of).unwrap_or_default();
-    let to = sip::title(invite).split(' ').nth(1).unwrap_or_default().to_owned();
-    let via = sip::header(invite, "Via", "v").unwrap_or_default();
+    let from = message::header(invite, "From").map(message::uri).unwrap_or_default();
+    let to = message::title(invite).split(' ').nth(1).unwrap_or_default().to_owned();
+    let via = message::header(invite, "Via").unwrap_or_default();
     let over_tcp = via.to_ascii_uppercase().starts_with(b"SIP/2.0/TCP");
     let local = SocketAddr::new(local.ip, local.port.unwrap_or(5060));
     PlaceCall { from, to, remote, over_tcp, local, service: service.to_owned(), sdp: None }
@@ -174,7 +158,7 @@ mod tests {
     fn means(call: &mut Call, bytes: &[u8]) -> Meaning {
         let services = ServiceSettings { ask_handler: true, ..ServiceSettings::default() };
         let host = Host { local: "10.0.0.1".parse().unwrap(), services: &services };
-        let (cseq, method) = sip::cseq(bytes).unwrap();
+        let (cseq, method) = message::cseq(bytes).unwrap();
         host.means(call, "10.0.0.2:5060".parse().unwrap(), bytes, cseq, &method)
     }
 

@@ -1,7 +1,7 @@
 //! Rewrites what peers sent to the host so that it fits the engine. Lines are replaced whole; all others, and the body,
 //! stay as they are, byte for byte.
 
-use crate::trace::sip;
+use crate::capture::message;
 use bytes::Bytes;
 
 /// A request within a dialog: the tag that the host chose becomes the engine's, and so does the Call-ID where the engine
@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub(super) fn request(message: &[u8], call_id: &[u8], to_tag: Option<&[u8]>) -> Bytes {
     edited(message, |name, value, out| match name {
         Name::CallId => line(out, b"Call-ID: ", call_id),
-        Name::To => match (to_tag, sip::tag(value)) {
+        Name::To => match (to_tag, message::tag(value)) {
             (Some(ours), Some(_)) => line(out, b"To: ", &with_tag(value, ours)),
             _ => false,
         },
@@ -20,21 +20,21 @@ pub(super) fn request(message: &[u8], call_id: &[u8], to_tag: Option<&[u8]>) -> 
 /// A response to a request of the host becomes one to the engine's.
 pub(super) fn response(message: &[u8], request: &[u8]) -> Bytes {
     let mut has_via = false;
-    let tag = sip::header(message, "To", "t").and_then(sip::tag).map(<[u8]>::to_vec);
+    let tag = message::header(message, "To").and_then(message::tag).map(<[u8]>::to_vec);
     edited(message, |name, _, out| {
-        let of_request = |name: &str, compact: &str| sip::header(request, name, compact).unwrap_or_default();
-        let to = of_request("To", "t");
+        let of_request = |name| message::header(request, name).unwrap_or_default();
+        let to = of_request("To");
         match name {
             // Our requests have one Via; what a peer's response has more of is not ours.
             Name::Via if std::mem::replace(&mut has_via, true) => true,
-            Name::Via => line(out, b"Via: ", of_request("Via", "v")),
-            Name::From => line(out, b"From: ", of_request("From", "f")),
-            Name::To => match (&tag, sip::tag(to)) {
+            Name::Via => line(out, b"Via: ", of_request("Via")),
+            Name::From => line(out, b"From: ", of_request("From")),
+            Name::To => match (&tag, message::tag(to)) {
                 (Some(tag), None) => line(out, b"To: ", &[to, b";tag=", tag].concat()),
                 _ => line(out, b"To: ", to),
             },
-            Name::CallId => line(out, b"Call-ID: ", of_request("Call-ID", "i")),
-            Name::CSeq => line(out, b"CSeq: ", of_request("CSeq", "CSeq")),
+            Name::CallId => line(out, b"Call-ID: ", of_request("Call-ID")),
+            Name::CSeq => line(out, b"CSeq: ", of_request("CSeq")),
             Name::Other => false,
         }
     })
@@ -51,15 +51,13 @@ enum Name {
 
 impl Name {
     fn of(name: &[u8]) -> Self {
-        let is = |long: &str, short: &str| {
-            name.eq_ignore_ascii_case(long.as_bytes()) || name.eq_ignore_ascii_case(short.as_bytes())
-        };
+        let is = |long: &str| message::is_named(name, long);
         match () {
-            () if is("Via", "v") => Self::Via,
-            () if is("From", "f") => Self::From,
-            () if is("To", "t") => Self::To,
-            () if is("Call-ID", "i") => Self::CallId,
-            () if is("CSeq", "CSeq") => Self::CSeq,
+            () if is("Via") => Self::Via,
+            () if is("From") => Self::From,
+            () if is("To") => Self::To,
+            () if is("Call-ID") => Self::CallId,
+            () if is("CSeq") => Self::CSeq,
             () => Self::Other,
         }
     }
@@ -74,7 +72,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
 
 /// The message without folded header fields (RFC 3261 section 7.3.1): all of a field stands in its line.
 pub(super) fn unfolded(message: &Bytes) -> Bytes {
-    let head = message.len() - sip::body(message).len();
+    let head = message.len() - message::body(message).len();
     let (head, body) = message.split_at_checked(head).unwrap_or((message, &[]));
     let is_folded = |at: usize| matches!(head.get(at..at + 3), Some([b'\r', b'\n', b' ' | b'\t']));
     if !(0..head.len()).any(is_folded) {
@@ -104,10 +102,7 @@ fn edited(message: &[u8], mut edit: impl FnMut(Name, &[u8], &mut Vec<u8>) -> boo
         rest = behind;
         let text = whole.trim_ascii_end();
         // The first line may hold a colon, too, but nothing in front of it is the name of a field.
-        let colon = text.iter().position(|&byte| byte == b':');
-        let is_replaced = colon.and_then(|colon| text.split_at_checked(colon)).is_some_and(|(name, value)| {
-            edit(Name::of(name.trim_ascii()), value.get(1..).unwrap_or_default().trim_ascii(), &mut out)
-        });
+        let is_replaced = message::field(text).is_some_and(|(name, value)| edit(Name::of(name), value, &mut out));
         if !is_replaced {
             out.extend_from_slice(whole);
         }
@@ -121,7 +116,7 @@ fn edited(message: &[u8], mut edit: impl FnMut(Name, &[u8], &mut Vec<u8>) -> boo
 
 /// A To value with another tag.
 fn with_tag(value: &[u8], tag: &[u8]) -> Vec<u8> {
-    let Some(old) = sip::tag(value) else { return value.to_vec() };
+    let Some(old) = message::tag(value) else { return value.to_vec() };
     // The tag is the part of `value` that was found in it, so its place is known.
     let from = value.windows(old.len() + 4).rposition(|window| {
         let (name, found) = window.split_at(4);

@@ -6,10 +6,10 @@ use super::compare::compare;
 use super::report::{NotRepeated, Report};
 use super::stream::Happening;
 use super::{Local, rewrite};
+use crate::capture::{description, message};
 use crate::config::{Config, sip_limits};
 use crate::engine::{Engine, WorldConfig};
 use crate::replay::{RecordError, Recorder};
-use crate::trace::sip;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{ServiceSettings, SipIdentity};
@@ -198,7 +198,7 @@ impl StandIn {
 
     /// A message of the engine.
     fn given(&mut self, at: Duration, remote: SocketAddr, bytes: &Bytes) {
-        let Some(id) = sip::call_id(bytes) else { return };
+        let Some(id) = message::call_id(bytes) else { return };
         let key = match self.placed.get(id) {
             Some(key) => key.clone(),
             None if self.calls.contains_key(id) => Bytes::copy_from_slice(id),
@@ -230,26 +230,26 @@ impl StandIn {
     /// A message of a peer.
     fn receive(&mut self, flow: Flow, bytes: &Bytes, account: &mut Account) {
         let tick = self.engine.now().0 + 1;
-        let id = sip::call_id(bytes).map(Bytes::copy_from_slice);
+        let id = message::call_id(bytes).map(Bytes::copy_from_slice);
         // One message of a call in a tick: what follows in the capture may follow from the host's answer.
         if id.as_ref().and_then(|id| self.calls.get(id)).is_some_and(|call| call.has_to_wait(tick)) {
             self.tick(1);
         }
         let tick = self.engine.now().0 + 1;
         let mut fitting = bytes.clone();
-        if let (Some(id), Some(source)) = (&id, sip::audio_address(bytes)) {
+        if let (Some(id), Some(source)) = (&id, description::audio_address(bytes)) {
             self.sources.insert(source, id.clone());
         }
         if let Some(call) = id.and_then(|id| self.call(&id)) {
             call.given_at = tick;
             call.received(bytes);
-            if sip::status(bytes).is_none() {
-                let tag = sip::header(bytes, "To", "t").and_then(sip::tag);
+            if message::status(bytes).is_none() {
+                let tag = message::header(bytes, "To").and_then(message::tag);
                 // Where the host's side was not captured, a tag that is there can only be its own.
                 let is_ours = tag.is_some() && call.host_tag.as_deref().is_none_or(|host| Some(host) == tag);
                 fitting = rewrite::request(bytes, &call.call_id, call.engine_tag.as_deref().filter(|_| is_ours));
             } else {
-                let answered = sip::cseq(bytes).filter(|_| !call.is_not_repeated(bytes));
+                let answered = message::cseq(bytes).filter(|_| !call.is_not_repeated(bytes));
                 let request = answered.and_then(|(cseq, method)| call.requests.get(call.repeated_by(cseq, &method)));
                 let Some(request) = request else {
                     account.responses_unused += 1;

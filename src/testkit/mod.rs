@@ -42,6 +42,7 @@ pub use message::SipText;
 pub use phone::Phone;
 
 use crate::engine::{Census, Engine, Plugins, WorldConfig};
+use bevy_ecs::component::Component;
 use device::Device;
 use lab::{Lab, SWITCH};
 use ringworld_components::call::{CallError, Session, SessionState};
@@ -138,9 +139,14 @@ impl Testkit {
 
     /// The state of a session; `None` once it is gone.
     pub fn state(&self, session: StableId) -> Option<SessionState> {
+        self.get::<Session>(session).map(|session| session.state())
+    }
+
+    /// A copy of a component of a session; `None` if it has none, or is gone.
+    pub fn get<C: Component + Clone>(&self, session: StableId) -> Option<C> {
         self.look(|engine| {
             let entity = engine.world().resource::<StableIds>().find(session)?;
-            engine.world().get::<Session>(entity).map(Session::state)
+            engine.world().get::<C>(entity).cloned()
         })
     }
 

@@ -1,7 +1,8 @@
 //! Looks on while a recording is played, and keeps what belongs to one call.
 
 use super::media::Media;
-use super::{Call, Packet, SipStep, Step, Trace, What, sip};
+use super::{Call, Packet, SipStep, Step, Trace, What};
+use crate::capture::message;
 use crate::config::RecordMedia;
 use crate::engine::Engine;
 use crate::replay::{Player, Witness};
@@ -112,7 +113,7 @@ impl Collector {
     }
 
     fn is_ours(&mut self, message: &[u8]) -> bool {
-        let Some(id) = sip::call_id(message).and_then(|id| std::str::from_utf8(id).ok()) else { return false };
+        let Some(id) = message::call_id(message).and_then(|id| std::str::from_utf8(id).ok()) else { return false };
         let is_ours = self.trace.call_ids.contains(id);
         if !is_ours && self.trace.others.len() < OTHERS_MAX && !self.trace.others.contains(id) {
             self.trace.others.insert(id.to_owned());
@@ -166,7 +167,8 @@ impl Collector {
                 }
                 Output::Event(Event::Ended { session, cause, status }) if self.trace.sessions.contains(session) => {
                     // A status that was kept for a refusal and that nobody has sent says nothing.
-                    let is_known = self.trace.messages().any(|message| sip::status(&message.bytes) == Some(*status));
+                    let is_known =
+                        self.trace.messages().any(|message| message::status(&message.bytes) == Some(*status));
                     let status = if is_known { format!(" ({status})") } else { String::new() };
                     self.add(at, What::State(format!("ended: {}{status}", cause.as_str())));
                 }
@@ -258,6 +260,8 @@ fn in_words(operation: &Operation) -> String {
         Operation::Announce { clip, .. } => format!("play {clip}"),
         Operation::Claim { by, lasts_ms, .. } => format!("claim for {by}, {lasts_ms} ms"),
         Operation::Release { by, .. } => format!("release the claim of {by}"),
+        Operation::Respond { status, .. } => format!("respond with {status}"),
+        Operation::SendRequest(request) => format!("send {}", request.method),
         Operation::Drain => "end all calls".to_owned(),
         Operation::Reanchor { .. } => "set its clock".to_owned(),
         Operation::Link { parent, kind, .. } => format!("make it a child of {parent} ({kind:?})"),

@@ -1,7 +1,8 @@
 //! The ladder of a call for the terminal: a column for each peer, the switch at the right, and what happened in it beside.
 
 use super::svg_text::cut;
-use super::{SipStep, Trace, What, sip};
+use super::{SipStep, Trace, What};
+use crate::capture::{description, message};
 use crate::inspect::{duration, seconds, utc};
 use ringworld_components::kernel::{Now, TICK};
 use std::fmt::Write;
@@ -41,7 +42,7 @@ pub fn ladder(trace: &Trace) -> String {
         let line = match &step.what {
             What::Sip(message) => {
                 let at = peers.iter().position(|peer| *peer == message.peer).unwrap_or(0);
-                let description = sip::description(&message.bytes).map(|description| {
+                let description = description::summary(&message.bytes).map(|description| {
                     let between = format!(
                         "{:^width$}",
                         cut(&description, width_of(columns - at)),
@@ -73,7 +74,7 @@ fn width_of(gaps: usize) -> usize {
 fn arrow(message: &SipStep, gaps: usize) -> String {
     let width = width_of(gaps);
     let stroke = if message.is_again { '╌' } else { '─' };
-    let mut label = sip::title(&message.bytes);
+    let mut label = message::title(&message.bytes);
     if message.is_again {
         label.push_str(" (again)");
     }

@@ -7,7 +7,6 @@ mod frames;
 mod ladder;
 mod media;
 mod pcap;
-pub(crate) mod sip;
 mod svg;
 mod svg_text;
 

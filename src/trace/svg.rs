@@ -1,7 +1,8 @@
 //! The ladder of a call as a picture.
 
 use super::svg_text::{Canvas, cut};
-use super::{SipStep, Trace, What, sip};
+use super::{SipStep, Trace, What};
+use crate::capture::{description, message};
 use crate::inspect::{duration, seconds, utc};
 use ringworld_components::kernel::{Now, TICK};
 use std::net::SocketAddr;
@@ -161,14 +162,14 @@ impl Picture {
     fn message(&mut self, message: &SipStep, peers: &[SocketAddr]) {
         let lane = peers.iter().position(|peer| *peer == message.peer).unwrap_or(0);
         let (x, y) = (LEFT + LANE * lane, self.y + 8);
-        let mut class = match sip::status(&message.bytes) {
+        let mut class = match message::status(&message.bytes) {
             None => "request",
             Some(..=199) => "wait",
             Some(200..=299) => "good",
             Some(_) => "bad",
         }
         .to_owned();
-        let mut label = sip::title(&message.bytes);
+        let mut label = message::title(&message.bytes);
         if message.is_again {
             label.push_str(" (again)");
         }
@@ -182,7 +183,7 @@ impl Picture {
         let (from, to) = if message.is_ours { (self.core - 2, x + 2) } else { (x + 2, self.core - 2) };
         self.canvas.line((from, y), (to, y), &class);
         self.canvas.tip((to, y), !message.is_ours, &class);
-        if let Some(description) = sip::description(&message.bytes) {
+        if let Some(description) = description::summary(&message.bytes) {
             self.canvas.text(middle, y + 14, "detail", &cut(&description, most + 8));
         }
         self.y += rows_of_message(message);
@@ -207,5 +208,5 @@ fn rows(what: &What) -> usize {
 }
 
 fn rows_of_message(message: &SipStep) -> usize {
-    if sip::description(&message.bytes).is_some() { 50 } else { 36 }
+    if description::summary(&message.bytes).is_some() { 50 } else { 36 }
 }

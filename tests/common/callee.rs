@@ -2,7 +2,7 @@
 
 use super::{Bench, Caller, header};
 use ringworld::components::call::Session;
-use ringworld::components::edge::{Command, Input, Operation, PlaceCall};
+use ringworld::components::edge::{Operation, PlaceCall};
 use ringworld::components::kernel::StableId;
 
 /// What the peer answers to a request of the switch.
@@ -21,22 +21,30 @@ pub fn answer_to(request: &str, status_line: &str, tag: &str, body: &str) -> Str
     )
 }
 
+/// A call to the peer, to be placed.
+pub fn call_to_peer(service: &str, over_tcp: bool) -> PlaceCall {
+    PlaceCall {
+        from: "sip:switch@10.0.0.1".into(),
+        to: "sip:callee@10.0.0.2:5070".into(),
+        remote: super::PEER.parse().expect("an address"),
+        over_tcp,
+        local: super::SWITCH.parse().expect("an address"),
+        service: service.into(),
+        sdp: None,
+    }
+}
+
 /// The switch calls the peer; the INVITE that it sends.
 pub fn place(bench: &mut Bench) -> String {
     place_over(bench, false)
 }
 
 pub fn place_over(bench: &mut Bench, over_tcp: bool) -> String {
-    let call = PlaceCall {
-        from: "sip:switch@10.0.0.1".into(),
-        to: "sip:callee@10.0.0.2:5070".into(),
-        remote: super::PEER.parse().expect("an address"),
-        over_tcp,
-        local: super::SWITCH.parse().expect("an address"),
-        service: "tone".into(),
-        sdp: None,
-    };
-    bench.pending.push(Input::Command(Command { number: 1, operation: Operation::Place(call) }));
+    place_call(bench, call_to_peer("tone", over_tcp))
+}
+
+pub fn place_call(bench: &mut Bench, call: PlaceCall) -> String {
+    bench.ask(Operation::Place(call));
     bench.tick();
     let invite = bench.take_sent().pop().unwrap_or_default();
     assert!(invite.starts_with("INVITE sip:callee@10.0.0.2:5070 SIP/2.0"), "{invite}");
@@ -52,6 +60,6 @@ pub fn command(bench: &mut Bench, operation: impl Fn(StableId) -> Operation) {
     let world = bench.engine.app_mut().world_mut();
     let sessions = world.query::<(&StableId, &Session)>().iter(world).map(|(id, _)| *id).min();
     let session = sessions.unwrap_or(StableId(1));
-    bench.pending.push(Input::Command(Command { number: 2, operation: operation(session) }));
+    bench.ask(operation(session));
     bench.tick();
 }

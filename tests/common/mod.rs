@@ -1,14 +1,18 @@
 //! A world in virtual time, and a peer that speaks SIP to it as text. What the peer does is written out in each test; it
 //! shares no code with the engine.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 pub mod callee;
 pub mod party;
+pub mod text;
+
+pub use text::{audio_port, header, status, statuses, tag};
 
 use ringworld::components::edge::{Command, ConnId, Event, Flow, Input, Operation, Output, Outputs, Target, Transport};
 use ringworld::components::kernel::StableId;
 use ringworld::components::wire::sip::{Limits, parse_datagram};
 use ringworld::engine::{Engine, WorldConfig};
+use std::net::SocketAddr;
 
 /// The switch's address in virtual tests.
 pub const SWITCH: &str = "10.0.0.1:5060";
@@ -112,6 +116,11 @@ impl Bench {
         self.sent[before..].iter().map(|(_, text)| text.clone()).collect()
     }
 
+    /// Asks for an operation, at the next tick.
+    pub fn ask(&mut self, operation: Operation) {
+        self.pending.push(Input::Command(Command { number: 1, operation }));
+    }
+
     /// Carries out a command about the session that has changed last, in one tick, and returns what was sent in it.
     pub fn command(&mut self, operation: impl Fn(StableId) -> Operation) -> Vec<String> {
         let session = self.outputs.iter().rev().find_map(|output| match output {
@@ -163,24 +172,6 @@ pub fn sip_input(text: &str, from: &str) -> Input {
     Input::Sip { flow, bytes, message }
 }
 
-/// The status of a response's text.
-pub fn status(text: &str) -> u16 {
-    text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)).and_then(|digits| digits.parse().ok()).unwrap_or(0)
-}
-
-/// The value of the first header field of that name.
-pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
-/// The tag of a From or To value.
-pub fn tag(value: &str) -> Option<&str> {
-    value.split(";tag=").nth(1).map(|rest| rest.split(';').next().unwrap_or(rest))
-}
-
 /// A call as its caller sees it: identifiers, and the messages written out of them.
 #[derive(Clone)]
 pub struct Caller {
@@ -200,12 +191,9 @@ impl Caller {
     }
 
     pub fn sdp(&self, direction: &str) -> String {
-        let address = self.peer.rsplit_once(':').map_or("10.0.0.2", |(host, _)| host);
-        format!(
-            "v=0\r\no=- {0} {1} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {2} RTP/AVP 0 8 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n",
-            self.call, self.cseq, self.rtp_port
-        )
+        let host = self.peer.rsplit_once(':').and_then(|(host, _)| host.trim_matches(['[', ']']).parse().ok());
+        let audio = SocketAddr::new(host.expect("an address"), self.rtp_port);
+        text::sdp_of((self.call, self.cseq), audio, "0 8 101", direction)
     }
 
     /// A request; the branch is `branch`, so the same call writes the same bytes again.

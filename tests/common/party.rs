@@ -1,6 +1,6 @@
 //! A party with media: a caller in a call, who sends and hears RTP in virtual time.
 
-use super::{Bench, Caller, status};
+use super::{Bench, Caller, audio_port, status};
 use ringworld::components::audio::G711;
 use ringworld::components::edge::{Input, Packet};
 use ringworld::components::wire::rtp::{self, RtpHeader};
@@ -91,12 +91,6 @@ impl Party {
         })
         .collect()
     }
-}
-
-/// The port of the audio stream in an SDP.
-pub fn audio_port(text: &str) -> u16 {
-    let media = text.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an m line");
-    media.split(' ').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
 pub fn constant(law: G711, level: i16) -> [u8; 160] {

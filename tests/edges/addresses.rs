@@ -1,6 +1,7 @@
 //! Which addresses the switch names: never 0.0.0.0, always one that the peer can reach.
 
 use super::peer::{Peer, audio_of, header, heard, packet, status};
+use super::text::tag;
 use super::{Running, config};
 use ringworld::components::edge::{Operation, PlaceCall, Transport};
 use std::io::{Read, Write};
@@ -122,7 +123,7 @@ fn a_call_over_tcp_lives_on_its_connection_and_line_ends_keep_it_alive() {
     stream.write_all(second.as_bytes()).unwrap();
     let answer = hear(&mut stream);
     assert_eq!(status(&answer), 200, "{answer}");
-    let tag = header(&answer, "To").and_then(|to| to.split(";tag=").nth(1)).expect("a tag").to_owned();
+    let tag = header(&answer, "To").and_then(tag).expect("a tag").to_owned();
     let ack = over_tcp(peer.request("ACK", "tone", &own, ""));
     stream.write_all(ack.replace(">\r\nCall-ID", &format!(">;tag={tag}\r\nCall-ID")).as_bytes()).unwrap();
     assert!(heard(&peer.rtp, Duration::from_secs(5)).is_some(), "the tone plays");

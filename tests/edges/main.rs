@@ -1,12 +1,18 @@
 //! The switch at its edges, over real sockets on loopback: addresses, sources, sizes, hostile bytes, the machine's limits.
 
 mod addresses;
+#[path = "../net/dscp.rs"]
+mod dscp;
 mod machine;
+mod marks;
 mod peer;
 #[path = "../interop_sipp/ports.rs"]
 mod ports;
 mod sizes;
 mod sources;
+#[path = "../common/text.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod text;
 mod torture;
 
 use ports::{Block, Range};

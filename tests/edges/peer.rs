@@ -1,5 +1,7 @@
 //! A peer written by hand: SIP as text, RTP as bytes. It shares no code with the switch.
 
+pub use crate::text::{audio_of, header, status};
+use crate::text::{sdp_of, tag};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -19,26 +21,6 @@ pub fn socket(ip: &str) -> UdpSocket {
     socket
 }
 
-/// The value of the first header field of that name.
-pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
-pub fn status(text: &str) -> u16 {
-    text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)).and_then(|digits| digits.parse().ok()).unwrap_or(0)
-}
-
-/// The address that the SDP of a message names for its audio.
-pub fn audio_of(text: &str) -> SocketAddr {
-    let ip = text.lines().find_map(|line| line.strip_prefix("c=IN IP")).expect("a connection line");
-    let port = text.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an audio line");
-    let ip = ip.split(' ').nth(1).and_then(|ip| ip.parse().ok()).expect("an address");
-    SocketAddr::new(ip, port.split(' ').next().and_then(|port| port.parse().ok()).expect("a port"))
-}
-
 impl Peer {
     pub fn new(ip: &str, switch: SocketAddr, call: &str) -> Self {
         let (sip, rtp) = (socket(ip), socket(ip));
@@ -46,13 +28,7 @@ impl Peer {
     }
 
     pub fn sdp(&self, media: SocketAddr, direction: &str) -> String {
-        let family = if media.is_ipv4() { "IP4" } else { "IP6" };
-        let (ip, port) = (media.ip(), media.port());
-        format!(
-            "v=0\r\no=- 1 {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8\r\n\
-             a={direction}\r\n",
-            self.cseq
-        )
+        sdp_of((1, self.cseq), media, "0 8", direction)
     }
 
     /// A request; `via` and `contact` are what the peer believes its address to be.
@@ -110,7 +86,7 @@ impl Peer {
         };
         assert_eq!(status(&answer), 200, "{answer}");
         let to = header(&answer, "To").unwrap_or_default();
-        self.to_tag = to.split(";tag=").nth(1).unwrap_or_default().to_owned();
+        self.to_tag = tag(to).unwrap_or_default().to_owned();
         self.send(&self.request("ACK", user, via, ""));
         answer
     }

@@ -1,5 +1,6 @@
 //! The network threads over real sockets on loopback.
 
+mod dscp;
 mod hand_over;
 mod lifecycle;
 mod marks;

@@ -1,40 +1,20 @@
 //! The DSCP of what leaves, as the peer's system sees it (RFC 2474).
 
+use super::dscp::{dscp, tell_marks};
 use super::{Fixture, config, options};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, sockopt};
 use ringworld::net::{Marks, NetConfig};
 use ringworld_components::call::QosClass;
 use ringworld_components::edge::{Output, Packet, RtpOut, Transport};
-use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// A peer that is told how each datagram was marked.
 fn peer(address: &str) -> UdpSocket {
     let peer = UdpSocket::bind(address).unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    if peer.local_addr().unwrap().is_ipv4() {
-        setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
-    } else {
-        setsockopt(&peer, sockopt::Ipv6RecvTClass, &true).unwrap();
-    }
+    tell_marks(&peer);
     peer
-}
-
-/// The DSCP of the next datagram.
-fn dscp(peer: &UdpSocket) -> u8 {
-    let mut bytes = [0; 2_048];
-    let mut slices = [IoSliceMut::new(&mut bytes)];
-    let mut space = nix::cmsg_space!(i32);
-    let message =
-        recvmsg::<SockaddrStorage>(peer.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::empty()).unwrap();
-    let mark = message.cmsgs().unwrap().find_map(|control| match control {
-        ControlMessageOwned::Ipv4Tos(octet) => Some(octet >> 2),
-        ControlMessageOwned::Ipv6TClass(octet) => u8::try_from(octet >> 2).ok(),
-        _ => None,
-    });
-    mark.expect("a mark")
 }
 
 fn packet(port: u16, peer: &UdpSocket, is_rtcp: bool) -> RtpOut {

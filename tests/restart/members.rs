@@ -1,6 +1,6 @@
 //! Members of rooms who speak and listen all the time, and note when they heard something.
 
-use crate::common::{Caller, header, status};
+use crate::common::{Caller, audio_port, header, status};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -58,8 +58,7 @@ impl Members {
             let answer = members.ask(&invite, 200);
             let member = &mut members.people[number];
             member.caller.learn(&answer);
-            let port = answer.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
-            member.switch.set_port(port.parse().expect("a port"));
+            member.switch.set_port(audio_port(&answer));
             members.sip.send(members.people[number].caller.ack().as_bytes()).expect("sent");
         }
         members

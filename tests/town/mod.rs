@@ -5,6 +5,7 @@
 pub mod order;
 mod person;
 
+use crate::common::text::sdp;
 use crate::common::{header, sip_input, status};
 use person::Person;
 use ringworld::components::edge::{Command, Input, Operation, Output, Outputs, Packet, PlaceCall};
@@ -13,6 +14,7 @@ use ringworld::config::{RecordMedia, RecordSettings};
 use ringworld::engine::{ChainDigest, Engine, WorldConfig};
 use ringworld::replay::{FlightRecorder, Recorder, RecordingSummary};
 use ringworld::state::Keeper;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use person::Plan;
@@ -222,11 +224,8 @@ fn answer(request: &str, from: &str) -> Option<Input> {
         return None;
     }
     let body = if method == "INVITE" {
-        let host = from.split(':').next()?;
-        format!(
-            "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 50000 RTP/AVP 0 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n"
-        )
+        let host = from.split(':').next()?.parse().ok()?;
+        sdp(SocketAddr::new(host, 50_000), "0 101", "")
     } else {
         String::new()
     };

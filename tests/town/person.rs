@@ -1,6 +1,7 @@
 //! One caller: what he means to do, and how he reacts.
 
 use super::packet;
+use crate::common::text::find_audio_port;
 use crate::common::{Caller, header, sip_input, status};
 use ringworld::components::edge::Input;
 
@@ -145,8 +146,7 @@ impl Person {
         let text = match status(response) {
             200..=299 if is_invite => {
                 self.caller.learn(response);
-                let port = response.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
-                self.port = port.and_then(|port| port.parse().ok()).or(self.port);
+                self.port = find_audio_port(response).or(self.port);
                 self.caller.ack()
             }
             300.. if is_invite => {

@@ -1,6 +1,7 @@
 //! A call to the echo over any transport and family.
 
-use crate::common::{header, sip_input, status, tag};
+use crate::common::text::sdp;
+use crate::common::{audio_port, header, sip_input, status, tag};
 use crate::town::{packet, settings};
 use ringworld::components::edge::{ConnId, Flow, Input, Output, Transport};
 use ringworld::config::RecordMedia;
@@ -12,15 +13,8 @@ use std::path::Path;
 /// Records a call of a second, of which every tenth packet is lost.
 pub fn record_call(path: &Path, transport: Transport, switch: &str, peer: &str) {
     let (switch, peer): (SocketAddr, SocketAddr) = (switch.parse().expect("it"), peer.parse().expect("it"));
-    let (family, host, via) = match (peer, transport) {
-        (SocketAddr::V4(at), Transport::Udp) => ("IP4", at.ip().to_string(), "UDP"),
-        (SocketAddr::V4(at), Transport::Tcp) => ("IP4", at.ip().to_string(), "TCP"),
-        (SocketAddr::V6(at), Transport::Udp) => ("IP6", at.ip().to_string(), "UDP"),
-        (SocketAddr::V6(at), Transport::Tcp) => ("IP6", at.ip().to_string(), "TCP"),
-    };
-    let sdp = format!(
-        "v=0\r\no=- 1 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
-    );
+    let via = transport.as_str();
+    let sdp = sdp(SocketAddr::new(peer.ip(), 40_000), "0", "");
     let request = |method: &str, cseq: u32, to_tag: &str, body: &str| {
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
@@ -66,8 +60,7 @@ pub fn record_call(path: &Path, transport: Transport, switch: &str, peer: &str) 
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if status(&text) == 200 && header(&text, "CSeq") == Some("1 INVITE") {
                 to_tag = format!(";tag={}", header(&text, "To").and_then(tag).expect("a tag"));
-                let line = text.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an answer");
-                port = line.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+                port = audio_port(&text);
             }
         }
     }

@@ -6,10 +6,11 @@
 //! in another tick.
 
 use super::{CallError, Ending, Priority, Role, SequenceState, SessionState, Ticket};
-use crate::edge::{Event, OperationKind};
+use crate::edge::{Event, Flow, OperationKind};
 use crate::kernel::StableId;
 use crate::record::Record;
 use crate::wire::sdp::Codec;
+use crate::wire::sip::Method;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
@@ -157,6 +158,38 @@ facts! {
         /// Whether the plugin released it, rather than time running out.
         is_released: bool,
     }
+    /// A request came in of a method that a plugin handles (`SipMethod::raised`). It waits for an [`Operation::Respond`](crate::edge::Operation::Respond); after
+    /// 32*T1 it is answered with 500. Without a session, `entity` is that of the transaction.
+    RequestReceived {
+        /// The server transaction, by which the response names it.
+        transaction: StableId,
+        /// The dialog that it is in.
+        dialog: Option<StableId>,
+        /// The way it came.
+        flow: Flow,
+        /// The method.
+        method: Method,
+        /// The Request-URI.
+        uri: Bytes,
+        /// All header fields, in the order of the message; names in their long form.
+        headers: Vec<(String, Bytes)>,
+        /// The body.
+        body: Bytes,
+    }
+    /// A response came to a request of ours that is no INVITE, ACK, BYE or CANCEL; or none came, and the status is 408 (time
+    /// ran out) or 503 (it could not be sent), without header fields (RFC 3261 section 8.1.3.1).
+    ResponseReceived {
+        /// The request, as the result of [`Operation::SendRequest`](crate::edge::Operation::SendRequest) named it.
+        request: StableId,
+        /// The method of the request.
+        method: Method,
+        /// The status; below 200 another one follows.
+        status: u16,
+        /// All header fields, in the order of the message; names in their long form.
+        headers: Vec<(String, Bytes)>,
+        /// The body.
+        body: Bytes,
+    }
     /// A child of the session ended.
     ChildEnded {
         /// The child.
@@ -200,9 +233,27 @@ facts! {
         ticket: Ticket,
         /// What was asked for.
         kind: OperationKind,
-        /// The session that it was about or that it made; else why it was refused.
+        /// The session that it was about or that it made, or the request that it sent or answered; else why it was refused.
         result: Result<StableId, CallError>,
     }
+}
+
+impl RequestReceived {
+    /// The value of the first header field of a name (long form, any case).
+    pub fn header(&self, name: &str) -> Option<&Bytes> {
+        header(&self.headers, name)
+    }
+}
+
+impl ResponseReceived {
+    /// The value of the first header field of a name (long form, any case).
+    pub fn header(&self, name: &str) -> Option<&Bytes> {
+        header(&self.headers, name)
+    }
+}
+
+fn header<'a>(headers: &'a [(String, Bytes)], name: &str) -> Option<&'a Bytes> {
+    headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// The facts that no system has seen yet, in the order in which they arose.
@@ -273,6 +324,8 @@ impl Fact {
                 Event::Ended { session: *session, cause: ending.cause, status: ending.status }
             }
             Self::ClaimEnded(_)
+            | Self::RequestReceived(_)
+            | Self::ResponseReceived(_)
             | Self::OperationDone(_)
             | Self::ChildEnded(_)
             | Self::SequenceChanged(_)

@@ -32,7 +32,8 @@ pub use dependency::{ChildSessions, Dependency, DependencyError, DependencyKind,
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
 pub use facts::{
     AboutCall, Answered, CallEnded, CallOffered, ChildEnded, ClaimEnded, DigitHeard, Fact, FactQueue, GroupEnded,
-    GroupEntered, GroupLeft, MediaEstablished, OperationDone, PriorityChanged, SequenceChanged, StateChanged,
+    GroupEntered, GroupLeft, MediaEstablished, OperationDone, PriorityChanged, RequestReceived, ResponseReceived,
+    SequenceChanged, StateChanged,
 };
 pub use fault::{Fault, Faults, contain, contain_item};
 pub use group::{

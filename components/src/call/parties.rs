@@ -23,21 +23,24 @@ pub struct Parties {
 }
 
 impl Parties {
-    /// Those of an INVITE that the peer sent, with the header fields that are to be kept.
-    pub fn of(request: &Request, kept: &KeptHeaders) -> Self {
+    /// Those of an INVITE that the peer sent, with the header fields that are to be kept; and whether some of these are left
+    /// out because they are too long.
+    pub fn of(request: &Request, kept: &KeptHeaders) -> (Self, bool) {
         let (from, to) = (&request.head.from, &request.head.to);
         let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
         let display = |of: &NameAddr| of.display.as_ref().map(copy).unwrap_or_default();
         let request_uri = copy(request.uri.as_bytes());
         let is_same = to.uri.as_bytes() == request.uri.as_bytes();
-        Self {
+        let (headers, is_cut) = kept.take_from(&request.head);
+        let parties = Self {
             from: copy(from.uri.as_bytes()),
             from_display: display(from),
             to: if is_same { request_uri.clone() } else { copy(to.uri.as_bytes()) },
             to_display: display(to),
             request_uri,
-            headers: kept.take_from(&request.head),
-        }
+            headers,
+        };
+        (parties, is_cut)
     }
 
     /// The value of the first kept header field of a name (any case).
@@ -46,7 +49,8 @@ impl Parties {
     }
 }
 
-/// The names of the header fields of an INVITE that are kept with its session, as plugins asked at start-up.
+/// The names of the header fields of an INVITE that are kept with its session, as plugins asked at start-up
+/// ([`SipApp::keep_header`](crate::sip::SipApp::keep_header)).
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeptHeaders(Vec<String>);
 
@@ -61,17 +65,20 @@ impl KeptHeaders {
         }
     }
 
-    fn take_from(&self, head: &Head) -> Vec<(String, Bytes)> {
+    fn take_from(&self, head: &Head) -> (Vec<(String, Bytes)>, bool) {
         let mut left = KEPT_BYTES_MAX;
-        let mut taken = Vec::new();
+        let (mut taken, mut is_cut) = (Vec::new(), false);
         for name in &self.0 {
             for value in head.headers(name) {
-                if let Some(rest) = left.checked_sub(name.len() + value.len()) {
-                    left = rest;
-                    taken.push((name.clone(), Bytes::copy_from_slice(&value)));
+                match left.checked_sub(name.len() + value.len()) {
+                    Some(rest) => {
+                        left = rest;
+                        taken.push((name.clone(), Bytes::copy_from_slice(&value)));
+                    }
+                    None => is_cut = true,
                 }
             }
         }
-        taken
+        (taken, is_cut)
     }
 }

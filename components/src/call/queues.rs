@@ -1,7 +1,9 @@
 //! The queues between the phases of signalling. Each has one kind of reader, is filled and emptied within a tick, and
 //! keeps the order of arrival: an INVITE and its CANCEL may come in the same tick.
 
-use crate::edge::Flow;
+use crate::edge::{Flow, SendRequest};
+use crate::kernel::StableId;
+use crate::sip::TransactionUser;
 use crate::wire::sip::{Request, Response};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
@@ -138,7 +140,8 @@ impl CallEvent {
     }
 }
 
-/// From `Phase::Sessions`, `Phase::Admission` and `Phase::Cleanup` to `Phase::Egress`: the messages that sessions want sent.
+/// From `Phase::Sessions`, `Phase::Admission` and `Phase::Cleanup` to `Phase::Egress`: the messages that sessions, and plugins by
+/// their operations, want sent.
 #[derive(Debug)]
 pub enum SessionMessage {
     /// A response to the peer's INVITE.
@@ -169,15 +172,25 @@ pub enum SessionMessage {
         /// The usage.
         usage: Entity,
     },
+    /// A request that an operation asked for.
+    Request {
+        /// The name that its transaction gets.
+        id: StableId,
+        /// What it belongs to.
+        user: TransactionUser,
+        /// The request.
+        request: Box<SendRequest>,
+    },
 }
 
 impl SessionMessage {
-    /// The transaction, usage or session whose call is to blame if the work for this panics.
-    pub fn culprit(&self) -> Entity {
+    /// The transaction, usage or session whose call is to blame if the work for this panics, if there is one.
+    pub fn culprit(&self) -> Option<Entity> {
         match self {
-            Self::Respond { transaction, usage, .. } => usage.unwrap_or(*transaction),
-            Self::Invite { session, .. } | Self::Cancel { session } => *session,
-            Self::Bye { usage } => *usage,
+            Self::Respond { transaction, usage, .. } => Some(usage.unwrap_or(*transaction)),
+            Self::Invite { session, .. } | Self::Cancel { session } => Some(*session),
+            Self::Bye { usage } => Some(*usage),
+            Self::Request { user, .. } => user.entity(),
         }
     }
 }

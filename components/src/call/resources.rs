@@ -175,6 +175,7 @@ impl Account {
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
     used: Amounts,
+    sessions: u32,
     by_user: BTreeMap<Bytes, u32>,
     by_endpoint: BTreeMap<IpAddr, u32>,
 }
@@ -183,6 +184,11 @@ impl Accounts {
     /// How much is used.
     pub fn used(&self) -> Amounts {
         self.used
+    }
+
+    /// The sessions that are on the account of a user and of an endpoint.
+    pub fn sessions(&self) -> u32 {
+        self.sessions
     }
 
     /// The sessions of a user.
@@ -281,6 +287,7 @@ fn discharge(mut world: DeferredWorld, context: HookContext) {
 fn open(mut world: DeferredWorld, context: HookContext) {
     let account = world.get::<Account>(context.entity).cloned();
     if let (Some(account), Some(mut accounts)) = (account, world.get_resource_mut::<Accounts>()) {
+        accounts.sessions += 1;
         *accounts.by_user.entry(account.user).or_default() += 1;
         *accounts.by_endpoint.entry(account.endpoint).or_default() += 1;
     }
@@ -289,6 +296,7 @@ fn open(mut world: DeferredWorld, context: HookContext) {
 fn close(mut world: DeferredWorld, context: HookContext) {
     let account = world.get::<Account>(context.entity).cloned();
     if let (Some(account), Some(mut accounts)) = (account, world.get_resource_mut::<Accounts>()) {
+        accounts.sessions = accounts.sessions.saturating_sub(1);
         take_one(&mut accounts.by_user, &account.user);
         take_one(&mut accounts.by_endpoint, &account.endpoint);
     }

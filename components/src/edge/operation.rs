@@ -1,10 +1,11 @@
 //! What can be done to a world and to its calls: one type for the API, for behaviours, for HTTP and for the simulator.
 
-use crate::call::{DependencyKind, EndingRule, GroupChoice, PriorityLevel, QosClass, SessionState};
+use super::{OperationKind, PlaceCall, RequestTarget, SendRequest};
+use crate::call::{DependencyKind, EndingRule, GroupChoice, PriorityLevel, QosClass};
 use crate::kernel::{StableId, WallTime};
 use crate::record::Record;
-use std::fmt;
-use std::net::SocketAddr;
+use crate::wire::sip::Method;
+use bytes::Bytes;
 use std::time::Duration;
 
 /// One thing to be done. It is carried out in `Phase::Admission`, in one place, whoever asks for it: a command from outside
@@ -83,6 +84,19 @@ pub enum Operation {
         /// The name of the plugin that claimed it.
         by: String,
     },
+    /// Answer a request that came as a [`RequestReceived`](crate::call::RequestReceived).
+    Respond {
+        /// Its transaction, as the fact names it.
+        transaction: StableId,
+        /// The status, 200-699.
+        status: u16,
+        /// Further header fields.
+        headers: Vec<(String, String)>,
+        /// Content type and octets.
+        body: Option<(String, Bytes)>,
+    },
+    /// Send a request. The result names it, and so do the [`ResponseReceived`](crate::call::ResponseReceived) that follow.
+    SendRequest(SendRequest),
     /// Refuse new calls from now on, and end those that there are.
     Drain,
     /// Set the time of day, where the clock outside and the ticks have parted.
@@ -148,91 +162,7 @@ pub enum Operation {
     },
 }
 
-/// A call to place.
-#[derive(Record, Clone, Debug, PartialEq, Eq)]
-pub struct PlaceCall {
-    /// The caller: a SIP URI.
-    pub from: String,
-    /// The callee: a SIP URI.
-    pub to: String,
-    /// Where to send the request: the address that `to` resolved to.
-    pub remote: SocketAddr,
-    /// Over TCP rather than UDP.
-    pub over_tcp: bool,
-    /// Our address towards that peer.
-    pub local: SocketAddr,
-    /// The service that the call is connected to once it is answered.
-    pub service: String,
-    /// A session description to offer instead of our own; its media are then not handled here.
-    pub sdp: Option<String>,
-}
-
-/// The kinds of [`Operation`], for tables.
-#[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OperationKind {
-    /// [`Operation::Place`].
-    Place,
-    /// [`Operation::Ring`].
-    Ring,
-    /// [`Operation::Answer`].
-    Answer,
-    /// [`Operation::Reject`].
-    Reject,
-    /// [`Operation::Hold`].
-    Hold,
-    /// [`Operation::Resume`].
-    Resume,
-    /// [`Operation::SendDtmf`].
-    SendDtmf,
-    /// [`Operation::Announce`].
-    Announce,
-    /// [`Operation::HangUp`].
-    HangUp,
-    /// [`Operation::Claim`].
-    Claim,
-    /// [`Operation::Release`].
-    Release,
-    /// [`Operation::Drain`].
-    Drain,
-    /// [`Operation::Reanchor`].
-    Reanchor,
-    /// [`Operation::Link`].
-    Link,
-    /// [`Operation::Unlink`].
-    Unlink,
-    /// [`Operation::Sequence`].
-    Sequence,
-    /// [`Operation::EnterGroup`].
-    EnterGroup,
-    /// [`Operation::LeaveGroup`].
-    LeaveGroup,
-    /// [`Operation::EndGroup`].
-    EndGroup,
-    /// [`Operation::ReportLoad`].
-    ReportLoad,
-    /// [`Operation::SetPriority`].
-    SetPriority,
-}
-
-/// Which operations of a tick come first. Those of the same priority come in the order of the plugins, of their systems,
-/// and of writing.
-#[derive(Record, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OperationPriority {
-    /// Default routing: dropped if the call is claimed.
-    Fallback,
-    /// After the others.
-    Low,
-    /// What a plugin's operation has unless it says otherwise.
-    #[default]
-    Normal,
-    /// Before the others.
-    High,
-    /// Commands from outside: they come first, and are bound by no claim.
-    Command,
-}
-
 use OperationKind::{Announce, Answer, Claim, HangUp, Hold, Reject, Release, Resume, Ring, SendDtmf};
-use SessionState::{Connected, Dialing, Initializing, OnHold, Ringing, Transferring};
 
 impl Operation {
     /// Its kind.
@@ -249,6 +179,8 @@ impl Operation {
             Self::HangUp { .. } => HangUp,
             Self::Claim { .. } => Claim,
             Self::Release { .. } => Release,
+            Self::Respond { .. } => OperationKind::Respond,
+            Self::SendRequest(_) => OperationKind::SendRequest,
             Self::Drain => OperationKind::Drain,
             Self::Reanchor { .. } => OperationKind::Reanchor,
             Self::Link { .. } => OperationKind::Link,
@@ -265,9 +197,16 @@ impl Operation {
     /// The session that it is about.
     pub fn session(&self) -> Option<StableId> {
         match self {
-            Self::Place(_) | Self::Drain | Self::Reanchor { .. } | Self::EndGroup { .. } | Self::ReportLoad { .. } => {
-                None
-            }
+            Self::SendRequest(request) => match request.target {
+                RequestTarget::Session(session) => Some(session),
+                _ => None,
+            },
+            Self::Place(_)
+            | Self::Respond { .. }
+            | Self::Drain
+            | Self::Reanchor { .. }
+            | Self::EndGroup { .. }
+            | Self::ReportLoad { .. } => None,
             Self::Link { child, .. } | Self::Unlink { child } => Some(*child),
             Self::Sequence { a, .. } => Some(*a),
             Self::Answer { session, .. }
@@ -332,110 +271,18 @@ impl Operation {
         Self::Claim { session, by: by.into(), lasts_ms }
     }
 
+    /// Answers a request with a status and nothing else.
+    pub fn respond(transaction: StableId, status: u16) -> Self {
+        Self::Respond { transaction, status, headers: Vec::new(), body: None }
+    }
+
+    /// Sends a request to the peer of a session, in its dialog.
+    pub fn send_in_session(session: StableId, method: Method, headers: Vec<(String, String)>) -> Self {
+        Self::SendRequest(SendRequest { target: RequestTarget::Session(session), method, headers, body: None })
+    }
+
     /// Gives a claimed call back.
     pub fn release(session: StableId, by: impl Into<String>) -> Self {
         Self::Release { session, by: by.into() }
-    }
-}
-
-impl OperationKind {
-    /// The kinds of operations on a session, in the order of the tables.
-    pub const ON_SESSIONS: [OperationKind; 10] =
-        [Ring, Answer, Reject, Hold, Resume, SendDtmf, Announce, HangUp, Claim, Release];
-
-    /// The states of a session in which the operation is legal. Operations that are about no session are always legal.
-    pub fn legal_in(self) -> &'static [SessionState] {
-        match self {
-            Ring => &[Initializing],
-            Answer | Reject | Claim | Release => &[Initializing, Ringing],
-            Hold | SendDtmf => &[Connected],
-            Resume => &[OnHold],
-            Announce => &[Connected, OnHold],
-            HangUp => &[Initializing, Dialing, Ringing, Connected, OnHold, Transferring],
-            // What a plugin carries out it checks itself.
-            Self::Place
-            | Self::Drain
-            | Self::Reanchor
-            | Self::Link
-            | Self::Unlink
-            | Self::Sequence
-            | Self::EnterGroup
-            | Self::LeaveGroup
-            | Self::EndGroup
-            | Self::ReportLoad
-            | Self::SetPriority => &SessionState::ALL,
-        }
-    }
-
-    /// The kinds of operation that exclude this one if they were carried out on the same session earlier in the same tick.
-    pub fn loses_to(self) -> &'static [OperationKind] {
-        match self {
-            Ring => &[Ring, Answer, Reject, HangUp],
-            Answer | Reject => &[Answer, Reject, HangUp],
-            Hold | Resume => &[Hold, Resume, HangUp],
-            SendDtmf | Announce => &[Reject, HangUp],
-            HangUp => &[Reject, HangUp],
-            Claim | Release => &[Answer, Reject, HangUp, Claim, Release],
-            Self::Place
-            | Self::Drain
-            | Self::Reanchor
-            | Self::Link
-            | Self::Unlink
-            | Self::Sequence
-            | Self::EnterGroup
-            | Self::LeaveGroup
-            | Self::EndGroup
-            | Self::ReportLoad
-            | Self::SetPriority => &[],
-        }
-    }
-}
-
-impl fmt::Display for OperationKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Place => "place a call",
-            Ring => "ring",
-            Answer => "answer",
-            Reject => "reject",
-            Hold => "hold",
-            Resume => "resume",
-            SendDtmf => "send DTMF",
-            Announce => "announce",
-            HangUp => "hang up",
-            Claim => "claim",
-            Release => "release",
-            Self::Drain => "drain",
-            Self::Reanchor => "set the time of day",
-            Self::Link => "link to a parent",
-            Self::Unlink => "unlink from its parent",
-            Self::Sequence => "put in sequence",
-            Self::EnterGroup => "enter a group",
-            Self::LeaveGroup => "leave a group",
-            Self::EndGroup => "end a group",
-            Self::ReportLoad => "report a load",
-            Self::SetPriority => "set the priority",
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_that_is_over_allows_nothing() {
-        for kind in OperationKind::ON_SESSIONS {
-            for state in SessionState::ALL {
-                assert!(!(state.is_over() && kind.legal_in().contains(&state)), "{kind} in {state}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_hang_up_excludes_whatever_comes_after_it() {
-        for kind in OperationKind::ON_SESSIONS {
-            assert!(kind.loses_to().contains(&HangUp), "{kind}");
-        }
     }
 }

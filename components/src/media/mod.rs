@@ -12,7 +12,7 @@ pub use active_set::ActiveSet;
 pub use facts::{MediaFact, MediaFacts};
 pub use latch::{Latch, RecentSources, Verdict};
 pub use packetizer::{PacketSender, Packetizer, half_a_frame_later};
-pub use ports::PortPool;
+pub use ports::{PortChanges, PortPool};
 pub use room::{
     Participant, ParticipantOf, Participants, Room, RoomFull, RoomState, RoomTable, Vacated, Voice, VoiceOf,
 };

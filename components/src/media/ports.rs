@@ -1,5 +1,6 @@
 //! The RTP port pairs of a world.
 
+use crate::call::QosClass;
 use crate::record::Record;
 use bevy_ecs::prelude::*;
 use std::collections::VecDeque;
@@ -11,8 +12,20 @@ pub struct PortPool {
     free: VecDeque<u16>,
     taken: Vec<u16>,
     released: Vec<u16>,
+    marked: Vec<(u16, QosClass)>,
     in_use: u32,
     in_use_peak: u32,
+}
+
+/// What has changed about the pairs of a world, in the order in which the network thread must be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortChanges {
+    /// Taken out of stock.
+    pub taken: Vec<u16>,
+    /// Of another class.
+    pub marked: Vec<(u16, QosClass)>,
+    /// Released.
+    pub released: Vec<u16>,
 }
 
 impl PortPool {
@@ -36,9 +49,23 @@ impl PortPool {
         self.in_use = self.in_use.saturating_sub(1);
     }
 
-    /// What was taken and released since the last call, to tell the network thread.
-    pub fn changes(&mut self) -> (Vec<u16>, Vec<u16>) {
-        (std::mem::take(&mut self.taken), std::mem::take(&mut self.released))
+    /// The packets of a pair in use are of this class.
+    pub fn mark(&mut self, port: u16, class: QosClass) {
+        self.marked.push((port, class));
+    }
+
+    /// What has changed since the last call, to tell the network thread.
+    pub fn changes(&mut self) -> PortChanges {
+        PortChanges {
+            taken: std::mem::take(&mut self.taken),
+            marked: std::mem::take(&mut self.marked),
+            released: std::mem::take(&mut self.released),
+        }
+    }
+
+    /// Whether there is something to tell the network thread.
+    pub fn has_changed(&self) -> bool {
+        !(self.taken.is_empty() && self.marked.is_empty() && self.released.is_empty())
     }
 
     /// The pairs that were taken since the last call of [`PortPool::changes`].

@@ -1,6 +1,7 @@
 //! What this user agent understands (RFC 3261 section 11): methods, option tags and content types, as plugins register
 //! them. Allow, Supported and Accept are derived from here.
 
+use crate::call::KeptHeaders;
 use crate::edge::Flow;
 use crate::kernel::RecordApp;
 use crate::wire::sip::{Method, Request};
@@ -43,8 +44,16 @@ pub enum MethodScope {
     Dialog,
 }
 
-/// Takes one request. It responds at once, or leaves the transaction to a system that does. A panic in it is contained.
-pub type RequestHandler = fn(&mut World, IncomingRequest);
+/// What takes a request of a method.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestHandler {
+    /// A function that takes one request. It responds at once, or leaves the transaction to a system that does. A panic in it
+    /// is contained.
+    Run(fn(&mut World, IncomingRequest)),
+    /// The request is raised as a fact, [`RequestReceived`](crate::call::RequestReceived), and waits for the operation that
+    /// answers it.
+    Raise,
+}
 
 /// A request on its way to its handler.
 #[derive(Debug)]
@@ -81,15 +90,23 @@ impl SipMethod {
 
     /// Takes requests within a dialog.
     #[must_use]
-    pub fn in_dialog(mut self, handler: RequestHandler) -> Self {
-        self.in_dialog = Some(handler);
+    pub fn in_dialog(mut self, handler: fn(&mut World, IncomingRequest)) -> Self {
+        self.in_dialog = Some(RequestHandler::Run(handler));
         self
     }
 
     /// Takes requests outside any dialog.
     #[must_use]
-    pub fn out_of_dialog(mut self, handler: RequestHandler) -> Self {
-        self.out_of_dialog = Some(handler);
+    pub fn out_of_dialog(mut self, handler: fn(&mut World, IncomingRequest)) -> Self {
+        self.out_of_dialog = Some(RequestHandler::Run(handler));
+        self
+    }
+
+    /// Raises requests as facts: those within a dialog and, unless the method belongs to a usage, those outside of one.
+    #[must_use]
+    pub fn raised(mut self) -> Self {
+        self.in_dialog = Some(RequestHandler::Raise);
+        self.out_of_dialog = (self.scope == MethodScope::Dialog).then_some(RequestHandler::Raise);
         self
     }
 
@@ -152,6 +169,9 @@ pub trait SipApp {
     fn add_option_tag(&mut self, option_tag: &str) -> &mut Self;
     /// Adds a header field to [`Capabilities::headers`], such as Recv-Info (RFC 6086 section 5.2).
     fn add_capability_header(&mut self, name: &str, value: &str) -> &mut Self;
+    /// Keeps the header fields of a name (long form, any case) of every first INVITE that comes in with its session, in
+    /// [`Parties::headers`](crate::call::Parties::headers).
+    fn keep_header(&mut self, name: &str) -> &mut Self;
 }
 
 impl SipApp for App {
@@ -176,6 +196,14 @@ impl SipApp for App {
 
     fn add_capability_header(&mut self, name: &str, value: &str) -> &mut Self {
         capabilities(self).headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn keep_header(&mut self, name: &str) -> &mut Self {
+        if !self.world().contains_resource::<KeptHeaders>() {
+            self.unrecorded_resource(KeptHeaders::default());
+        }
+        self.world_mut().resource_mut::<KeptHeaders>().keep(name);
         self
     }
 }

@@ -3,6 +3,7 @@
 mod capabilities;
 mod dialog;
 mod events;
+mod header_names;
 mod ident;
 mod outgoing;
 mod registration;
@@ -13,11 +14,13 @@ mod usage;
 pub use capabilities::{Capabilities, IncomingRequest, MethodScope, RequestHandler, SipApp, SipMethod};
 pub use dialog::{Dialog, DialogState, DialogTable};
 pub use events::{SipReceived, TransactionEvent};
+pub use header_names::may_add_header;
 pub use ident::{mint_branch, mint_call_id, mint_tag, world_of};
 pub use outgoing::{ClientRequest, ResponseParts, TransactionRequest, contact, tagged};
 pub use registration::{Binding, Registrations};
 pub use subscription::{Subscription, SubscriptionExpiry, SubscriptionRole, SubscriptionState};
 pub use transaction::{
-    Lifetime, Retransmit, Transaction, TransactionKind, TransactionState, TransactionTable, TransactionUser,
+    Lifetime, ResponseWait, Retransmit, Transaction, TransactionKind, TransactionState, TransactionTable,
+    TransactionUser,
 };
 pub use usage::{AckWait, AnswerRetransmit, FailureScope, InviteUsage, SentAck, UnackedAnswer, UsageOf, Usages};

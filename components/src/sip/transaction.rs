@@ -118,6 +118,9 @@ pub struct Retransmit;
 /// Timers B, F and H (give up) and D, I, J, K, L and M (linger); never two at a time.
 pub struct Lifetime;
 
+/// Timer of a server transaction whose request was raised as a fact: nothing has answered it.
+pub struct ResponseWait;
+
 /// Finds transactions. Follows from the components by hooks.
 #[derive(Resource, Default, Debug)]
 pub struct TransactionTable {

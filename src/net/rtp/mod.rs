@@ -2,11 +2,13 @@
 
 mod gather;
 mod link;
+mod pair;
 mod pool;
 mod ports;
 mod send;
 mod thread;
 
 pub(super) use link::{RtpEdge, link};
-pub(super) use ports::{Pair, Ports};
+pub(super) use pair::Pair;
+pub(super) use ports::Ports;
 pub(super) use thread::{RtpShared, RtpThread};

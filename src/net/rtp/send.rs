@@ -1,8 +1,8 @@
 //! Sending, and what else the worlds want from an RTP thread.
 
 use super::link::PortReport;
+use super::pair::Pair;
 use super::pool::Buffer;
-use super::ports::Pair;
 use super::thread::RtpThread;
 use crate::net::address::{Source, to_system};
 use crate::net::counters::{Count, NetCounters};

@@ -244,6 +244,13 @@ fn with_transport(message: &Bytes, from: &[u8; 3], to: &[u8; 3]) -> Bytes {
     changed.into()
 }
 
+/// Opens a connection whose packets are marked from the first one on.
+async fn connect(remote: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    mark_or_warn(&socket, remote.is_ipv6(), dscp);
+    socket.connect(remote).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,11 +263,4 @@ mod tests {
         assert_eq!(with_transport(&changed, b"TCP", b"UDP"), message);
         assert_eq!(with_transport(&changed, b"UDP", b"TCP"), changed, "what does not fit stays");
     }
-}
-
-/// Opens a connection whose packets are marked from the first one on.
-async fn connect(remote: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
-    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    mark_or_warn(&socket, remote.is_ipv6(), dscp);
-    socket.connect(remote).await
 }

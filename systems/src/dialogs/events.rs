@@ -1,7 +1,7 @@
 //! What transactions let through meets dialogs (RFC 3261 section 12.2).
 
 use super::send::{count, refuse, respond, seed, tell};
-use super::{failures, responses};
+use super::{failures, raised, responses};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, InviteUsageOf, Queue, Session, SessionState, contain};
 use ringworld_components::edge::Flow;
@@ -9,7 +9,7 @@ use ringworld_components::kernel::cancel_timer;
 use ringworld_components::planted;
 use ringworld_components::sip::{
     AckWait, AnswerRetransmit, Capabilities, Dialog, DialogTable, IncomingRequest, InviteUsage, MethodScope,
-    ResponseParts, Subscription, TransactionEvent, Usages,
+    RequestHandler, ResponseParts, Subscription, TransactionEvent, Usages,
 };
 use ringworld_components::wire::sip::{BodyRefusal, Method, Request, dialog_key};
 
@@ -24,10 +24,12 @@ fn take(world: &mut World, event: TransactionEvent) {
         TransactionEvent::Request { transaction, flow, request } => receive_request(world, transaction, flow, request),
         TransactionEvent::Ack { flow, request } => receive_ack(world, &flow, &request),
         TransactionEvent::Cancelled { invite } => tell(world, CallEvent::Cancelled { invite }),
-        TransactionEvent::Response { method, user, flow, response, .. } => {
+        TransactionEvent::Response { transaction, method, user, flow, response } => {
+            raised::raise_response(world, transaction, user, &response);
             responses::receive(world, &method, user, &flow, response);
         }
-        TransactionEvent::Failed { method, user, by_transport, .. } => {
+        TransactionEvent::Failed { transaction, method, user, by_transport } => {
+            raised::raise_failure(world, transaction, user, &method, by_transport);
             failures::request_failed(world, &method, user, by_transport);
         }
         TransactionEvent::ForkingOver { session } => responses::forget_other_forks(world, session),
@@ -53,7 +55,8 @@ fn receive_request(world: &mut World, transaction: Entity, flow: Flow, request: 
             match handler {
                 Some(handler) => {
                     if understands(world, transaction, &request) {
-                        handler(world, IncomingRequest { transaction, flow, request, dialog: None, usage: None });
+                        let incoming = IncomingRequest { transaction, flow, request, dialog: None, usage: None };
+                        hand_over(world, handler, incoming);
                     }
                 }
                 None => refuse(world, transaction, status_without_dialog(world, &request.method)),
@@ -83,7 +86,14 @@ fn receive_in_dialog(world: &mut World, dialog: Entity, transaction: Entity, flo
     }
     // A BYE ends the usage, whatever it requires.
     if request.method == Method::Bye || understands(world, transaction, &request) {
-        handler(world, IncomingRequest { transaction, flow, request, dialog: Some(dialog), usage });
+        hand_over(world, handler, IncomingRequest { transaction, flow, request, dialog: Some(dialog), usage });
+    }
+}
+
+fn hand_over(world: &mut World, handler: RequestHandler, incoming: IncomingRequest) {
+    match handler {
+        RequestHandler::Run(run) => run(world, incoming),
+        RequestHandler::Raise => raised::raise_request(world, incoming),
     }
 }
 

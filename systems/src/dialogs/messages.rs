@@ -1,5 +1,6 @@
 //! What sessions want sent: responses and requests within INVITE usages.
 
+use super::requests;
 use super::send::{ask, begin, fresh_branch, refuse, seed, send};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
@@ -20,13 +21,14 @@ const SDP: &str = "application/sdp";
 
 pub(super) fn write_session_messages(world: &mut World) {
     for message in world.resource_mut::<Queue<SessionMessage>>().take() {
-        contain(world, "write_session_messages", Some(message.culprit()), |world| match message {
+        contain(world, "write_session_messages", message.culprit(), |world| match message {
             SessionMessage::Respond { transaction, usage, status, body } => {
                 send_response(world, transaction, usage, status, body);
             }
             SessionMessage::Invite { session, body } => send_invite(world, session, body),
             SessionMessage::Cancel { session } => send_cancel(world, session),
             SessionMessage::Bye { usage } => send_bye(world, usage),
+            SessionMessage::Request { id, user, request } => requests::send_request(world, id, user, *request),
         });
     }
 }

@@ -8,6 +8,8 @@ mod in_dialog;
 mod messages;
 mod out_of_dialog;
 mod plugin;
+mod raised;
+mod requests;
 mod responses;
 mod send;
 mod timers;

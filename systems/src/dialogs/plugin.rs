@@ -1,12 +1,13 @@
 //! Assembles dialogs, and registers the methods of RFC 3261 that belong to them.
 
-use super::{events, in_dialog, messages, out_of_dialog, timers};
+use super::{events, in_dialog, messages, out_of_dialog, raised, timers};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, Queue, SessionMessage};
 use ringworld_components::kernel::{Phase, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::sip::{
-    AckWait, AnswerRetransmit, Dialog, DialogTable, InviteUsage, MethodScope, SipApp, SipMethod, UsageOf, Usages,
+    AckWait, AnswerRetransmit, Dialog, DialogTable, InviteUsage, MethodScope, ResponseWait, SipApp, SipMethod, UsageOf,
+    Usages,
 };
 use ringworld_components::wire::sip::{Method, SESSION_BODIES};
 
@@ -23,7 +24,9 @@ impl Plugin for DialogsPlugin {
             .record::<InviteUsage>("sip.invite_usage")
             .scratch::<Queue<CallEvent>>(Queue::is_empty)
             .scratch::<Queue<SessionMessage>>(Queue::is_empty);
-        app.add_timer::<AnswerRetransmit>("sip.answer_retransmit").add_timer::<AckWait>("sip.ack_wait");
+        app.add_timer::<AnswerRetransmit>("sip.answer_retransmit")
+            .add_timer::<AckWait>("sip.ack_wait")
+            .add_timer::<ResponseWait>("sip.response_wait");
         let invite = SipMethod::new(Method::Invite, MethodScope::InviteUsage)
             .accepting(SESSION_BODIES)
             .out_of_dialog(out_of_dialog::receive_invite)
@@ -40,7 +43,9 @@ impl Plugin for DialogsPlugin {
         app.add_systems(
             Tick,
             (
-                (events::take_transaction_events, timers::run_dialog_timers).chain().in_set(Phase::Dialogs),
+                (events::take_transaction_events, timers::run_dialog_timers, raised::refuse_unanswered)
+                    .chain()
+                    .in_set(Phase::Dialogs),
                 messages::write_session_messages.in_set(Step::Compose),
             ),
         );

@@ -59,9 +59,14 @@ pub(super) fn ask(world: &mut World, request: TransactionRequest) {
 
 /// Begins a client transaction.
 pub(super) fn begin(world: &mut World, request: ClientRequest, user: TransactionUser) -> Entity {
+    let id = mint(world);
+    begin_named(world, id, request, user)
+}
+
+/// Begins a client transaction whose name is given.
+pub(super) fn begin_named(world: &mut World, id: StableId, request: ClientRequest, user: TransactionUser) -> Entity {
     let t1_ms = world.resource::<Settings>().sip.t1_ms;
     let transaction = Transaction::client(request, user, t1_ms, seed(world));
-    let id = mint(world);
     let transaction = world.spawn((id, transaction)).id();
     ask(world, TransactionRequest::Begin { transaction });
     transaction

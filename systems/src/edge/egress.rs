@@ -11,8 +11,9 @@ pub(super) fn flush_outputs(
     mut ports: ResMut<PortPool>,
     mut outputs: ResMut<Outputs>,
 ) {
-    let (taken, released) = ports.changes();
-    outputs.control.extend(taken.into_iter().map(Output::PortTaken));
-    outputs.control.extend(released.into_iter().map(Output::PortReleased));
+    let changes = ports.changes();
+    outputs.control.extend(changes.taken.into_iter().map(Output::PortTaken));
+    outputs.control.extend(changes.marked.into_iter().map(|(port, class)| Output::PortMarked(port, class)));
+    outputs.control.extend(changes.released.into_iter().map(Output::PortReleased));
     outputs.control.append(&mut queue.0);
 }

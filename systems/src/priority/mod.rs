@@ -4,5 +4,5 @@ mod marks;
 mod operations;
 mod plugin;
 
-pub use marks::marks_of_calls;
+pub use marks::mark_all_ports;
 pub use plugin::PriorityPlugin;

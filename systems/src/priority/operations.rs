@@ -2,12 +2,11 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CallErrorCause, FactQueue, Priority, PriorityChanged, PriorityLevel, PrioritySource, QosClass, Queue, Session,
-    Streams,
+    CallErrorCause, FactQueue, Priority, PriorityChanged, PriorityLevel, PrioritySource, QosClass, Session, Streams,
 };
-use ringworld_components::edge::{Operation, Output};
+use ringworld_components::edge::Operation;
 use ringworld_components::kernel::{StableId, StableIds};
-use ringworld_components::media::Stream;
+use ringworld_components::media::{PortPool, Stream};
 
 pub(super) fn carry_out(world: &mut World, operation: &Operation) -> Option<Result<StableId, CallErrorCause>> {
     let Operation::SetPriority { session, level, class } = operation else { return None };
@@ -31,8 +30,8 @@ fn set(world: &mut World, session: Entity, level: PriorityLevel, class: QosClass
     if before.class != class {
         let mut ports = ports_of(world, session);
         ports.sort_unstable();
-        let marks = ports.into_iter().map(|port| Output::PortMarked(port, class));
-        world.resource_mut::<Queue<Output>>().0.extend(marks);
+        let mut pool = world.resource_mut::<PortPool>();
+        ports.into_iter().for_each(|port| pool.mark(port, class));
     }
 }
 

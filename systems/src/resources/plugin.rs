@@ -1,20 +1,17 @@
-//! Assembles the accounts of resources.
+//! Assembles the measured load.
 
 use super::load;
 use bevy_app::{App, Plugin};
-use ringworld_components::call::{Account, Accounts, Charge, MeasuredLoad, OperationApp};
+use ringworld_components::call::{MeasuredLoad, OperationApp};
 use ringworld_components::kernel::RecordApp;
 
-/// Accounts of what calls use, by resource, user and endpoint. The session plugin needs it.
+/// The load that is measured outside. The accounts of what calls use are kept where calls are made, in `session`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResourcesPlugin;
 
 impl Plugin for ResourcesPlugin {
     fn build(&self, app: &mut App) {
-        app.record::<Charge>("call.charge")
-            .record::<Account>("call.account")
-            .record_resource(MeasuredLoad::default(), "call.measured_load")
-            .unrecorded_resource(Accounts::default());
+        app.record_resource(MeasuredLoad::default(), "call.measured_load");
         app.carry_out_with(load::carry_out);
     }
 }

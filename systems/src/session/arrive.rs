@@ -35,7 +35,10 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
         local_address,
         target: flow.back(),
     };
-    let parties = Parties::of(request, world.resource::<KeptHeaders>());
+    let (parties, is_cut) = Parties::of(request, world.resource::<KeptHeaders>());
+    if is_cut {
+        world.resource_mut::<Counters>().hit_limit("kept header fields");
+    }
     let mut negotiation = negotiate::begin(world, session_id);
     let offer = head.session_description().unwrap_or_default();
     if let Err(error) = negotiation.receive(Carrier::Invite, offer.as_deref()) {

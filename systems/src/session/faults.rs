@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallErrorCause, EndCause, Fault, Faults, InviteUsageOf, Queue, Session, SessionMessage, StreamOf, contain,
 };
-use ringworld_components::sip::{InviteUsage, Transaction, TransactionKind, UsageOf};
+use ringworld_components::sip::{InviteUsage, Transaction, UsageOf};
 
 pub(super) fn end_faulty_calls(world: &mut World) {
     for fault in std::mem::take(&mut world.resource_mut::<Faults>().0) {
@@ -29,10 +29,10 @@ pub(super) fn end_behind(world: &mut World, fault: &Fault) {
     contain(world, "end_faulty_calls", None, |world| end(world, session, EndCause::InternalError, 500));
 }
 
-/// A transaction that serves no call: an INVITE that waits for an answer gets it, any other is forgotten.
+/// A transaction that serves no call: a request that waits for an answer gets it, a request of ours is forgotten.
 fn end_transaction(world: &mut World, culprit: Entity) {
     let Some(transaction) = world.get::<Transaction>(culprit) else { return };
-    if transaction.kind == TransactionKind::InviteServer && !transaction.is_finished() {
+    if transaction.kind.is_server() && !transaction.is_finished() {
         let refusal = SessionMessage::Respond { transaction: culprit, usage: None, status: 500, body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     } else {

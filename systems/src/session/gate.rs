@@ -27,7 +27,8 @@ fn look(world: &World, account: &Account, is_placed: bool) -> Result<(), Admissi
     let is_full = world.resource::<TransactionTable>().len() >= limits.transactions as usize;
     refuse(is_placed && is_full, AdmissionRefusal::Transactions)?;
     let load_max = settings.resources.load_permille_max;
-    let is_loaded = load_max > 0 && world.resource::<MeasuredLoad>().cpu_permille >= load_max;
+    let load = world.get_resource::<MeasuredLoad>().copied().unwrap_or_default();
+    let is_loaded = load_max > 0 && load.cpu_permille >= load_max;
     refuse(is_loaded, AdmissionRefusal::Load)?;
     let accounts = world.resource::<Accounts>();
     let is_at = |count: u32, limit: u32| limit > 0 && count >= limit;
@@ -45,9 +46,10 @@ pub(super) fn charge_of_session(world: &World) -> Charge {
 
 /// What a new stream is charged, or the budget that has no room for it.
 pub(super) fn charge_of_stream(world: &mut World) -> Result<Charge, AdmissionRefusal> {
+    let used = world.resource::<Accounts>().used();
     let settings = world.resource::<Settings>();
     let amounts = settings.of_new_stream();
-    let Some(refusal) = settings.resources.exceeded(world.resource::<Accounts>().used().plus(amounts)) else {
+    let Some(refusal) = settings.resources.exceeded(used.plus(amounts)) else {
         return Ok(Charge(amounts));
     };
     world.resource_mut::<Counters>().hit_limit(refusal.limit());

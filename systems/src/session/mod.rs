@@ -16,6 +16,7 @@ mod place;
 mod plugin;
 mod progress;
 mod reinvite;
+mod requests;
 mod send;
 mod state;
 

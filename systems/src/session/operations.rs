@@ -1,7 +1,7 @@
 //! The one place where operations are checked, arbitrated and carried out, whoever asked for them.
 
 use super::state::{allow, error, error_without_session};
-use super::{answer, claims, ending, hold, place, send};
+use super::{answer, claims, ending, hold, place, requests, send};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallError, CallErrorCause, Claim, Counters, Draining, EndCause, FactQueue, InviteAim, OperationDone,
@@ -90,6 +90,10 @@ fn arbitrate(
         let by = claim.by.clone();
         return Err(error(world, session, CallErrorCause::Claimed(by)));
     }
+    if let Operation::SendRequest(request) = operation {
+        allow(world, session, kind)?;
+        return requests::send(world, Some(session), request);
+    }
     carry_out(world, session, operation)?;
     if kind == OperationKind::Answer {
         claims::settle(world, session);
@@ -100,6 +104,10 @@ fn arbitrate(
 fn carry_out_on_world(world: &mut World, operation: Operation) -> Result<StableId, CallError> {
     match operation {
         Operation::Place(call) => return place::place(world, &call),
+        Operation::Respond { transaction, status, headers, body } => {
+            return requests::respond(world, transaction, status, &headers, body.as_ref());
+        }
+        Operation::SendRequest(request) => return requests::send(world, None, request),
         Operation::Drain => drain(world),
         Operation::Reanchor { time } => *world.resource_mut::<Anchor>() = Anchor::at(*world.resource::<Now>(), time),
         other => {

@@ -4,9 +4,9 @@ use super::{deadlines, ending, facts, faults, operations, progress};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, Claim, ClaimDeadline, Draining, DurationDeadline, EndFollower, Ended, Faults, Glare, GlareWait,
-    InviteUsageOf, InviteUsages, KeptHeaders, Negotiation, Parties, PendingInvite, Queue, RingDeadline, SelectedUsage,
-    Service, Session, SessionCount, SipIdentity, StreamOf, Streams,
+    Account, Accounts, CancelDeadline, Charge, Claim, ClaimDeadline, Draining, DurationDeadline, EndFollower, Ended,
+    Faults, Glare, GlareWait, InviteUsageOf, InviteUsages, KeptHeaders, Negotiation, Parties, PendingInvite, Priority,
+    Queue, RingDeadline, SelectedUsage, Service, Session, SessionCount, SipIdentity, StreamOf, Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -30,10 +30,14 @@ impl Plugin for SessionPlugin {
             .derived::<Streams>()
             .record::<Glare>("call.glare")
             .record::<Claim>("call.claim")
+            .record::<Charge>("call.charge")
+            .record::<Account>("call.account")
+            .record::<Priority>("call.priority")
             .record_resource(Ended::default(), "call.ended")
             .record_resource(Draining::default(), "call.draining")
             .record_resource(Faults::default(), "call.faults")
             .unrecorded_resource(SessionCount::default())
+            .unrecorded_resource(Accounts::default())
             .unrecorded_resource(KeptHeaders::default())
             .scratch::<Queue<Command>>(Queue::is_empty)
             .scratch::<Queue<EndFollower>>(Queue::is_empty);

@@ -14,6 +14,6 @@ impl Plugin for SubscriptionsPlugin {
     fn build(&self, app: &mut App) {
         app.record::<Subscription>("sip.subscription");
         app.add_timer::<SubscriptionExpiry>("sip.subscription_expiry");
-        app.add_systems(Tick, expiry::end_expired.in_set(Phase::Cleanup).before(Step::Reap));
+        app.add_systems(Tick, expiry::end_expired.in_set(Phase::Cleanup).after(Step::Relate).before(Step::Reap));
     }
 }

@@ -5,10 +5,10 @@ use super::send::{count, linger, mint, send, start};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{Queue, Settings, contain};
-use ringworld_components::kernel::{StableId, TimerWheel};
+use ringworld_components::kernel::{StableId, TimerWheel, cancel_timer};
 use ringworld_components::planted;
 use ringworld_components::sip::{
-    ClientRequest, Lifetime, ResponseParts, Retransmit, Transaction, TransactionKind, TransactionRequest,
+    ClientRequest, Lifetime, ResponseParts, ResponseWait, Retransmit, Transaction, TransactionKind, TransactionRequest,
     TransactionState,
 };
 use ringworld_components::wire::sip::{Method, OutgoingRequest};
@@ -80,6 +80,7 @@ fn send_response(world: &mut World, transaction: Entity, status: u16, bytes: Byt
             }
             (false, _) => {
                 state.state = TransactionState::Completed;
+                cancel_timer::<ResponseWait>(world, transaction);
                 linger(world, transaction, if is_reliable { 0 } else { transaction_ms });
             }
         }

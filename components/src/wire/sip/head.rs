@@ -91,6 +91,12 @@ impl Head {
         self.named(name).map(|header| self.value(header)).collect()
     }
 
+    /// All header fields in the order of the message: the name in its long form, and the value, folding removed.
+    pub fn all_headers(&self) -> Vec<(String, Bytes)> {
+        let name = |header: &Header| String::from_utf8_lossy(header.name().canonical().as_ref()).into_owned();
+        self.headers.iter().map(|header| (name(header), self.value(header))).collect()
+    }
+
     /// The items of a header that is a comma-separated list, over all its lines, in order.
     pub fn list(&self, name: &str) -> Vec<Bytes> {
         let mut items = Vec::new();
