@@ -157,4 +157,8 @@ pub(super) fn forget_other_forks(world: &mut World, session: Entity) {
             world.despawn(usage);
         }
     }
+    // No fork needs the offer of the first INVITE any more.
+    if let Ok(mut session) = world.get_entity_mut(session) {
+        session.remove::<Negotiation>();
+    }
 }
