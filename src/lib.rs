@@ -30,7 +30,8 @@ pub mod state;
 pub mod testkit;
 #[cfg(feature = "cli")]
 pub mod trace;
-pub(crate) mod ua;
+#[doc(hidden)]
+pub mod ua;
 
 pub use ringworld_components as components;
 pub use ringworld_systems as systems;
@@ -39,3 +40,8 @@ pub use ringworld_systems as systems;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the page about plugins.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/plugins.md")]
+struct PluginsPage;

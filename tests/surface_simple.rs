@@ -208,7 +208,7 @@ impl CallHandler for Keeper {
         self.note(format!("{} was answered", call.to()));
     }
     async fn on_media_established(&self, _: &CallSession, media: CallMedia) {
-        self.note(format!("{:?} to {}", media.codec, media.remote.ip()));
+        self.note(format!("{} to {}", media.codec, media.remote.ip()));
     }
     async fn on_dtmf(&self, _: &CallSession, digit: char) {
         self.note(digit.to_string());
@@ -244,7 +244,7 @@ async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     incoming.answer().await.unwrap();
     call.wait_for(CallState::Connected, PATIENCE).await.unwrap();
     assert!(matches!(incoming.answer().await, Err(Error::NotNow(_))), "once is enough");
-    let (answered, media) = (format!("sip:bob@{address} was answered"), "Pcmu to 127.0.0.1");
+    let (answered, media) = (format!("sip:bob@{address} was answered"), "PCMU to 127.0.0.1");
     for end in [&keeper, &placer] {
         end.has_noted(&answered).await;
         end.has_noted(media).await;

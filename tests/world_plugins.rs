@@ -1,12 +1,11 @@
 //! The list of a world's plugins: what is in it, how it is changed, and what can't be.
 
-mod common;
-
-use ringworld::config::Config;
+use ringworld::components::kernel::Registry;
 use ringworld::prelude::*;
 use ringworld::systems::callengine::CallEnginePlugin;
 use ringworld::systems::conference::ConferencePlugin;
 use ringworld::systems::edge::EdgePlugin;
+use ringworld::testkit::Testkit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -19,6 +18,12 @@ fn plugins(engine: &Engine) -> Vec<&str> {
 fn refused(change: impl Fn(&mut Plugins)) -> String {
     let built = catch_unwind(AssertUnwindSafe(|| Engine::with_plugins(&WorldConfig::default(), change)));
     *built.err().expect("a panic").downcast::<String>().expect("a message")
+}
+
+/// The number of a call among those that were offered.
+#[derive(Component, Record, Clone, Debug)]
+struct Offer {
+    number: u32,
 }
 
 /// Counts the calls that were offered.
@@ -34,13 +39,16 @@ struct OffersPlugin {
 
 impl Plugin for OffersPlugin {
     fn build(&self, app: &mut App) {
-        app.record_resource(Offers { seen: self.seen_before }, "offers.count");
+        app.record::<Offer>("offers.offer").record_resource(Offers { seen: self.seen_before }, "offers.count");
         app.add_systems(Tick, count.in_set(Phase::Behaviour));
     }
 }
 
-fn count(mut offered: MessageReader<CallOffered>, mut offers: ResMut<Offers>) {
-    offers.seen += offered.read().count() as u32;
+fn count(mut offered: MessageReader<CallOffered>, mut offers: ResMut<Offers>, mut operations: Operations) {
+    operations.for_each_call(offered.read(), |operations, call| {
+        offers.seen += 1;
+        operations.insert(call.entity, Offer { number: offers.seen });
+    });
 }
 
 #[test]
@@ -59,9 +67,21 @@ fn the_stock_plugins_come_first_and_in_order() {
 #[test]
 fn a_plugin_takes_its_component_and_its_systems_with_it_when_it_is_disabled() {
     let seen = |change: fn(&mut Plugins)| {
-        let mut bench = common::Bench::of(Engine::with_plugins(&WorldConfig::default(), change), 4);
-        common::established(&mut bench, 1, "echo");
-        bench.engine.world().get_resource::<Offers>().copied()
+        let kit = Testkit::with(change);
+        kit.phone("alice").calls("echo").await_answer();
+        kit.look(|engine| {
+            let recorded = engine.world().resource::<Registry>().owned_by("world_plugins::OffersPlugin");
+            assert_eq!(recorded.is_empty(), !engine.world().contains_resource::<Offers>());
+            let entities = engine.world().iter_entities();
+            let numbers: Vec<u32> = entities.filter_map(|entity| Some(entity.get::<Offer>()?.number)).collect();
+            let seen = engine.world().get_resource::<Offers>().map(|offers| offers.seen);
+            assert_eq!(
+                numbers,
+                Vec::from_iter(seen),
+                "the call carries its number, if there is a plugin that gives it one"
+            );
+            seen
+        })
     };
     let enabled = |plugins: &mut Plugins| {
         plugins.add(OffersPlugin::default());
@@ -72,9 +92,57 @@ fn a_plugin_takes_its_component_and_its_systems_with_it_when_it_is_disabled() {
     let set = |plugins: &mut Plugins| {
         plugins.add(OffersPlugin::default()).set(OffersPlugin { seen_before: 41 });
     };
-    assert_eq!(seen(enabled), Some(Offers { seen: 1 }));
+    assert_eq!(seen(enabled), Some(1));
     assert_eq!(seen(disabled), None);
-    assert_eq!(seen(set), Some(Offers { seen: 42 }));
+    assert_eq!(seen(set), Some(42));
+}
+
+/// Routing of one's own: every call is answered, and the caller hears itself.
+struct EchoRouter;
+
+impl Plugin for EchoRouter {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Tick, answer_all.in_set(Phase::Behaviour));
+    }
+}
+
+fn answer_all(mut offered: MessageReader<CallOffered>, mut operations: Operations) {
+    operations.for_each_call(offered.read(), |operations, call| {
+        operations.write(Operation::answer(call.session, "echo"));
+    });
+}
+
+#[test]
+fn a_switch_without_the_call_engine_and_with_a_router_of_one_s_own_takes_calls() {
+    let kit = Testkit::with(|plugins| {
+        plugins.replace::<CallEnginePlugin>(EchoRouter);
+    });
+    kit.look(|engine| {
+        assert!(!engine.plugins().iter().any(|name| name.contains("callengine")), "{:?}", engine.plugins());
+        let recorded = engine.world().resource::<Registry>().names();
+        assert!(!recorded.iter().any(|(name, _)| name.starts_with("callengine.")), "nothing of it is recorded");
+    });
+    let alice = kit.phone("alice");
+    // A word that the call engine would refuse.
+    alice.calls("busy").await_answer();
+    alice.plays_tone(620).await_tone(620);
+    kit.restart();
+    alice.await_tone(620).hangs_up().await_end();
+    kit.assert_nothing_left();
+    kit.replays();
+}
+
+#[test]
+fn without_anything_that_decides_a_call_waits_until_its_caller_gives_up() {
+    let kit = Testkit::with(|plugins| {
+        plugins.disable::<CallEnginePlugin>();
+    });
+    let alice = kit.phone("alice");
+    alice.calls("echo");
+    kit.runs(Duration::from_secs(5));
+    assert!(!alice.is_in_call());
+    alice.hangs_up().await_end();
+    kit.assert_nothing_left();
 }
 
 #[test]

@@ -40,4 +40,3 @@ pub use manager::SessionManager;
 pub use ringworld_components::call::{
     CallError, CallErrorCause, DialogStanding, EndCause, ErrorContext, MediaStanding,
 };
-pub use ringworld_components::wire::sdp::Codec;

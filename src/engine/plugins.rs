@@ -55,14 +55,17 @@ use std::fmt;
 pub struct Plugins {
     kernel: KernelPlugin,
     entries: Vec<Entry>,
-    adjustments: Vec<Box<dyn FnOnce(&mut App)>>,
+    adjustments: Vec<Change>,
 }
+
+/// Changes an application once.
+type Change = Box<dyn FnOnce(&mut App)>;
 
 struct Entry {
     name: String,
     kind: TypeId,
     is_unique: bool,
-    add: Box<dyn FnOnce(&mut App)>,
+    add: Change,
 }
 
 impl Entry {

@@ -177,23 +177,6 @@ impl Measured {
     }
 }
 
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            End::Completed => f.write_str("completed"),
-            End::Rejected { status, phrase } => write!(f, "{status} {phrase}"),
-            End::NoAnswer { rang: true } => f.write_str("rang, not answered"),
-            End::NoAnswer { rang: false } => f.write_str("no response"),
-            End::Refused => f.write_str("port closed"),
-            End::HungUp => f.write_str("hung up by the other side"),
-            End::ByeUnanswered => f.write_str("BYE not answered"),
-            End::Cancelled => f.write_str("cancelled"),
-            End::BadAnswer => f.write_str("answered without usable audio"),
-            End::Local(what) => write!(f, "here: {what}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ const VOLUME: u8 = 10;
 
 /// A telephone event to be sent in place of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     pub marker: bool,
     /// The time at which the digit began; the same in all its packets.
     pub timestamp: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Event {
 
 /// Digits that wait to be sent, and the one under way.
 #[derive(Debug)]
-pub(crate) struct Digits {
+pub struct Digits {
     codes: std::vec::IntoIter<u8>,
     current: Option<(u8, u32, u16)>,
 }
@@ -56,7 +56,7 @@ impl Digits {
 
 /// Reads digits; each has its own timestamp.
 #[derive(Debug, Default)]
-pub(crate) struct DigitsHeard {
+pub struct DigitsHeard {
     last: Option<u32>,
     pub digits: String,
 }

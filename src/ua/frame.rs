@@ -5,7 +5,7 @@ const LONGEST_MESSAGE: usize = 65_536;
 
 /// Takes the first whole message out of a stream, and drops keep-alives before it. The error says why the stream cannot be
 /// cut any further.
-pub(crate) fn take(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
+pub fn take(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
     let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     buffer.drain(..blank);
     let whole = length_of_first(buffer)?;
@@ -13,7 +13,7 @@ pub(crate) fn take(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, &'static str
 }
 
 /// How long the message is that begins here; `Ok(None)` when its header is not complete.
-pub(crate) fn length_of_first(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
+pub fn length_of_first(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     let Some(head_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return if bytes.len() > LONGEST_MESSAGE { Err("header too long") } else { Ok(None) };
     };

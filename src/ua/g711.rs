@@ -29,7 +29,7 @@ impl G711 {
     }
 
     /// The byte that decodes to (nearly) nothing.
-    pub(crate) fn silence(self) -> u8 {
+    pub fn silence(self) -> u8 {
         match self {
             G711::Pcmu => 0xff,
             G711::Pcma => 0xd5,
@@ -37,7 +37,7 @@ impl G711 {
     }
 
     /// One sample to one byte.
-    pub(crate) fn encode(self, sample: i16) -> u8 {
+    pub fn encode(self, sample: i16) -> u8 {
         match self {
             G711::Pcmu => encode_mu(sample),
             G711::Pcma => encode_a(sample),
@@ -45,7 +45,7 @@ impl G711 {
     }
 
     /// One byte to one sample.
-    pub(crate) fn decode(self, byte: u8) -> i16 {
+    pub fn decode(self, byte: u8) -> i16 {
         match self {
             G711::Pcmu => decode_mu(byte),
             G711::Pcma => decode_a(byte),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 /// One request and what came of it.
 #[derive(Debug)]
-pub(crate) struct Inquiry {
+pub struct Inquiry {
     pub identity: Identity,
     method: String,
     /// None once it is answered or given up.

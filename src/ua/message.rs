@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 /// The first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start<'a> {
+pub enum Start<'a> {
     Request { method: &'a str, uri: &'a str },
     Response { status: u16, reason: &'a str },
 }
 
 /// A message in the bytes it came in.
 #[derive(Debug)]
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
     pub start: Start<'a>,
     headers: Vec<(&'a str, Cow<'a, str>)>,
     pub body: &'a [u8],
@@ -132,7 +132,7 @@ fn first_of_list(value: &str) -> &str {
 }
 
 /// The value of a header parameter (outside `<>`); empty for one without a value.
-pub(crate) fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
+pub fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     let after = value.rfind('>').and_then(|at| value.get(at + 1..)).unwrap_or(value);
     after.split(';').skip(1).find_map(|parameter| {
         let (found, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -141,7 +141,7 @@ pub(crate) fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
 }
 
 /// The URI of a From, To, Contact or Route value.
-pub(crate) fn uri_of(value: &str) -> &str {
+pub fn uri_of(value: &str) -> &str {
     let value = first_of_list(value);
     match value.split_once('<') {
         Some((_, rest)) => rest.split('>').next().unwrap_or(rest),

@@ -11,25 +11,25 @@
 //!
 //! Times are in nanoseconds of a clock that the owner chooses.
 
-pub(crate) mod call;
-pub(crate) mod digits;
-pub(crate) mod frame;
-pub(crate) mod g711;
-pub(crate) mod inquiry;
-pub(crate) mod message;
-pub(crate) mod rtp;
-pub(crate) mod sdp;
-pub(crate) mod tone;
-pub(crate) mod transaction;
-pub(crate) mod write;
+pub mod call;
+pub mod digits;
+pub mod frame;
+pub mod g711;
+pub mod inquiry;
+pub mod message;
+pub mod rtp;
+pub mod sdp;
+pub mod tone;
+pub mod transaction;
+pub mod write;
 
-pub(crate) use call::{Call, End, Happened, Signalling, Start, State};
+pub use call::{Call, End, Happened, Signalling, Start, State};
 pub use g711::G711;
-pub(crate) use message::Message;
-pub(crate) use transaction::{Outbox, Transaction};
-pub(crate) use write::{Identity, Reply};
+pub use message::Message;
+pub use transaction::{Outbox, Transaction};
+pub use write::{Identity, Reply};
 
 /// A millisecond.
-pub(crate) const MS: u64 = 1_000_000;
+pub const MS: u64 = 1_000_000;
 /// A second.
-pub(crate) const SECOND: u64 = 1_000 * MS;
+pub const SECOND: u64 = 1_000 * MS;

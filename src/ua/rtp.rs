@@ -2,7 +2,7 @@
 
 /// The part of a packet that a user agent looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Packet<'a> {
+pub struct Packet<'a> {
     pub marker: bool,
     pub payload_type: u8,
     pub sequence: u16,
@@ -52,7 +52,7 @@ impl<'a> Packet<'a> {
 
 /// Counts packets of one source by sequence number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Arrivals {
+pub struct Arrivals {
     source: Option<u32>,
     first: i64,
     highest: i64,

@@ -6,11 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::g711::G711;
 
 /// Payload type under which telephone-event is offered.
-pub(crate) const TELEPHONE_EVENT_OFFERED: u8 = 101;
+pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
 
 /// What the description of the peer says about the audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RemoteAudio {
+pub struct RemoteAudio {
     /// Where it wants packets; `None` for a held stream without an address, or port 0.
     pub address: Option<SocketAddr>,
     pub law: G711,
@@ -24,7 +24,7 @@ pub(crate) struct RemoteAudio {
 
 /// How a side writes its descriptions, beside what they say of its audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// Lines of other media before that of audio, and after it. Nobody takes them.
     pub before: u8,
     pub after: u8,
@@ -50,7 +50,7 @@ impl Layout {
 
 /// Our side.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Local<'a> {
+pub struct Local<'a> {
     /// Where we receive audio.
     pub address: SocketAddr,
     /// In the order of preference.
@@ -64,7 +64,7 @@ pub(crate) struct Local<'a> {
 }
 
 /// Writes our side.
-pub(crate) fn describe(local: &Local<'_>) -> String {
+pub fn describe(local: &Local<'_>) -> String {
     let Local { address, laws, session, version, direction, layout, is_offer } = *local;
     let family = if address.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (address.ip(), address.port());
@@ -91,7 +91,7 @@ pub(crate) fn describe(local: &Local<'_>) -> String {
 }
 
 /// The media types of all lines of a description, in order, and which of them are on.
-pub(crate) fn lines(body: &[u8]) -> Vec<(String, bool)> {
+pub fn lines(body: &[u8]) -> Vec<(String, bool)> {
     let text = String::from_utf8_lossy(body);
     let line = |line: &str| {
         let mut words = line.strip_prefix("m=")?.split_ascii_whitespace();
@@ -101,7 +101,7 @@ pub(crate) fn lines(body: &[u8]) -> Vec<(String, bool)> {
 }
 
 /// Reads the first audio stream that is not refused and has a law that we know; `prefer` wins over the order.
-pub(crate) fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
+pub fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
     let text = std::str::from_utf8(body).ok()?;
     let mut session_ip = None;
     let mut session_direction = None;
@@ -198,7 +198,7 @@ fn direction(attribute: &str) -> Option<(bool, bool)> {
 }
 
 /// The direction with which to answer an offer (RFC 3264, section 6.1), by whether the peer receives and sends.
-pub(crate) fn mirrored(receives: bool, sends: bool) -> &'static str {
+pub fn mirrored(receives: bool, sends: bool) -> &'static str {
     match (receives, sends) {
         (true, true) => "sendrecv",
         (true, false) => "sendonly",

@@ -7,25 +7,31 @@ use std::sync::Arc;
 use super::g711::G711;
 
 /// Samples a second of every stream here.
-pub(crate) const SAMPLE_RATE_HZ: usize = 8_000;
+pub const SAMPLE_RATE_HZ: usize = 8_000;
 /// Samples in a packet of 20 ms.
-pub(crate) const FRAME_SAMPLES: usize = 160;
+pub const FRAME_SAMPLES: usize = 160;
 /// Packets in one loop of a tone (one second).
-pub(crate) const LOOP_FRAMES: usize = SAMPLE_RATE_HZ / FRAME_SAMPLES;
+pub const LOOP_FRAMES: usize = SAMPLE_RATE_HZ / FRAME_SAMPLES;
 
 /// One second of a tone, encoded, to be sent round and round.
 #[derive(Debug)]
-pub(crate) struct Tone {
+pub struct Tone {
     pub law: G711,
     encoded: Box<[u8]>,
 }
 
 /// Makes tones, each one once.
 #[derive(Debug)]
-pub(crate) struct Tones {
+pub struct Tones {
     /// One turn of a sine; whole frequencies step through it without a remainder.
     sine: Box<[f64]>,
     made: BTreeMap<(u16, i16, G711), Arc<Tone>>,
+}
+
+impl Default for Tones {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Tones {
@@ -56,7 +62,7 @@ impl Tone {
 ///
 /// Eight filters run side by side, because one alone waits for its own last result all the time. Floating point is fine
 /// here: this is outside the recorded world.
-pub(crate) fn amplitudes(samples: &[i16], frequencies_hz: &[u16]) -> Vec<f64> {
+pub fn amplitudes(samples: &[i16], frequencies_hz: &[u16]) -> Vec<f64> {
     let mut found = Vec::with_capacity(frequencies_hz.len());
     for block in frequencies_hz.chunks(8) {
         let mut twice_cosine = [0.0f64; 8];
@@ -81,7 +87,7 @@ pub(crate) fn amplitudes(samples: &[i16], frequencies_hz: &[u16]) -> Vec<f64> {
 }
 
 /// The mean square of the samples.
-pub(crate) fn mean_square(samples: &[i16]) -> f64 {
+pub fn mean_square(samples: &[i16]) -> f64 {
     let sum: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
     sum / samples.len().max(1) as f64
 }

@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use super::MS;
 
 /// Timer T1.
-pub(crate) const T1: u64 = 500 * MS;
+pub const T1: u64 = 500 * MS;
 /// Timer T2.
 const T2: u64 = 4_000 * MS;
 /// A transaction without an answer ends after this time (timers B and F).
-pub(crate) const GIVE_UP: u64 = 64 * T1;
+pub const GIVE_UP: u64 = 64 * T1;
 
 /// Messages on their way out: each with where it goes.
-pub(crate) type Outbox = Vec<(SocketAddr, Vec<u8>)>;
+pub type Outbox = Vec<(SocketAddr, Vec<u8>)>;
 
 #[derive(Debug)]
-pub(crate) struct Transaction {
+pub struct Transaction {
     pub branch: String,
     pub hop: SocketAddr,
     bytes: Vec<u8>,

@@ -7,7 +7,7 @@ use super::message::{Message, Start, parameter, uri_of};
 
 /// What all requests of one call, or of one inquiry, have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct Identity {
+pub struct Identity {
     pub call_id: String,
     /// The From value, tag included.
     pub from: String,
@@ -22,7 +22,7 @@ pub(crate) struct Identity {
 
 /// A request to be written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'a> {
+pub struct Request<'a> {
     pub method: &'a str,
     pub uri: &'a str,
     pub route: &'a [String],
@@ -37,7 +37,7 @@ pub(crate) struct Request<'a> {
 
 /// A response to be written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reply<'a> {
+pub struct Reply<'a> {
     pub status: u16,
     /// Our tag, for a To that has none.
     pub to_tag: Option<&'a str>,
@@ -109,7 +109,7 @@ impl<'a> Reply<'a> {
 
 /// What is answered to a message that belongs to no call (RFC 3261, sections 8.2 and 12.2.2); `None` of an ACK and of
 /// responses.
-pub(crate) fn outside_of_calls(message: &Message<'_>) -> Option<Vec<u8>> {
+pub fn outside_of_calls(message: &Message<'_>) -> Option<Vec<u8>> {
     let status = match message.start {
         Start::Response { .. } | Start::Request { method: "ACK", .. } => return None,
         Start::Request { method: "OPTIONS", .. } => 200,
@@ -154,14 +154,14 @@ fn finish(mut text: String, body: Option<(&str, &str)>) -> Vec<u8> {
 
 /// The parts of a SIP URI that are needed to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UriParts<'a> {
+pub struct UriParts<'a> {
     pub host: &'a str,
     pub port: Option<u16>,
     pub reliable: bool,
 }
 
 /// Takes a `sip:` URI apart; `None` when it is none.
-pub(crate) fn uri_parts(uri: &str) -> Option<UriParts<'_>> {
+pub fn uri_parts(uri: &str) -> Option<UriParts<'_>> {
     let rest = uri.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("sip:")).and_then(|_| uri.get(4..))?;
     let rest = rest.split('?').next()?;
     let mut parameters = rest.rsplit_once('@').map_or(rest, |(_, host)| host).split(';');
@@ -179,7 +179,7 @@ pub(crate) fn uri_parts(uri: &str) -> Option<UriParts<'_>> {
 }
 
 /// Where a request of the dialog goes: the first route or the target, if it is an address; else where it went before.
-pub(crate) fn next_hop(target: &str, route: &[String], before: SocketAddr) -> SocketAddr {
+pub fn next_hop(target: &str, route: &[String], before: SocketAddr) -> SocketAddr {
     let uri = route.first().map_or(target, |first| uri_of(first));
     uri_parts(uri)
         .and_then(|parts| Some(SocketAddr::new(parts.host.parse::<IpAddr>().ok()?, parts.port.unwrap_or(5060))))

@@ -10,11 +10,13 @@ mod io;
 mod operation;
 mod operation_kind;
 mod packet;
+mod request;
 
 pub use command::{Command, Refusal, Reply};
 pub use event::Event;
 pub use flow::{ConnId, Flow, Target, Transport};
 pub use io::{Input, Inputs, Output, Outputs, RtpOut, SendFailure};
-pub use operation::{Operation, PlaceCall, RequestTarget, SendRequest};
+pub use operation::Operation;
 pub use operation_kind::{OperationKind, OperationPriority};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketHandle, PacketPool};
+pub use request::{PlaceCall, RequestTarget, SendRequest};

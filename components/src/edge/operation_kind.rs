@@ -1,7 +1,5 @@
-//! The kinds of operations: in which states each is legal, and which exclude each other.
+//! The kinds of operations, and the tables about them: in which state each is legal, and which exclude each other.
 
-#[cfg(doc)]
-use super::Operation;
 use crate::call::SessionState;
 use crate::record::Record;
 use std::fmt;

@@ -40,6 +40,7 @@ pub(super) type DecodeColumn =
     fn(&[(Entity, &[u8])], &dyn Fn(u64) -> Option<u64>, &mut World) -> Result<(), DecodeError>;
 
 pub(super) struct ResourceEntry {
+    pub id: ComponentId,
     pub name: &'static str,
     /// As in [`ComponentEntry`].
     pub plugin: usize,
@@ -100,6 +101,13 @@ impl Registry {
     /// The names of the plugins, in the order in which they were added.
     pub fn plugins(&self) -> &[String] {
         &self.plugins
+    }
+
+    /// The name that a component or resource is recorded under.
+    pub fn name_of(&self, id: ComponentId) -> Option<&'static str> {
+        let mut components = self.components.iter().filter(|entry| entry.id == id).map(|entry| entry.name);
+        let mut resources = self.resources.iter().filter(|entry| entry.id == id).map(|entry| entry.name);
+        components.next().or_else(|| resources.next())
     }
 
     /// The names of the components and resources that a plugin records, in the order in which it registered them.
@@ -305,6 +313,7 @@ fn record_resource<'a, R: Resource + Record>(
     registry.knows(id);
     let plugin = registry.plugins.len();
     registry.resources.push(ResourceEntry {
+        id,
         name,
         plugin,
         channel,

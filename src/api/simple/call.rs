@@ -4,7 +4,6 @@ use super::manager::Inner;
 use super::{Error, RejectReason};
 use ringworld_components::call::EndCause;
 use ringworld_components::edge::Operation;
-use ringworld_components::wire::sdp::Codec;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -36,8 +35,8 @@ impl fmt::Display for CallEnding {
 /// What offer and answer agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallMedia {
-    /// The codec.
-    pub codec: Codec,
+    /// The name of the codec as it is registered, such as `PCMU`.
+    pub codec: &'static str,
     /// The peer's address for RTP, as it described it.
     pub remote: SocketAddr,
 }

@@ -54,7 +54,8 @@ fn take(inner: &Arc<Inner>, event: Event) {
         }
         Event::Answered { session } => inner.calls.happened(session, News::Answered),
         Event::MediaEstablished { session, codec, remote } => {
-            inner.calls.happened(session, News::MediaEstablished(CallMedia { codec, remote }))
+            let media = CallMedia { codec: codec.name(), remote };
+            inner.calls.happened(session, News::MediaEstablished(media))
         }
         Event::Digit { session, digit, .. } => inner.calls.happened(session, News::Digit(digit)),
         Event::Ended { session, cause, status } => inner.calls.ended(session, CallEnding { cause, status }),

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// Answered, and ended by us in the ordinary way.
     Completed,
     /// Refused, by either side.
@@ -44,10 +44,27 @@ pub(crate) enum End {
     Local(String),
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Rejected { status, phrase } => write!(f, "{status} {phrase}"),
+            Self::NoAnswer { rang: true } => f.write_str("rang, not answered"),
+            Self::NoAnswer { rang: false } => f.write_str("no response"),
+            Self::Refused => f.write_str("port closed"),
+            Self::HungUp => f.write_str("hung up by the other side"),
+            Self::ByeUnanswered => f.write_str("BYE not answered"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::BadAnswer => f.write_str("answered without usable audio"),
+            Self::Local(what) => write!(f, "here: {what}"),
+        }
+    }
+}
+
 /// What a message, a timer or a verb brought about.
 #[derive(Debug, PartialEq)]
 #[must_use]
-pub(crate) enum Happened {
+pub enum Happened {
     Nothing,
     /// A provisional response other than 100.
     Ringing(u16),
@@ -67,7 +84,7 @@ pub(crate) enum Happened {
 
 /// What a user agent counts about signalling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Signalling {
+pub struct Signalling {
     pub retransmissions_sent: u64,
     pub retransmissions_seen: u64,
     pub malformed: u64,
@@ -85,7 +102,7 @@ impl std::ops::AddAssign for Signalling {
 
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Nothing was sent or received yet.
     New,
     /// We have invited.
@@ -101,7 +118,7 @@ pub(crate) enum State {
 
 /// What a call is started with.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub struct Start {
     /// Its tag is also the part of the branches that is this call's own.
     pub identity: Identity,
     /// The target of the INVITE. A call that comes in has that of its Contact.
@@ -139,7 +156,7 @@ struct Pending {
 }
 
 #[derive(Debug)]
-pub(crate) struct Call {
+pub struct Call {
     pub identity: Identity,
     /// The tag of the peer, once it is known.
     pub remote_tag: Option<String>,
@@ -358,7 +375,7 @@ impl Call {
 
 /// Header fields and a body beside what every request has.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Extra<'a> {
+pub struct Extra<'a> {
     pub headers: &'a [(String, String)],
     /// Content type and body.
     pub body: Option<(&'a str, &'a str)>,
