@@ -98,7 +98,8 @@ impl Run {
         if bytes.len() > PACKET_BYTES_MAX || rests {
             return;
         }
-        if let Some(event) = Rtp::parse(bytes).filter(|packet| packet.payload_type == 101) {
+        // Payload types differ from call to call; a telephone-event has four octets (RFC 4733 section 2.3), audio more.
+        if let Some(event) = Rtp::parse(bytes).filter(|packet| packet.payload.len() == 4) {
             self.note_digit(agent, port, peer, event.timestamp);
         }
         let mut packet = self.stock.pop().unwrap_or_default();
