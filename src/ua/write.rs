@@ -137,8 +137,8 @@ fn reason(status: u16) -> &'static str {
         501 => "Not Implemented",
         503 => "Service Unavailable",
         603 => "Decline",
-        100..200 => "Progress",
-        200..300 => "Accepted",
+        101..200 => "Progress",
+        201..300 => "Accepted",
         _ => "Refused",
     }
 }
