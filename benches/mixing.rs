@@ -1,8 +1,9 @@
-//! Mixing alone: what a participant costs per frame of 20 ms, from the bytes he sent to the bytes he is sent.
+//! Mixing alone: what a participant costs per frame of 20 ms, from the bytes that it sends to the bytes that it is
+//! sent.
 //!
 //! `cargo bench --bench mixing`. Beside criterion's own report, the best run of each room is printed as nanoseconds a
-//! participant. The goal is 120 in PCMU for rooms of 10, 100, 1,000 and 10,000. `naive` sums all the others anew for every
-//! listener.
+//! participant. The goal is 120 in PCMU for rooms of 10, 100, 1,000 and 10,000. `naive` sums all the others anew for
+//! every listener.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringworld_components::audio::mix::{EMPTY, Speaker, mix_room};
@@ -14,7 +15,7 @@ const PCMU: [G711; 2] = [G711::Pcmu; 2];
 const PCMA: [G711; 2] = [G711::Pcma; 2];
 const BOTH: [G711; 2] = [G711::Pcmu, G711::Pcma];
 
-/// A room in which everybody talks noise, in the two laws by turns.
+/// A room in which every participant sends noise, in the two laws by turns.
 fn room(participants: usize, laws: [G711; 2]) -> Vec<Speaker> {
     let mut state = 1u32;
     let mut noise = || {

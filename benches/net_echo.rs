@@ -1,8 +1,8 @@
 //! What the network threads cost: 500 calls of 50 packets a second each way, sent back by a trivial world.
 //!
-//! `cargo bench --bench net_echo -- [calls] [seconds]`. The load is a process of its own, so the CPU time printed is that
-//! of the switch's side alone: both network threads and a tick thread that does nothing but turn packets round. It runs on
-//! the first core and the load on the second. On a busy machine put `chrt -f 10` before the built program.
+//! `cargo bench --bench net_echo -- [calls] [seconds]`. The load is a process of its own, so the CPU time printed is
+//! that of the switch's side alone: both network threads and a tick thread that only sends packets back. It runs on the
+//! first core and the load on the second. On a busy machine put `chrt -f 10` before the built program.
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};

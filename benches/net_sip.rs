@@ -94,7 +94,7 @@ fn load(port: u16, rate: u64, seconds: u64) {
     for millisecond in 1..=seconds * 1_000 {
         pacer.wait();
         while sent < rate * millisecond / 1_000 {
-            // What the kernel does not take is counted by what does not come back.
+            // What the kernel refuses is counted as an answer that did not come back.
             let _ = socket.send(message(sent).as_bytes());
             sent += 1;
         }

@@ -1,7 +1,7 @@
 //! The world alone, in virtual time: `cargo bench --bench world`.
 //!
-//! What a tick costs by the number of quiet sessions, what a call costs from its INVITE to its BYE, what it costs to read
-//! an INVITE, and the timer wheel while a million timers run. `ringworld bench` measures the same with sockets.
+//! What a tick costs by the number of quiet sessions, what a call costs from its INVITE to its BYE, what it costs to
+//! read an INVITE, and the timer wheel while a million timers run. `ringworld bench` measures the same with sockets.
 
 use bevy_ecs::prelude::*;
 use bytes::Bytes;

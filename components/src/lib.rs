@@ -1,7 +1,7 @@
 //! What things *are* in a Ringworld world: data, and pure functions on one value.
 //!
-//! Nothing here has a socket, a thread, a file, a clock or a global. What *happens* is in `ringworld-systems`; where the
-//! world meets the outside is in `ringworld`.
+//! Nothing here has a socket, a thread, a file, a clock or a global. What *happens* is in `ringworld-systems`; where
+//! the world meets the outside is in `ringworld`.
 #![forbid(unsafe_code)]
 
 // The derive of `Record` names this crate by its name, inside it too.

@@ -1,8 +1,8 @@
 //! Deliberate faults, and bugs of the past, to show that the simulator finds them. Without the feature `planted-faults`
 //! there are none: the switches in the code are then the constant `false`.
 //!
-//! A switch is one line at the place, [`planted!`](crate::planted!), and a variant of `Planted` that says what it breaks.
-//! Which one is planted belongs to the thread, as a simulated world never leaves its own.
+//! A switch is one line at the place, [`planted!`](crate::planted!), and a variant of `Planted` that says what it
+//! breaks. Which one is planted belongs to the thread, as a simulated world never leaves its own.
 
 /// Whether a fault is planted; with `Name ? this, that`, one expression in place of another.
 #[cfg(feature = "planted-faults")]
@@ -56,7 +56,7 @@ mod faults {
         UnmatchedAck,
         /// The ringing deadline of an answered call goes on.
         TimerLeftRunning,
-        /// A speaker hears himself in the mix.
+        /// A speaker hears itself in the mix.
         SelfHearing,
         /// A call that we end gets no BYE.
         NoBye,
@@ -70,7 +70,7 @@ mod faults {
         RoomOutlives,
         /// A retransmitted request is taken for a new one.
         RetransmissionIsNew,
-        /// A peer that does not want to hear is sent to.
+        /// RTP is sent to a peer that does not want to receive.
         HoldLeaks,
         /// A jitter buffer waits for half a second, and never catches up.
         DelayCreeps,
@@ -85,9 +85,9 @@ mod faults {
         OutcomeTwice,
         /// An INVITE is sent again after a provisional response.
         RetransmitsOn,
-        /// A call that is taken back stays on hold.
+        /// A call that is resumed stays on hold.
         ResumeForgotten,
-        /// Whoever enters a room comes into the first one that there is.
+        /// Every stream that enters a room comes into the first one that there is.
         WrongRoom,
         /// The longest duration of a call is half of what is set.
         DurationEarly,
@@ -106,7 +106,7 @@ mod faults {
         EgressFirst,
         /// The life after a kill has the epoch of the life before.
         EpochStays,
-        /// The time in which nobody ran the world does not count.
+        /// The time in which the world was not run does not count.
         DowntimeLost,
         /// The follower encodes its world a tick later than the journal that it is for begins.
         SnapshotLate,
@@ -128,13 +128,13 @@ mod faults {
         DeadlineOverAnswer,
         /// The 200 to a re-INVITE waits for the ACK of the last request in its dialog, whichever that was.
         AckOfAnother,
-        /// Whoever still speaks to the port of a call that is over is taken for the source of the next one.
+        /// A source that still sends to the port of a call that is over is taken for the source of the next one.
         FormerPeerLatches,
         /// Idle ticks at the end of a journal are not written down before the next one begins.
         IdleUnwritten,
-        /// What lay in the jitter buffers of a world that was killed is heard when it lives again.
+        /// The content of the jitter buffers of a world that was killed is heard after its restart.
         PastIsHeard,
-        /// Who spoke to a port before its call was known is taken for its source.
+        /// A source that sent to a port before its call was known is taken for its source.
         EarlyPeerLatches,
     }
 

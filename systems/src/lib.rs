@@ -1,5 +1,5 @@
-//! What *happens* in a Ringworld world: one plugin per concern, a folder each. The folders do not import each other; they
-//! meet through the components, queues, facts and phases of `ringworld-components`.
+//! What *happens* in a Ringworld world: one plugin per concern, a folder each. The folders do not import each other;
+//! they meet through the components, queues, facts and phases of `ringworld-components`.
 //!
 //! Nothing here has a socket, a thread, a file, a clock or a global.
 #![forbid(unsafe_code)]

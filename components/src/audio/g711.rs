@@ -1,8 +1,8 @@
 //! G.711: μ-law and A-law, by arithmetic instead of tables.
 //!
-//! A table look-up per sample can't be vectorised; these formulas can, and agree with the tables of the recommendation for
-//! every input. A negative sample that lies exactly on a decision value is companded as the ITU's reference software does
-//! (G.191): by its one's complement.
+//! A table look-up per sample can't be vectorised; these formulas can, and agree with the tables of the recommendation
+//! for every input. A negative sample that lies exactly on a decision value is companded as the ITU's reference
+//! software does (G.191): by its one's complement.
 
 use crate::record::Record;
 use multiversion::multiversion;
@@ -102,9 +102,9 @@ const BIAS: i32 = 0x84;
 
 /// Segment (3 bits) and step within it (4 bits) of a magnitude of 128 to 32,767.
 ///
-/// The highest set bit and the four below it: exactly the exponent and the head of the mantissa of the number in IEEE 754.
-/// The conversion of an integer below 2^24 is exact and no arithmetic follows, so this is the same on every machine; it is
-/// one instruction for a whole vector where counting leading zeros is ten.
+/// The highest set bit and the four below it: exactly the exponent and the head of the mantissa of the number in IEEE
+/// 754. The conversion of an integer below 2^24 is exact and no arithmetic follows, so this is the same on every
+/// machine; it is one instruction for a whole vector where counting leading zeros is ten.
 #[inline(always)]
 fn segment_and_step(magnitude: i32) -> i32 {
     ((magnitude as f32).to_bits() as i32 >> 19) - ((127 + 7) << 4)

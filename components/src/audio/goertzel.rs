@@ -1,4 +1,4 @@
-//! Which tones are in what was heard: for test callers and the `call` and `demo` commands, outside the world.
+//! Finds tones in received audio: for test callers and the `call` and `demo` commands, outside the world.
 //!
 //! The one place in `audio` with floating point: nothing here may be used in recorded logic.
 
@@ -6,7 +6,8 @@ use crate::audio::SAMPLE_RATE_HZ;
 
 /// The power of the component at `hz`: 1 for a sine whose peak is full scale, 0.25 for one of half the amplitude.
 ///
-/// The samples are windowed (Hann), so a neighbour two or more bins away (a bin is 8,000 / `pcm.len()` Hz) hardly counts.
+/// The samples are windowed (Hann), so a neighbour two or more bins away (a bin is 8,000 / `pcm.len()` Hz) hardly
+/// counts.
 pub fn power_at(pcm: &[i16], hz: f64) -> f64 {
     let turn = std::f64::consts::TAU / pcm.len().max(1) as f64;
     let coefficient = 2.0 * (std::f64::consts::TAU * hz / f64::from(SAMPLE_RATE_HZ)).cos();
@@ -38,8 +39,8 @@ pub fn share_at(pcm: &[i16], hz: f64) -> f64 {
 
 /// Whether at least `share_min` of the energy is at `hz`.
 ///
-/// Listen for as long as can be: half a second tells tones apart that differ by 8 Hz. With `n` equal tones, half of `1/n`
-/// is a good `share_min`.
+/// Listen for as long as can be: half a second tells tones apart that differ by 8 Hz. With `n` equal tones, half of
+/// `1/n` is a good `share_min`.
 ///
 /// ```
 /// use ringworld_components::audio::{ToneGenerator, goertzel::is_present};

@@ -1,7 +1,7 @@
-//! Mixing: everyone hears the exact sum of all the others.
+//! Mixing: each participant hears the exact sum of all the others.
 //!
-//! One sum of 32 bits per room; a participant's own contribution is subtracted exactly as it was added, and the result is
-//! clipped once, on its way out. The cost is linear in the participants and nothing depends on their order.
+//! One sum of 32 bits per room; a participant's own contribution is subtracted exactly as it was added, and the result
+//! is clipped once, on its way out. The cost is linear in the participants and nothing depends on their order.
 //!
 //! [`mix_room`] does it for a whole room of G.711 at once, so the choice of instruction set is made once a room:
 //!
@@ -13,7 +13,7 @@
 //! let quiet = Speaker { speaks: G711::Pcma, hears: G711::Pcma, payload: [G711::Pcma.silence(); FRAME_SAMPLES] };
 //! let (mut sum, mut speakers) = (EMPTY, [loud, quiet]);
 //! mix_room(&mut sum, &mut speakers);
-//! // Each payload is now what that speaker hears, and whoever only listens hears the sum.
+//! // Each payload is now what that speaker hears, and a participant that only listens hears the sum.
 //! let mut listeners = [0; FRAME_SAMPLES];
 //! encode_sum(&sum, G711::Pcmu, &mut listeners);
 //! assert_eq!(listeners, [0x9f; FRAME_SAMPLES]);
@@ -27,26 +27,26 @@ use multiversion::multiversion;
 /// The sum of a room's contributions to one frame.
 pub type Sum = [i32; FRAME_SAMPLES];
 
-/// The sum of nobody.
+/// The sum without a contribution.
 pub const EMPTY: Sum = [0; FRAME_SAMPLES];
 
 /// The most contributions that a [`Sum`] holds exactly.
 pub const CONTRIBUTIONS_MAX: usize = 1 << 16;
 
-/// Somebody who contributes G.711 to a room and hears the others.
+/// A participant that contributes G.711 to a room and hears the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker {
-    /// The law of what he sends.
+    /// The law of what it sends.
     pub speaks: G711,
-    /// The law in which he is sent to.
+    /// The law of what it is sent.
     pub hears: G711,
-    /// What he said; after [`mix_minus_own`], what he hears.
+    /// What it said; after [`mix_minus_own`], what it hears.
     pub payload: EncodedFrame,
 }
 
 /// Mixes one frame of a room: adds all `speakers` to `sum` and replaces each payload with what that speaker hears.
 ///
-/// `sum` may already hold linear contributions ([`add`]); those who made them take theirs out with [`minus_clip`]
+/// `sum` may already hold linear contributions ([`add`]); their contributors take them out with [`minus_clip`]
 /// afterwards.
 pub fn mix_room(sum: &mut Sum, speakers: &mut [Speaker]) {
     add_speakers(sum, speakers);
@@ -64,7 +64,7 @@ pub fn add_speakers(sum: &mut Sum, speakers: &[Speaker]) {
     }
 }
 
-/// Replaces what each speaker said with what he hears: the sum without his part, clipped, in the law that he hears.
+/// Replaces what each speaker said with what it hears: the sum without its own part, clipped, in the law that it hears.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn mix_minus_own(sum: &Sum, speakers: &mut [Speaker]) {
     for speaker in speakers {
@@ -77,7 +77,7 @@ pub fn mix_minus_own(sum: &Sum, speakers: &mut [Speaker]) {
     }
 }
 
-/// Encodes the whole sum, for all listeners of that law who don't speak.
+/// Encodes the whole sum, for all listeners of that law that do not speak.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn encode_sum(sum: &Sum, law: G711, payload: &mut EncodedFrame) {
     match law {
@@ -94,7 +94,7 @@ pub fn add(sum: &mut Sum, pcm: &Frame) {
     }
 }
 
-/// The sum without one's own linear contribution, clipped.
+/// The sum without a participant's own linear contribution, clipped.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn minus_clip(sum: &Sum, own: &Frame, out: &mut Frame) {
     for ((out, total), own) in out.iter_mut().zip(sum).zip(own) {

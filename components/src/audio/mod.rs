@@ -1,8 +1,8 @@
 //! Sound as data: codecs, mixing, the jitter buffer, tones, telephone-events.
 //!
-//! Pure functions and small state machines on one value. Nothing here knows a clock, a socket or the world; whoever owns
-//! a state steps it once per media frame of 20 ms. All of it is integer arithmetic and bit-identical on every machine, but
-//! [`goertzel`], which serves those who listen from outside the world.
+//! Pure functions and small state machines on one value. Nothing here knows a clock, a socket or the world; the owner
+//! of a state steps it once per media frame of 20 ms. All of it is integer arithmetic and bit-identical on every
+//! machine, except [`goertzel`], which serves listeners outside the world.
 
 pub mod concealment;
 pub mod g711;

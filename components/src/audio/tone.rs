@@ -9,7 +9,8 @@ const INDEX_BITS: u32 = 8;
 /// One turn of the sine in Q15, with the first value repeated at the end.
 const SINE: [i32; (1 << INDEX_BITS) + 1] = sine_table();
 
-/// Generates a sine: a phase that steps by the frequency (a numerically controlled oscillator) and a table, in integers.
+/// Generates a sine: a phase that steps by the frequency (a numerically controlled oscillator) and a table, in
+/// integers.
 ///
 /// ```
 /// use ringworld_components::audio::ToneGenerator;

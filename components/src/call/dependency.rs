@@ -1,7 +1,7 @@
 //! Parent and child sessions.
 //!
 //! A session has at most one parent and any number of children up to a limit. A dependent child ends when its parent
-//! ends; an independent one goes on. What parents and children are for is the business of those that link them.
+//! ends; an independent one goes on. What the relation is for is decided by the plugins that link the sessions.
 
 use crate::kernel::{Now, StableId};
 use crate::record::Record;
@@ -23,7 +23,7 @@ pub struct ChildSessions(Vec<Entity>);
 pub struct Dependency {
     /// What was declared.
     pub kind: DependencyKind,
-    /// Where it stands.
+    /// Its state.
     pub state: DependencyState,
     /// Since when it is in that state.
     pub since: Now,
@@ -40,7 +40,7 @@ pub enum DependencyKind {
     Independent,
 }
 
-/// Where a dependency stands.
+/// The state of a dependency.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DependencyState {
     /// Parent and child live.

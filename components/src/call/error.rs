@@ -1,4 +1,4 @@
-//! Errors that say which call they are about, and where it stood.
+//! Errors that name the call and its state.
 
 use super::{DependencyError, GroupError, IllegalTransition, OfferAnswerError, SequenceError, SessionState};
 use crate::edge::OperationKind;
@@ -10,12 +10,13 @@ use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// What went wrong with a call, and where it stood. Built by [`CallError::new`] alone, so that all look the same.
+/// What went wrong with a call, and the state of the call. Built by [`CallError::new`] alone, so that all look the
+/// same.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// What went wrong.
     pub cause: CallErrorCause,
-    /// Where the call stood.
+    /// The circumstances.
     pub context: Box<ErrorContext>,
 }
 
@@ -38,7 +39,7 @@ pub struct ErrorContext {
     pub time: WallTime,
 }
 
-/// Which dialog, and where it stands.
+/// Which dialog, and its state.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DialogStanding {
     /// Its name.

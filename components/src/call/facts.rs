@@ -1,9 +1,9 @@
 //! Facts: what has happened to calls, for every system that wants to act upon it.
 //!
-//! A fact goes through one recorded, ordered queue, the [`FactQueue`], and is seen by `Phase::Behaviour` exactly once: in the
-//! same tick if it arose before that phase, in the next one if it arose in it or later. There it is a message of its own
-//! type: a system reads `MessageReader<Answered>`. The messages are cleared after `Phase::Behaviour`, so no reader finds one
-//! in another tick.
+//! A fact goes through one recorded, ordered queue, the [`FactQueue`], and is seen by `Phase::Behaviour` exactly once:
+//! in the same tick if it arose before that phase, in the next one if it arose in it or later. There it is a message of
+//! its own type: a system reads `MessageReader<Answered>`. The messages are cleared after `Phase::Behaviour`, so no
+//! reader finds one in another tick.
 
 use super::{CallError, Ending, Priority, Role, SequenceState, SessionState, Ticket};
 use crate::edge::{Event, Flow, OperationKind};
@@ -16,8 +16,8 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
-/// Something that is about one entity: a fact, or a timer that fired. If the work for it panics, the call of that entity is
-/// ended; see [`Operations::for_each_call`](super::Operations::for_each_call).
+/// Something that is about one entity: a fact, or a timer that fired. If the work for it panics, the call of that
+/// entity is ended; see [`Operations::for_each_call`](super::Operations::for_each_call).
 pub trait AboutCall {
     /// The session, or another entity whose call is meant.
     fn entity(&self) -> Entity;
@@ -127,8 +127,8 @@ facts! {
         /// The side that placed the call.
         role: Role,
     }
-    /// Offer and answer agreed on the audio of a session for the first time: packets can flow from now on. This may come
-    /// before or after [`Answered`].
+    /// Offer and answer agreed on the audio of a session for the first time: packets can flow from now on. This may
+    /// come before or after [`Answered`].
     MediaEstablished {
         /// The codec.
         codec: Codec,
@@ -151,16 +151,17 @@ facts! {
         /// The side that placed the call.
         role: Role,
     }
-    /// A plugin's claim on a call has ended before the call was decided about: it was released, or its time is over. Default
-    /// routing decides now.
+    /// A plugin's claim on a call has ended before the call was decided about: it was released, or its time is over.
+    /// Default routing decides now.
     ClaimEnded {
         /// The name of the plugin.
         by: String,
         /// Whether the plugin released it, rather than time running out.
         is_released: bool,
     }
-    /// A request came in of a method that a plugin handles (`SipMethod::raised`). It waits for an [`Operation::Respond`](crate::edge::Operation::Respond); after
-    /// 32*T1 it is answered with 500. Without a session, `entity` is that of the transaction.
+    /// A request came in of a method that a plugin handles (`SipMethod::raised`). It waits for an
+    /// [`Operation::Respond`](crate::edge::Operation::Respond); after 32*T1 it is answered with 500. Without a session,
+    /// `entity` is that of the transaction.
     RequestReceived {
         /// The server transaction, by which the response names it.
         transaction: StableId,
@@ -177,8 +178,8 @@ facts! {
         /// The body.
         body: Bytes,
     }
-    /// A response came to a request of ours that is no INVITE, ACK, BYE or CANCEL; or none came, and the status is 408 (time
-    /// ran out) or 503 (it could not be sent), without header fields (RFC 3261 section 8.1.3.1).
+    /// A response came to a request of ours that is no INVITE, ACK, BYE or CANCEL; or none came, and the status is 408
+    /// (time ran out) or 503 (it could not be sent), without header fields (RFC 3261 section 8.1.3.1).
     ResponseReceived {
         /// The request, as the result of [`Operation::SendRequest`](crate::edge::Operation::SendRequest) named it.
         request: StableId,
@@ -198,7 +199,8 @@ facts! {
         /// The cause, and the status that went with it.
         ending: Ending,
     }
-    /// A sequence that the session is the A-leg of changed its state; it is about the B-leg where there is no A-leg any more.
+    /// A sequence that the session is the A-leg of changed its state; it is about the B-leg where there is no A-leg any
+    /// more.
     SequenceChanged {
         /// The stable id of the sequence of legs.
         id: StableId,
@@ -227,14 +229,15 @@ facts! {
         /// What it is now.
         priority: Priority,
     }
-    /// An operation that a system had written was carried out, or was refused. Raised for every refusal, and for a success
-    /// where a ticket was taken ([`Operations::request`](super::Operations::request)).
+    /// An operation that a system had written was carried out, or was refused. Raised for every refusal, and for a
+    /// success where a ticket was taken ([`Operations::request`](super::Operations::request)).
     OperationDone {
         /// The ticket that the system got.
         ticket: Ticket,
         /// What was asked for.
         kind: OperationKind,
-        /// The session that it was about or that it made, or the request that it sent or answered; else why it was refused.
+        /// The session that it was about or that it made, or the request that it sent or answered; else why it was
+        /// refused.
         result: Result<StableId, CallError>,
     }
 }
@@ -280,8 +283,8 @@ impl FactQueue {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The events of those among `facts` that were not looked at yet. Each fact is looked at once, in the tick in which it
-    /// arose.
+    /// The events of those among `facts` that were not looked at yet. Each fact is looked at once, in the tick in which
+    /// it arose.
     pub fn publish(&mut self, facts: &[Fact]) -> Vec<Event> {
         let fresh = facts.iter().filter(|fact| fact.sequence() >= self.published);
         let events = fresh.filter_map(Fact::event).collect();

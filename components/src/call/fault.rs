@@ -23,10 +23,10 @@ pub struct Fault {
 /// Does the work for one item of a system's queue. A panic is counted under the system's name and goes no further: the
 /// entities that the work had made are despawned, and the call behind the culprit is ended.
 ///
-/// A panic outside such work still stops the world: there is no telling what it has broken.
+/// A panic outside such work still stops the world: the extent of its damage is not known.
 pub fn contain(world: &mut World, system: &'static str, culprit: Option<Entity>, work: impl FnOnce(&mut World)) {
     let newest = world.resource::<StableIds>().newest();
-    // What is seen after the unwinding is the culprit's own, and it is only looked at to end it.
+    // After the unwinding only the culprit's own state is seen, and it is only looked at to end it.
     if catch_unwind(AssertUnwindSafe(|| work(world))).is_ok() {
         return;
     }

@@ -1,5 +1,5 @@
-//! Groups of sessions. A session may be in several. A group has a kind and no rule: what its members do for each other is
-//! the business of those that made it.
+//! Groups of sessions. A session may be in several. A group has a kind and no rule: what its members do for each other
+//! is decided by the plugins that made it.
 
 use crate::kernel::{Now, StableId};
 use crate::record::Record;

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
-/// What all dialogs of a session have in common, and the way of its first request.
+/// What all dialogs of a session have in common, and the addresses of its first request.
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 pub struct SipIdentity {
     /// The Call-ID.

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 /// What a system writes: operations, entities, components and timers.
 ///
-/// Each system writes into a buffer of its own, so any number of systems do so without an order among them. The buffers are
-/// merged after `Phase::Behaviour` and at the end of the tick, in the order in which the systems were added to the world
-/// (which is that of their plugins): entities get their stable ids then, and so no id depends on the order in which systems
-/// ran. Operations are carried out in `Phase::Admission`: in this tick if they were written in `Phase::Behaviour` or
-/// earlier, else in the next one.
+/// Each system writes into a buffer of its own, so any number of systems do so without an order among them. The buffers
+/// are merged after `Phase::Behaviour` and at the end of the tick, in the order in which the systems were added to the
+/// world (which is that of their plugins): entities get their stable ids then, and so no id depends on the order in
+/// which systems ran. Operations are carried out in `Phase::Admission`: in this tick if they were written in
+/// `Phase::Behaviour` or earlier, else in the next one.
 ///
 /// ```
 /// # use ringworld_components::call::{Answered, Operations};
@@ -54,14 +54,14 @@ impl Operations<'_, '_> {
         self.push(operation, OperationPriority::Normal, false)
     }
 
-    /// Asks for an operation of another priority than [`OperationPriority::Normal`]. The highest that a system can have is
-    /// [`OperationPriority::High`].
+    /// Asks for an operation of another priority than [`OperationPriority::Normal`]. The highest that a system can have
+    /// is [`OperationPriority::High`].
     pub fn write_with(&mut self, priority: OperationPriority, operation: Operation) -> Ticket {
         self.push(operation, priority.min(OperationPriority::High), false)
     }
 
-    /// Asks for an operation whose result is wanted in any case: an [`OperationDone`](super::OperationDone) with this ticket
-    /// brings it.
+    /// Asks for an operation whose result is wanted in any case: an [`OperationDone`](super::OperationDone) with this
+    /// ticket brings it.
     pub fn request(&mut self, operation: Operation) -> Ticket {
         self.push(operation, OperationPriority::Normal, true)
     }
@@ -77,8 +77,8 @@ impl Operations<'_, '_> {
         ticket
     }
 
-    /// Spawns an entity with a stable id. It exists from the merge on; until then components can be inserted into it and
-    /// timers started for it here.
+    /// Spawns an entity with a stable id. It exists from the merge on; until then components can be inserted into it
+    /// and timers started for it here.
     pub fn spawn(&mut self, bundle: impl Bundle) -> Entity {
         let entity = self.allocator.alloc();
         self.defer(move |world| {
@@ -136,9 +136,9 @@ impl Operations<'_, '_> {
         self.buffer.items.push(Item::Command { culprit, command: Box::new(command) });
     }
 
-    /// Does the work for each of `items`, which are facts or fired timers. A panic costs the call that the item is about and
-    /// nothing else: what was written here for it is taken back, the call is ended (500, CANCEL or BYE), and the panic is
-    /// counted under the name of the system. What the work changed otherwise stays.
+    /// Does the work for each of `items`, which are facts or fired timers. A panic costs the call that the item is
+    /// about and nothing else: what was written here for it is taken back, the call is ended (500, CANCEL or BYE), and
+    /// the panic is counted under the name of the system. What the work changed otherwise stays.
     pub fn for_each_call<'a, T, W>(&mut self, items: impl IntoIterator<Item = &'a T>, mut work: W)
     where
         T: AboutCall + 'a,
@@ -147,7 +147,7 @@ impl Operations<'_, '_> {
         for item in items {
             let (written, number) = (self.buffer.items.len(), self.buffer.number);
             self.buffer.culprit = Some(item.entity());
-            // What is seen after the unwinding is the call's own, and it is only looked at to end it.
+            // After the unwinding only the call's own state is seen, and it is only looked at to end it.
             let done = catch_unwind(AssertUnwindSafe(|| work(self, item)));
             self.buffer.culprit = None;
             if done.is_ok() {
@@ -237,8 +237,8 @@ impl fmt::Debug for WrittenBuffers {
 /// The most operations that wait to be carried out. More are dropped and counted.
 const OPERATIONS_MAX: usize = 1_000_000;
 
-/// Merges what systems have written, in the order of the systems: entities, components and timers at once, operations into
-/// the [`OperationQueue`].
+/// Merges what systems have written, in the order of the systems: entities, components and timers at once, operations
+/// into the [`OperationQueue`].
 pub fn merge_written(world: &mut World) {
     if world.resource::<WrittenBuffers>().is_empty() {
         return;

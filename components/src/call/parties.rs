@@ -23,8 +23,8 @@ pub struct Parties {
 }
 
 impl Parties {
-    /// Those of an INVITE that the peer sent, with the header fields that are to be kept; and whether some of these are left
-    /// out because they are too long.
+    /// Those of an INVITE that the peer sent, with the header fields that are to be kept; and whether some of these are
+    /// left out because they are too long.
     pub fn of(request: &Request, kept: &KeptHeaders) -> (Self, bool) {
         let (from, to) = (&request.head.from, &request.head.to);
         let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);

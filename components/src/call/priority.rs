@@ -1,7 +1,7 @@
 //! How urgent a session is, and how its packets are to be marked.
 //!
 //! A priority decides nothing by itself. It is set by a rule of the settings, by a header field of the INVITE or by an
-//! operation, and carried for those that decide. A session without the component is [`Priority::default`].
+//! operation, and carried for the plugins that decide. A session without the component is [`Priority::default`].
 
 use crate::record::Record;
 use crate::wire::sip::Head;

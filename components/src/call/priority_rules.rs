@@ -17,8 +17,8 @@ pub enum RuleField {
     To,
 }
 
-/// A rule, as text `from|to USER LEVEL [CLASS]`: calls whose URI has this user part get this priority. A `*` at the end of
-/// the user stands for anything.
+/// A rule, as text `from|to USER LEVEL [CLASS]`: calls whose URI has this user part get this priority. A `*` at the end
+/// of the user stands for anything.
 ///
 /// ```
 /// use ringworld_components::call::{PriorityLevel, PriorityRule, QosClass};

@@ -140,8 +140,8 @@ impl CallEvent {
     }
 }
 
-/// From `Phase::Sessions`, `Phase::Admission` and `Phase::Cleanup` to `Phase::Egress`: the messages that sessions, and plugins by
-/// their operations, want sent.
+/// From `Phase::Sessions`, `Phase::Admission` and `Phase::Cleanup` to `Phase::Egress`: the messages that sessions, and
+/// plugins by their operations, want sent.
 #[derive(Debug)]
 pub enum SessionMessage {
     /// A response to the peer's INVITE.

@@ -1,7 +1,7 @@
-//! What calls are charged for, by whom it is used, and how much of it there may be.
+//! What calls are charged for, the users and endpoints that use it, and how much of it there may be.
 //!
-//! The costs are declared, not measured: a fixed amount for each session and, by its codec, for each stream. So the sums are
-//! a function of the inputs. What is measured outside enters as an operation.
+//! The costs are declared, not measured: a fixed amount for each session and, by its codec, for each stream. So the
+//! sums are a function of the inputs. What is measured outside enters as an operation.
 
 use super::Settings;
 use crate::kernel::Now;
@@ -148,7 +148,7 @@ impl Settings {
 #[component(on_insert = charge, on_discard = discharge)]
 pub struct Charge(pub Amounts);
 
-/// On whose account a session is. It is counted there as long as the component lives.
+/// The account that a session is on. It is counted there as long as the component lives.
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 #[component(immutable, on_insert = open, on_discard = close)]
 pub struct Account {
@@ -159,8 +159,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of a peer with this URI at this address. The host is compared without regard to case (RFC 3261 section
-    /// 19.1.4).
+    /// The account of a peer with this URI at this address. The host is compared without regard to case (RFC 3261
+    /// section 19.1.4).
     pub fn of(uri: &[u8], endpoint: IpAddr) -> Self {
         let user = match Uri::parse(Bytes::copy_from_slice(uri)) {
             Ok(uri) => [&uri.user().unwrap_or_default()[..], b"@", &uri.host().to_ascii_lowercase()].concat().into(),
@@ -170,8 +170,8 @@ impl Account {
     }
 }
 
-/// How much of each resource is used, and how many sessions each user and each endpoint has. Follows from [`Charge`] and
-/// [`Account`] by hooks.
+/// How much of each resource is used, and how many sessions each user and each endpoint has. Follows from [`Charge`]
+/// and [`Account`] by hooks.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
     used: Amounts,
@@ -263,8 +263,8 @@ impl AdmissionRefusal {
         }
     }
 
-    /// The status that the peer gets: 403 for a user above its own limit, as trying again or elsewhere does not help; else 503
-    /// with Retry-After (RFC 3261 section 21.5.4).
+    /// The status that the peer gets: 403 for a user above its own limit, as trying again or elsewhere does not help;
+    /// else 503 with Retry-After (RFC 3261 section 21.5.4).
     pub fn status(self) -> u16 {
         if self == Self::User { 403 } else { 503 }
     }
@@ -302,7 +302,7 @@ fn close(mut world: DeferredWorld, context: HookContext) {
     }
 }
 
-/// Counts down, and forgets what has come to nothing.
+/// Counts down, and removes an entry that reaches 0.
 fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
     let is_last = counts.get_mut(key).is_some_and(|count| {
         *count = count.saturating_sub(1);

@@ -6,11 +6,11 @@ use bevy_ecs::prelude::*;
 /// A built-in service, or a refusal, named by the user part of a request URI.
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
-    /// `echo`: the caller hears himself.
+    /// `echo`: the caller hears itself.
     Echo,
     /// `tone`: 440 Hz; `tone-HZ` another one.
     Tone(u16),
-    /// `silence`: comfort for tests; packets of silence.
+    /// `silence`: packets of silence, for tests.
     Silence,
     /// `conf-NAME`: a room.
     Conference(String),
@@ -21,7 +21,7 @@ pub enum Service {
     },
     /// `busy` (486) and `reject-NNN`.
     Reject(u16),
-    /// Media are handled by whoever gave the session description.
+    /// Media are handled by the party that gave the session description.
     ExternalMedia,
 }
 

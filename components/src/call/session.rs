@@ -7,9 +7,10 @@ use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
 
-/// One party's part in a call: its state machine. Changed through [`Session::change`] alone. The other parts of a session are
-/// components of the same entity ([`Parties`], [`SipIdentity`](super::SipIdentity), [`PendingInvite`](super::PendingInvite),
-/// [`SelectedUsage`], [`Service`](super::Service)), its INVITE usages ([`InviteUsages`]) and its streams ([`Streams`]).
+/// One party's part in a call: its state machine. Changed through [`Session::change`] alone. The other parts of a
+/// session are components of the same entity ([`Parties`], [`SipIdentity`](super::SipIdentity),
+/// [`PendingInvite`](super::PendingInvite), [`SelectedUsage`], [`Service`](super::Service)), its INVITE usages
+/// ([`InviteUsages`]) and its streams ([`Streams`]).
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 #[component(on_add = enter, on_remove = leave)]
 pub struct Session {
@@ -23,8 +24,8 @@ pub struct Session {
     pub ending: Option<Ending>,
 }
 
-/// The INVITE usage that a session goes on in: of an incoming call the only one, of forks the first that was answered; none
-/// while a placed call has no answer.
+/// The INVITE usage that a session goes on in: of an incoming call the only one, of forks the first that was answered;
+/// none while a placed call has no answer.
 #[derive(Component, Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SelectedUsage(pub Option<Entity>);
 
@@ -50,7 +51,7 @@ fn leave(mut world: DeferredWorld, _: HookContext) {
     }
 }
 
-/// Sessions that have ended. They stay to the end of the next tick, so that everybody can look at them.
+/// Sessions that have ended. They stay to the end of the next tick, so that every system can read them.
 #[derive(Resource, Record, Default, Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// In this tick.
@@ -92,9 +93,9 @@ pub enum EndCause {
     Cancelled,
     /// A final response refused the call.
     Rejected,
-    /// Nobody answered within the ringing time.
+    /// The call was not answered within the ringing time.
     RingTimeout,
-    /// Nobody decided within the deferral time.
+    /// The call was not decided about within the deferral time.
     DeferralTimeout,
     /// The call reached its maximum duration.
     DurationLimit,

@@ -1,5 +1,5 @@
-//! The session state machine: eight states and one matrix. Which operation is legal in which
-//! state, [`OperationKind::legal_in`] says.
+//! The session state machine: eight states and one matrix. [`OperationKind::legal_in`] says which operation is legal in
+//! which state.
 
 use crate::edge::OperationKind;
 use crate::record::Record;
@@ -10,7 +10,7 @@ use std::fmt;
 pub enum SessionState {
     /// It exists; nothing was sent and nothing decided.
     Initializing,
-    /// We have sent an INVITE and heard nothing but 100.
+    /// We have sent an INVITE and received nothing but 100.
     Dialing,
     /// The called party is being alerted (180), by us or by the peer.
     Ringing,

@@ -26,9 +26,9 @@ pub struct Reply {
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The world refused, and changed nothing. The error says where the call stood.
+    /// The world refused, and changed nothing. The error holds the state of the call.
     World(CallError),
-    /// It never came to a world: what stood in its way.
+    /// It did not reach a world, for this reason.
     NotTaken(&'static str),
     /// No answer came in time. It may have been carried out all the same.
     NoAnswer,

@@ -1,4 +1,4 @@
-//! What leaves the world for those who watch it.
+//! What leaves the world for its observers.
 
 use crate::call::{EndCause, SessionState};
 use crate::kernel::StableId;

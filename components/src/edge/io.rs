@@ -35,7 +35,7 @@ pub enum Input {
     PortOpened(u16),
     /// A datagram on an RTP or RTCP port.
     Rtp(PacketHandle),
-    /// Somebody outside wants something.
+    /// A command from outside.
     Command(Command),
 }
 
@@ -63,19 +63,19 @@ pub enum Output {
         target: Target,
         /// What.
         bytes: Bytes,
-        /// The transaction to name in [`Input::SendFailed`]; 0 if nobody wants to know.
+        /// The transaction to name in [`Input::SendFailed`]; 0 if a failure is not to be reported.
         transaction: StableId,
     },
     /// The pair at this RTP port was taken out of stock; keep the stock filled.
     PortTaken(u16),
     /// The pair at this RTP port is no longer in use: drain what is still arriving and offer it again.
     PortReleased(u16),
-    /// The packets of the pair at this RTP port, which was taken, are of another class than voice, or of another one than
-    /// before.
+    /// The packets of the pair at this RTP port, which was taken, are of another class than voice, or of another one
+    /// than before.
     PortMarked(u16, QosClass),
     /// Close a TCP connection.
     CloseConn(ConnId),
-    /// Something that others may want to know.
+    /// An event for observers.
     Event(Event),
     /// The answer to a command.
     Reply(Reply),
@@ -85,7 +85,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct RtpOut(pub PacketHandle);
 
-/// The outputs of the last tick, in order. Taken away by whoever runs the world.
+/// The outputs of the last tick, in order. Taken away by the code that runs the world.
 #[derive(Resource, Debug, Default)]
 pub struct Outputs {
     /// Signalling, ports, events, replies.

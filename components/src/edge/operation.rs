@@ -8,11 +8,11 @@ use crate::wire::sip::Method;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// One thing to be done. It is carried out in `Phase::Admission`, in one place, whoever asks for it: a command from outside
-/// ([`Command`](super::Command)) or a system ([`Operations`](crate::call::Operations)).
+/// One thing to be done. It is carried out in `Phase::Admission`, in one place, whatever its source: a command from
+/// outside ([`Command`](super::Command)) or a system ([`Operations`](crate::call::Operations)).
 ///
-/// An operation that is illegal in the session's state, or that loses against another one of the same tick, changes nothing
-/// and returns an error.
+/// An operation that is illegal in the session's state, or that loses against another one of the same tick, changes
+/// nothing and returns an error.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Place a call. The result is the id of the new session.
@@ -54,8 +54,8 @@ pub enum Operation {
         /// `0-9 * # A-D`.
         digits: String,
     },
-    /// Play a clip to the peer, over whatever it hears. Clips are short signals: two beeps for every name, until files can
-    /// be played.
+    /// Play a clip to the peer, over whatever it hears. Clips are short signals: two beeps for every name, until files
+    /// can be played.
     Announce {
         /// The session.
         session: StableId,
@@ -73,8 +73,8 @@ pub enum Operation {
         session: StableId,
         /// The name of the plugin that claims it.
         by: String,
-        /// How long the claim lasts, in milliseconds. Then [`ClaimEnded`](crate::call::ClaimEnded) is raised and default
-        /// routing decides; without it the call is refused with 480 after the time for a decision.
+        /// How long the claim lasts, in milliseconds. Then [`ClaimEnded`](crate::call::ClaimEnded) is raised and
+        /// default routing decides; without it the call is refused with 480 after the time for a decision.
         lasts_ms: u32,
     },
     /// Give a claimed call back to default routing.
@@ -95,7 +95,8 @@ pub enum Operation {
         /// Content type and octets.
         body: Option<(String, Bytes)>,
     },
-    /// Send a request. The result names it, and so do the [`ResponseReceived`](crate::call::ResponseReceived) that follow.
+    /// Send a request. The result names it, and so do the [`ResponseReceived`](crate::call::ResponseReceived) that
+    /// follow.
     SendRequest(Box<SendRequest>),
     /// Refuse new calls from now on, and end those that there are.
     Drain,

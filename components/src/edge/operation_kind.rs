@@ -55,8 +55,8 @@ pub enum OperationKind {
     SetPriority,
 }
 
-/// Which operations of a tick come first. Those of the same priority come in the order of the plugins, of their systems,
-/// and of writing.
+/// Which operations of a tick come first. Those of the same priority come in the order of the plugins, of their
+/// systems, and of writing.
 #[derive(Record, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OperationPriority {
     /// Default routing: dropped if the call is claimed.
@@ -106,7 +106,8 @@ impl OperationKind {
         }
     }
 
-    /// The kinds of operation that exclude this one if they were carried out on the same session earlier in the same tick.
+    /// The kinds of operation that exclude this one if they were carried out on the same session earlier in the same
+    /// tick.
     pub fn loses_to(self) -> &'static [OperationKind] {
         match self {
             Ring => &[Ring, Answer, Reject, HangUp],

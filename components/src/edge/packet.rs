@@ -1,8 +1,8 @@
 //! RTP packets and the pool that their buffers live in.
 //!
 //! A buffer is allocated once. The network thread receives into it, moves its handle (a `Box`, eight bytes) through a
-//! ring, the world reads it in place and either rewrites its header and moves it on to the sending ring or gives it back.
-//! Ownership is the protocol: no payload is copied on the way and no buffer can be used twice.
+//! ring, the world reads it in place and either rewrites its header and moves it on to the sending ring or gives it
+//! back. Ownership is the protocol: no payload is copied on the way and no buffer can be used twice.
 
 use crate::wire::rtp::{self, RtpHeader};
 use bevy_ecs::prelude::*;
@@ -84,8 +84,8 @@ impl Packet {
 
 /// The world's share of the buffers.
 ///
-/// Taking never fails: were the pool's state visible to a system, the world would depend on the network threads. When it
-/// is empty a buffer is allocated and counted; what is given back beyond the share is freed.
+/// Taking never fails: were the pool's state visible to a system, the world would depend on the network threads. When
+/// it is empty a buffer is allocated and counted; what is given back beyond the share is freed.
 #[derive(Resource, Debug)]
 pub struct PacketPool {
     free: Vec<PacketHandle>,

@@ -1,8 +1,9 @@
 //! The whole world as bytes.
 //!
-//! A snapshot is a format version, the hash of the schema, the list of plugins, the names and shapes of everything recorded,
-//! the resources, the stable ids of all entities, and then one column for each component: which entities have it, how long each value is, and
-//! the values. Each name is written once, and a value can be handed to a migration without being understood.
+//! A snapshot is a format version, the hash of the schema, the list of plugins, the names and shapes of everything
+//! recorded, the resources, the stable ids of all entities, and then one column for each component: which entities have
+//! it, how long each value is, and the values. Each name is written once, and a value can be handed to a migration
+//! without being understood.
 
 use super::snapshot::stable_id_bits;
 use super::{Registry, StableId};

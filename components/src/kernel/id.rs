@@ -49,7 +49,7 @@ pub struct StableIds {
 }
 
 impl StableIds {
-    /// Ids of the world `world` in its `epoch`-th life.
+    /// Ids of the world with the index `world` in the boot epoch `epoch`.
     pub fn new(world: u8, epoch: u16) -> Self {
         let base = (u64::from(world) << 56) | (u64::from(epoch & 0xfff) << 44);
         Self { base, minted: 0, entities: Table::default() }
@@ -61,12 +61,12 @@ impl StableIds {
         StableId(self.base | (self.minted & ((1 << 44) - 1)))
     }
 
-    /// From now on ids are those of another life. The count goes on.
+    /// From now on ids are those of another boot epoch. The count goes on.
     pub fn begin_epoch(&mut self, epoch: u16) {
         self.base = Self::new(self.world(), epoch).base;
     }
 
-    /// In which of its lives the world mints.
+    /// The boot epoch in which the world mints.
     pub fn epoch(&self) -> u16 {
         (self.base >> 44) as u16 & 0xfff
     }

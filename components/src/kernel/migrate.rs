@@ -46,8 +46,8 @@ pub trait MigrateApp {
     fn migrate_removed(&mut self, name: &'static str, from: u64) -> &mut Self;
     /// An older build did not record `name`: no entity has it, or the resource stays as it is in a fresh world.
     fn migrate_added(&mut self, name: &'static str) -> &mut Self;
-    /// Snapshots that were made with another list of plugins are taken if `from` is the hash of that list. The refusal names
-    /// the hash. What the other plugins recorded needs declarations of its own.
+    /// Snapshots that were made with another list of plugins are taken if `from` is the hash of that list. The refusal
+    /// names the hash. What the other plugins recorded needs declarations of its own.
     fn migrate_plugins(&mut self, from: u64) -> &mut Self;
 }
 

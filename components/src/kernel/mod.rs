@@ -1,4 +1,4 @@
-//! The room every other room opens onto: the tick and its phases, time, stable identity, keyed randomness, timers, and
+//! What every other module builds on: the tick and its phases, time, stable identity, keyed randomness, timers, and
 //! the registry that lets the whole world be digested, encoded and restored.
 
 mod encode;

@@ -13,11 +13,11 @@ pub struct Tick;
 pub enum Phase {
     /// The single place where input enters. Time advances, inputs become messages. Nothing else happens.
     Ingress,
-    /// Timers that are owed fire, in the order of their deadlines, as `TimerFired` messages.
+    /// Timers that are due fire, in the order of their deadlines, as `TimerFired` messages.
     Timers,
-    /// SIP messages meet transactions (RFC 3261 section 17): retransmissions end here, the rest goes up.
+    /// SIP messages are matched to transactions (RFC 3261 section 17): retransmissions end here, the rest is passed on.
     Transactions,
-    /// What transactions let through meets dialogs (RFC 3261 section 12).
+    /// What transactions pass on is matched to dialogs (RFC 3261 section 12).
     Dialogs,
     /// Calls arrive, are answered, change state and end.
     Sessions,
@@ -25,13 +25,13 @@ pub enum Phase {
     Behaviour,
     /// The operations asked for so far (by behaviours, by the API) are checked, arbitrated and carried out.
     Admission,
-    /// Received packets meet streams; rooms are mixed; packets to send are made. Its results reach the other phases only
-    /// as recorded facts, in the next tick.
+    /// Received packets reach their streams; rooms are mixed; packets to send are made. The results reach other phases
+    /// only as recorded facts, in the next tick.
     Media,
-    /// What ended is despawned and what it held is returned. The stock systems have the world to themselves: a system of a
-    /// plugin says that it comes after [`Step::Close`].
+    /// What ended is despawned and what it held is returned. The stock systems are exclusive: a system of a plugin is
+    /// ordered after [`Step::Close`].
     Cleanup,
-    /// The single place where output leaves: SIP is written, packets are handed over. A system of a plugin says that it comes
+    /// The single place where output leaves: SIP is written, packets are handed over. A system of a plugin is ordered
     /// after [`Step::Flush`].
     Egress,
     /// Counters and digests. Changes nothing that another phase reads.

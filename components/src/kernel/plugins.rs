@@ -3,7 +3,8 @@
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The first difference between two ordered lists of plugins: `theirs`, of a recording or snapshot, and `ours`, of this world.
+/// The first difference between two ordered lists of plugins: `theirs`, of a recording or snapshot, and `ours`, of this
+/// world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PluginDifference {
     /// It is in their list but not in ours.

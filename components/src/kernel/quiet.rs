@@ -10,8 +10,8 @@ pub(super) struct Restless(Vec<fn(&World) -> bool>);
 
 /// Declares what keeps a world awake.
 pub trait QuietApp {
-    /// While `is_busy` says so, every tick runs. Without inputs, due timers and such work, ticks are skipped, and counted
-    /// in the `Elapsed` of the next one: systems wake on messages, timers and queues, never by counting ticks.
+    /// While `is_busy` says so, every tick runs. Without inputs, due timers and such work, ticks are skipped, and
+    /// counted in the `Elapsed` of the next one: systems wake on messages, timers and queues, never by counting ticks.
     fn awake_while(&mut self, is_busy: fn(&World) -> bool) -> &mut Self;
 }
 

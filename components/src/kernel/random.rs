@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The world's secret: all random numbers are a keyed hash (BLAKE3) of it, a stable id, the tick and a purpose.
 ///
-/// Keys of SRTP or DTLS never come from here: whoever holds a recording holds the secret.
+/// Keys of SRTP or DTLS never come from here: the secret is in every recording.
 #[derive(Resource, Record, Clone, PartialEq, Eq, Hash)]
 pub struct Secret(pub [u8; 32]);
 
@@ -35,7 +35,7 @@ pub enum Purpose {
 }
 
 impl Secret {
-    /// Seeds the hashes by which messages find transactions and dialogs, so that nobody outside can make them collide.
+    /// Seeds the hashes by which messages find transactions and dialogs, so that no peer can make them collide.
     pub fn table_seed(&self) -> u64 {
         self.bits(StableId(0), Now(0), Purpose::TableSeed, 0) as u64
     }

@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Which of the two digests a value belongs to.
 ///
-/// Media influence control only through recorded facts, so a recording without payloads still claims the control digest.
+/// Media influence control only through recorded facts, so a recording without payloads still claims the control
+/// digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Signalling, sessions, rooms, timers: everything but audio.
@@ -81,8 +82,8 @@ pub enum Unregistered {
 }
 
 impl Registry {
-    /// A hash of all names and shapes and of the ordered list of plugins: two builds with the same one read each other's
-    /// snapshots and logs.
+    /// A hash of all names and shapes and of the ordered list of plugins: two builds with the same one read each
+    /// other's snapshots and logs.
     pub fn schema(&self) -> u64 {
         let mut text = Vec::new();
         for (name, shape) in self.names() {
@@ -127,8 +128,8 @@ impl Registry {
         names
     }
 
-    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived, and
-    /// every recorded one that nothing finds because its entity has no stable id.
+    /// Every component and resource of `world` that is neither recorded nor declared scratch (and empty) or derived,
+    /// and every recorded one that nothing finds because its entity has no stable id.
     pub fn unregistered(&self, world: &World) -> Vec<Unregistered> {
         let mut found = Vec::new();
         let stable_id = world.component_id::<StableId>();

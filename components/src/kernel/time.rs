@@ -30,8 +30,8 @@ impl Now {
     }
 }
 
-/// The time of day at tick 0: what turns ticks into times of day, for people. A world reads no clock; whoever runs it
-/// says what time it is, at the beginning and again when the clocks have parted (`Operation::Reanchor`).
+/// The time of day at tick 0: what turns ticks into times of day, for people. A world reads no clock; the code that
+/// runs it says what time it is, at the beginning and again when the clocks differ (`Operation::Reanchor`).
 #[derive(Resource, Record, Default, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anchor(pub WallTime);
 
@@ -81,8 +81,8 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + next, month, day_of_month)
 }
 
-/// How many ticks this update advances the world: 1, or more after ticks were skipped. An input; set by whoever runs
-/// the schedule, and back at 1 after each tick.
+/// How many ticks this update advances the world: 1, or more after ticks were skipped. An input; set by the code that
+/// runs the schedule, and back at 1 after each tick.
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(pub u32);
 

@@ -22,8 +22,8 @@ struct Timer {
 
 /// At most one running timer of kind `T` for each entity. Deadlines are ticks.
 ///
-/// Four levels of 256 slots hold deadlines up to 2^32 ticks ahead (240 days); what lies beyond waits in the last slot and
-/// is sorted in when it comes near.
+/// Four levels of 256 slots hold deadlines up to 2^32 ticks ahead (240 days); what lies beyond waits in the last slot
+/// and is sorted in when it comes near.
 #[derive(Resource)]
 pub struct TimerWheel<T: Send + Sync + 'static> {
     now: u64,

@@ -1,4 +1,4 @@
-//! Who is visited: everybody else costs nothing.
+//! The entities that are visited: all others cost nothing.
 
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
 use bevy_ecs::prelude::*;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 /// The entities that must be visited in their phase of every frame: those that have a `T`. All others cost nothing.
 ///
-/// Whoever inserts the `T` wakes the entity; who finds it done takes both away.
+/// The code that inserts the `T` wakes the entity; the code that finds it done takes both away.
 #[derive(Resource, Debug)]
 pub struct ActiveSet<T: Send + Sync + 'static> {
     by_phase: [Vec<Entity>; 4],

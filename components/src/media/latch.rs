@@ -1,4 +1,4 @@
-//! Symmetric RTP: learning where a peer's packets come from, without letting a stranger take the stream.
+//! Symmetric RTP: learning where a peer's packets come from, without letting another source take the stream.
 
 use crate::kernel::{Now, Table};
 use crate::record::Record;
@@ -32,7 +32,7 @@ pub enum Verdict {
     Same,
     /// It made its sender the source.
     Latched,
-    /// It is from a stranger.
+    /// It is from another source.
     Foreign,
 }
 
@@ -85,16 +85,16 @@ impl Latch {
     }
 }
 
-/// How many strangers a port is remembered by.
+/// How many recent sources a port remembers.
 const REMEMBERED_MAX: usize = 8;
 
-/// How long a stranger is remembered after it was last heard: 64*T1, with the usual T1. A peer whose transactions have ended by then knows
-/// that its call is over (RFC 3261 section 17.1.1.2).
+/// How long a source is remembered after its last packet: 64*T1, with the usual T1. A peer whose transactions have
+/// ended by then knows that its call is over (RFC 3261 section 17.1.1.2).
 const REMEMBERED_FOR: Duration = Duration::from_secs(32);
 
-/// The sources that spoke to each port and were not of the call that has it next, the newest last: those of its last
-/// streams, those that spoke while nobody had it, and those that a stream refused. A peer that does not know yet that its
-/// call is over goes on speaking to the port, and must not be taken for the source of the next call.
+/// The sources that sent to each port and are not of the call that has it next, the newest last: those of its last
+/// streams, those that sent while no stream had the port, and those that a stream refused. A peer that does not know
+/// yet that its call is over goes on sending to the port, and must not be taken for the source of the next call.
 #[derive(Resource, Record, Clone, Debug, Default)]
 pub struct RecentSources(Table<u16, Vec<Stranger>>);
 
@@ -112,7 +112,7 @@ impl Stranger {
 }
 
 impl RecentSources {
-    /// A source spoke to a port and is not of the call that has it next.
+    /// A source sent to a port and is not of the call that has it next.
     pub fn note(&mut self, port: u16, source: SocketAddr, ssrc: u32, heard: Now) {
         let stranger = Stranger { source, ssrc, heard };
         match self.0.get_mut(&port) {
@@ -127,7 +127,7 @@ impl RecentSources {
         }
     }
 
-    /// A stream gives its port up: its source is a stranger to the next one.
+    /// A stream gives its port up: its source is not that of the next one.
     pub fn note_last(&mut self, port: u16, latch: &Latch) {
         if let Some(source) = latch.source {
             self.note(port, source, latch.ssrc, latch.heard);
@@ -141,7 +141,7 @@ impl RecentSources {
         }
     }
 
-    /// Whether a source that speaks to a port is a stranger there.
+    /// Whether a source that sends to a port is one of its recent sources.
     pub fn has(&self, port: u16, source: SocketAddr, ssrc: u32, now: Now) -> bool {
         let is_it = |known: &Stranger| (known.source, known.ssrc) == (source, ssrc) && known.is_known(now);
         self.0.get(&port).is_some_and(|known| known.iter().any(is_it))
@@ -184,7 +184,7 @@ mod tests {
         latch.judge(address(1), address(9), 7, 100, Now(10));
         strangers.note_last(4000, &latch);
         assert!(strangers.has(4000, address(1), 7, Now(10)));
-        // A stream that nobody spoke to leaves what was known.
+        // A stream without a source leaves what was known.
         strangers.note_last(4000, &Latch::default());
         assert!(strangers.has(4000, address(1), 7, Now(11)));
         assert!(!strangers.has(4002, address(1), 7, Now(11)) && !strangers.has(4000, address(2), 7, Now(11)));

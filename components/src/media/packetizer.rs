@@ -108,8 +108,8 @@ impl<'a> PacketSender<'a> {
         sent
     }
 
-    /// Half a frame has passed: sends what is whole by now, and what nothing more came for. Says how many packets left, and
-    /// whether something still waits.
+    /// Half a frame has passed: sends what is whole by now, and what nothing more came for. Says how many packets left,
+    /// and whether something still waits.
     pub fn visit(&mut self, stream: &Stream, flow: &mut RtpState) -> (u64, bool) {
         let Some(mut packetizer) = flow.packetizer.take() else { return (0, false) };
         packetizer.visits = packetizer.visits.saturating_add(1);

@@ -5,8 +5,8 @@ use crate::record::Record;
 use bevy_ecs::prelude::*;
 use std::collections::VecDeque;
 
-/// Port pairs that the network thread has opened for us. Free ones are used in the order in which they were offered, so a
-/// port rests as long as possible between two calls.
+/// Port pairs that the network thread has opened for us. Free ones are used in the order in which they were offered, so
+/// a port rests as long as possible between two calls.
 #[derive(Resource, Record, Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortPool {
     free: VecDeque<u16>,
@@ -73,7 +73,7 @@ impl PortPool {
         &self.taken
     }
 
-    /// Forgets what was offered: whoever opened it is gone. Pairs in use stay in use.
+    /// Forgets the pairs that were offered: the process that opened them is gone. Pairs in use stay in use.
     pub fn forget_offers(&mut self) {
         self.free.clear();
     }

@@ -1,4 +1,4 @@
-//! Conference rooms and who is in them.
+//! Conference rooms and their participants.
 
 use super::SpeechActivity;
 use crate::call::LimitSettings;
@@ -14,7 +14,7 @@ use bevy_ecs::world::DeferredWorld;
 pub struct Room {
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RoomState,
     /// When it was created.
     pub created: Now,
@@ -25,9 +25,9 @@ pub struct Room {
 /// The life of a room.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoomState {
-    /// It exists; nobody is in it yet.
+    /// It exists and has no participant yet.
     Creating,
-    /// Somebody is in it.
+    /// It has participants.
     Active,
     /// The last participant has left.
     Terminating,
@@ -96,7 +96,7 @@ impl RoomTable {
     }
 }
 
-/// Why nobody can enter.
+/// Why a stream can't enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomFull {
     /// The room has as many participants as it may.

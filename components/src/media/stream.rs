@@ -57,7 +57,7 @@ impl Stream {
 /// The packets of a stream: where they come from, and how ours are numbered.
 #[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RtpState {
-    /// When it began. What came until then came before anybody could know of it.
+    /// When it began. A packet that came until then came before any peer could know of it.
     pub began: Now,
     /// The source.
     pub latch: Latch,
@@ -88,7 +88,7 @@ pub struct EchoShift {
     pub timestamp: u32,
 }
 
-/// What hears a stream: digits, and for a room the jitter buffer.
+/// The receiving side of a stream: digits, and for a room the jitter buffer.
 #[derive(Component, Record, Clone, Debug, Default)]
 pub struct ReceivePath {
     /// Digits (RFC 4733).
@@ -145,7 +145,7 @@ pub struct SpeechActivity {
     pub silent_frames: u32,
 }
 
-/// A room in which somebody may be speaking.
+/// A room in which a participant may be speaking.
 #[derive(Component, Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mixing;
 

@@ -2,7 +2,7 @@
 
 /// Where values are appended to.
 ///
-/// Entities are written as stable ids; the naming function is set by whoever encodes a world.
+/// Entities are written as stable ids; the naming function is set by the code that encodes a world.
 pub struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     name_of: Option<&'a dyn Fn(u64) -> u64>,

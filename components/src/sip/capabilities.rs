@@ -47,11 +47,11 @@ pub enum MethodScope {
 /// What takes a request of a method.
 #[derive(Clone, Copy, Debug)]
 pub enum RequestHandler {
-    /// A function that takes one request. It responds at once, or leaves the transaction to a system that does. A panic in it
-    /// is contained.
+    /// A function that takes one request. It responds at once, or leaves the transaction to a system that does. A panic
+    /// in it is contained.
     Run(fn(&mut World, IncomingRequest)),
-    /// The request is raised as a fact, [`RequestReceived`](crate::call::RequestReceived), and waits for the operation that
-    /// answers it.
+    /// The request is raised as a fact, [`RequestReceived`](crate::call::RequestReceived), and waits for the operation
+    /// that answers it.
     Raise,
 }
 
@@ -151,8 +151,8 @@ impl Capabilities {
         self.option_tags.iter().any(|known| option_tag.eq_ignore_ascii_case(known.as_bytes()))
     }
 
-    /// The header fields that tell a peer what is understood: in an INVITE, in its responses that make a dialog, and in the
-    /// response to OPTIONS.
+    /// The header fields that tell a peer what is understood: in an INVITE, in its responses that make a dialog, and in
+    /// the response to OPTIONS.
     pub fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let allow = std::iter::once(("Allow", Cow::Borrowed(self.allow.as_str())));
         let supported = (!self.option_tags.is_empty()).then(|| ("Supported", Cow::Owned(self.supported())));

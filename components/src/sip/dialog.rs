@@ -116,8 +116,8 @@ impl Dialog {
         self.refresh_target(head, flow);
     }
 
-    /// The Request-URI and the Route of our requests (section 12.2.1.1): a first proxy that routes strictly, one without
-    /// `lr`, takes the place of the remote target, which then ends the route.
+    /// The Request-URI and the Route of our requests (section 12.2.1.1): a first proxy that routes strictly, one
+    /// without `lr`, takes the place of the remote target, which then ends the route.
     pub fn request_line(&self) -> (Bytes, Cow<'_, [Bytes]>) {
         let target = self.remote_target.as_bytes().clone();
         let first = self.route_set.first().and_then(|route| NameAddr::parse(route.clone()).ok());
@@ -157,8 +157,8 @@ impl Dialog {
         in_order
     }
 
-    /// Where requests go: the first route, else the remote target, if that names an address we can send to. A name, or a
-    /// private address behind a NAT that we can tell (the peer did not come from it), leaves the way it came.
+    /// Where requests go: the first route, else the remote target, if that names an address we can send to. A name, or
+    /// a private address behind a NAT that we can tell (the peer did not come from it), leaves the way it came.
     fn aim(&mut self, flow: &Flow) {
         let first_route =
             self.route_set.first().and_then(|route| NameAddr::parse(route.clone()).ok()).map(|route| route.uri);

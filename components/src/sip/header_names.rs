@@ -1,7 +1,7 @@
 //! Which header fields are the switch's own to write.
 
-/// Whether a header field of a plugin's may stand in a message of ours: its name is a token, and it is none that the switch
-/// writes itself.
+/// Whether a header field of a plugin's may stand in a message of ours: its name is a token, and it is none that the
+/// switch writes itself.
 ///
 /// ```
 /// use ringworld_components::sip::may_add_header;

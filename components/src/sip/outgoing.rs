@@ -1,4 +1,5 @@
-//! Responses and requests of ours, written from transactions and dialogs, and what transactions are asked to do with them.
+//! Responses and requests of ours, written from transactions and dialogs, and what transactions are asked to do with
+//! them.
 
 use super::{Capabilities, Dialog, Transaction, TransactionKind, TransactionState, TransactionUser};
 use crate::call::Settings;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 pub struct Transaction {
     /// Which of the four state machines it is.
     pub kind: TransactionKind,
-    /// Where it stands.
+    /// Its state.
     pub state: TransactionState,
     /// What messages are matched by (section 17.1.3, 17.2.3).
     pub key: u128,

@@ -23,8 +23,8 @@ fn end_dialog(mut world: DeferredWorld, context: HookContext) {
     world.commands().entity(context.entity).try_despawn();
 }
 
-/// The usage that an INVITE makes (RFC 5057 section 4.1): the part of a session within one dialog. There is at most one a
-/// dialog; a session whose INVITE was forked has several.
+/// The usage that an INVITE makes (RFC 5057 section 4.1): the part of a session within one dialog. There is at most one
+/// a dialog; a session whose INVITE was forked has several.
 #[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
 pub struct InviteUsage {
     /// The 2xx of ours that waits for its ACK.

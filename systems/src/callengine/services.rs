@@ -9,8 +9,8 @@ use ringworld_components::kernel::{StableId, TimerFired};
 use ringworld_components::wire::sip::Uri;
 use std::time::Duration;
 
-/// Decides about offered calls, and about those that a plugin has claimed and not decided about, unless something outside
-/// does. Its operations are dropped where a plugin claims the call.
+/// Decides about offered calls, and about those that a plugin has claimed and not decided about, unless something
+/// outside does. Its operations are dropped where a plugin claims the call.
 pub(super) fn route_calls(
     mut offered: MessageReader<CallOffered>,
     mut given_back: MessageReader<ClaimEnded>,

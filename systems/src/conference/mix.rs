@@ -1,4 +1,4 @@
-//! Everybody hears the exact sum of all the others.
+//! Each participant hears the exact sum of all the others.
 
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::mix::{EMPTY, Speaker, Sum, encode_sum, mix_room};
@@ -15,7 +15,7 @@ use ringworld_components::planted;
 /// Frames that a participant may miss and still be counted as a speaker whose loss is concealed.
 const SILENT_FRAMES_MAX: u32 = 5;
 
-/// The mixing desk: scratch space that is written anew for every room.
+/// The scratch space of the mix, written anew for every room.
 #[derive(Resource)]
 pub(super) struct MixScratch {
     sum: Sum,
@@ -34,7 +34,7 @@ impl Default for MixScratch {
     }
 }
 
-/// Mixes the rooms in which somebody speaks and whose frame falls into this tick. All other rooms cost nothing.
+/// Mixes the rooms in which a participant speaks and whose frame falls into this tick. All other rooms cost nothing.
 #[expect(clippy::too_many_arguments, reason = "a system's parameters are its declared access")]
 pub(super) fn mix_rooms(
     mut awake: ResMut<ActiveSet<Mixing>>,
@@ -83,7 +83,7 @@ type StreamQuery<'w, 's> =
     Query<'w, 's, (&'static Stream, &'static mut RtpState, &'static mut ReceivePath, Option<&'static Playback>)>;
 
 impl MixScratch {
-    /// Takes from every member the frame that is due. Says whether anybody may still have something to say.
+    /// Takes from every member the frame that is due. Says whether a member may still have something to say.
     fn collect(
         &mut self,
         members: &Participants,
@@ -121,8 +121,8 @@ impl MixScratch {
         is_awake
     }
 
-    /// Sends everybody what he hears; says how many spoke. Mere listeners share one encoding for each law, whatever their
-    /// packet times: a packet is made of the same bytes.
+    /// Sends every member what it hears; says how many spoke. Mere listeners share one encoding for each law, whatever
+    /// their packet times: a packet is made of the same bytes.
     fn mix(&mut self, streams: &mut StreamQuery<'_, '_>, sender: &mut PacketSender<'_>, frame: u64) -> u64 {
         if self.speakers.is_empty() {
             return 0;
@@ -154,7 +154,8 @@ impl MixScratch {
     }
 }
 
-/// Sends a member what he hears. Who is played something, or is sent digits, does not hear the room meanwhile.
+/// Sends a member what it hears. A member that is played something, or is sent digits, does not hear the room
+/// meanwhile.
 fn send(
     streams: &mut StreamQuery<'_, '_>,
     sender: &mut PacketSender<'_>,
@@ -174,7 +175,8 @@ fn send(
     }
 }
 
-/// What a member says in this frame; `None` if nothing. An ear that has nothing more to give falls asleep.
+/// What a member says in this frame; `None` if nothing. Received audio that has nothing more to give is visited no
+/// more.
 fn listen(ear: &mut ReceivedAudio, speaking: &mut SpeechActivity, law: G711) -> Option<EncodedFrame> {
     let mut payload = [0; FRAME_SAMPLES];
     if planted!(EarPanics) {

@@ -1,4 +1,4 @@
-//! Rooms: who is in them, and what everybody hears.
+//! Rooms: their participants, and what each of them hears.
 
 mod membership;
 mod mix;

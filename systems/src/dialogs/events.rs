@@ -1,4 +1,4 @@
-//! What transactions let through meets dialogs (RFC 3261 section 12.2).
+//! What transactions pass on is matched to dialogs (RFC 3261 section 12.2).
 
 use super::send::{count, refuse, respond, seed, tell};
 use super::{failures, raised, responses};
@@ -97,8 +97,8 @@ fn hand_over(world: &mut World, handler: RequestHandler, incoming: IncomingReque
     }
 }
 
-/// The INVITE usage of a dialog. One whose session has ended and is only there to be looked at for another tick does not
-/// count: it went with the BYE (section 15).
+/// The INVITE usage of a dialog. One whose session has ended and is only there to be looked at for another tick does
+/// not count: it went with the BYE (section 15).
 fn live_usage(world: &World, dialog: Entity) -> Option<Entity> {
     let usage = InviteUsage::of(world, dialog)?;
     let session = world.get::<Session>(world.get::<InviteUsageOf>(usage)?.0)?;

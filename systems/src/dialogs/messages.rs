@@ -111,8 +111,8 @@ fn write_in_dialog(
     Some(state.request(method, branch, cseq, &[], body.as_ref().map(|body| (SDP, body.as_ref()))))
 }
 
-/// Acknowledges and ends a fork of a session that is not kept (section 13.2.2.4). The branches are made of its key, so that a
-/// 2xx that comes again is acknowledged again and begins no second transaction.
+/// Acknowledges and ends a fork of a session that is not kept (section 13.2.2.4). The branches are made of its key, so
+/// that a 2xx that comes again is acknowledged again and begins no second transaction.
 pub(super) fn turn_down(world: &mut World, session: StableId, mut fork: Dialog, cseq: u32) {
     let secret = world.resource::<Secret>();
     let [ack, bye] = [fork.key as u64, (fork.key >> 64) as u64].map(|salt| mint_branch(secret, session, Now(salt)));

@@ -1,4 +1,5 @@
-//! Requests and responses that plugins handle: they are raised as facts. A request that nothing answers is refused here.
+//! Requests and responses that plugins handle: they are raised as facts. A request that nothing answers is refused
+//! here.
 
 use super::send::{count, refuse};
 use bevy_ecs::prelude::*;

@@ -116,8 +116,8 @@ fn is_in(world: &World, usage: Entity, state: DialogState) -> bool {
     dialog.is_some_and(|dialog| dialog.state == state)
 }
 
-/// The usage of a response; a response with a new tag makes one and its dialog, up to the limit of forks. The error is one
-/// beyond it.
+/// The usage of a response; a response with a new tag makes one and its dialog, up to the limit of forks. The error is
+/// one beyond it.
 fn find_or_fork(world: &mut World, session: Entity, flow: &Flow, response: &Response) -> Result<Entity, Box<Dialog>> {
     let sip = &world.resource::<Settings>().sip;
     let dialog = Dialog::as_uac(response, flow, sip.advertised(flow.local), seed(world));

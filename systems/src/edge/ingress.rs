@@ -7,7 +7,7 @@ use ringworld_components::kernel::{StableId, StableIds};
 use ringworld_components::media::PortPool;
 use ringworld_components::sip::{SipReceived, Transaction, TransactionEvent};
 
-/// Puts each input into the queue of those who deal with it.
+/// Puts each input into the queue of the systems that handle it.
 pub(super) fn take_inputs(world: &mut World) {
     for input in std::mem::take(&mut world.resource_mut::<Inputs>().0) {
         match input {

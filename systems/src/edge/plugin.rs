@@ -7,8 +7,8 @@ use ringworld_components::call::Settings;
 use ringworld_components::edge::{Inputs, Outputs, PacketPool};
 use ringworld_components::kernel::{Phase, RecordApp, Step, Tick};
 
-/// Inputs in, outputs out, and what the outside decides about a world: its settings and its packet buffers. Every world has it,
-/// after the kernel and before all others.
+/// Inputs in, outputs out, and what the outside decides about a world: its settings and its packet buffers. Every world
+/// has it, after the kernel and before all others.
 #[derive(Clone, Debug)]
 pub struct EdgePlugin {
     /// The settings of the world.

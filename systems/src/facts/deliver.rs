@@ -30,8 +30,8 @@ pub(super) fn clear_facts(world: &mut World) {
     }
 }
 
-/// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced only
-/// where something outside decides about calls.
+/// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced
+/// only where something outside decides about calls.
 pub(super) fn publish_events(world: &mut World) {
     if !world.resource::<FactQueue>().is_empty() {
         let events = world.resource_mut::<FactQueue>().publish_waiting();

@@ -7,8 +7,8 @@ use ringworld_components::call::{ChildSessions, EndCause, EndFollower, Queue, Se
 use ringworld_components::planted;
 use std::collections::BTreeSet;
 
-/// Asks for the end of every session that ends with those that have ended in this tick: children and other legs, and theirs
-/// in turn. Level by level, each in the order of stable ids.
+/// Asks for the end of every session that ends with those that have ended in this tick: children and other legs, and
+/// theirs in turn. Level by level, each in the order of stable ids.
 pub(super) fn end_followers(world: &mut World) {
     let entered = &world.resource::<Queue<StateEntered>>().0;
     let over: BTreeSet<Entity> = entered.iter().filter(|it| it.state.is_over()).map(|it| it.session).collect();
@@ -48,7 +48,8 @@ fn followers(world: &mut World, session: Entity) -> Vec<(Entity, EndCause)> {
     followers
 }
 
-/// Tells parents of children that have ended in this tick, and brings sequences up to the states that their legs have entered.
+/// Tells parents of children that have ended in this tick, and brings sequences up to the states that their legs have
+/// entered.
 pub(super) fn follow_legs(world: &mut World) {
     let entered = world.resource_mut::<Queue<StateEntered>>().take();
     for it in entered.iter().filter(|it| it.state == SessionState::Terminated) {

@@ -8,8 +8,8 @@ use ringworld_components::call::{
 };
 use ringworld_components::kernel::{Now, StableId, StableIds};
 
-/// Puts two sessions in sequence. If the A-leg is in a sequence that has no living B-leg, `b` becomes its B-leg; if both are
-/// in sequence already, the rule changes.
+/// Puts two sessions in sequence. If the A-leg is in a sequence that has no living B-leg, `b` becomes its B-leg; if
+/// both are in sequence already, the rule changes.
 pub(super) fn link(world: &mut World, a: StableId, b: StableId, rule: EndingRule) -> Result<StableId, SequenceError> {
     let (a_id, b_id) = (a, b);
     if a == b {

@@ -14,7 +14,8 @@ use ringworld_components::kernel::{Now, Secret, StableIds};
 use ringworld_components::sip::{Dialog, InviteUsage, Transaction, TransactionUser, UsageOf, mint_tag};
 use ringworld_components::wire::sip::Request;
 
-/// Makes session, early dialog and usage of an INVITE; one that the gate does not admit is refused, and nothing is made.
+/// Makes session, early dialog and usage of an INVITE; one that the gate does not admit is refused, and nothing is
+/// made.
 pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
     let account = Account::of(request.head.from.uri.as_bytes(), flow.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, false) {

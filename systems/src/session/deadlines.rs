@@ -1,4 +1,4 @@
-//! What took too long.
+//! What is done when a deadline of a session has passed.
 
 use super::ending::{end, terminate};
 use super::{claims, hold};

@@ -13,8 +13,8 @@ use ringworld_components::planted;
 use ringworld_components::sip::{Lifetime, TransactionRequest};
 use std::time::Duration;
 
-/// Ends a session from our side, whatever state it is in: a final response, CANCEL or BYE. A call that is ending already
-/// goes on doing so.
+/// Ends a session from our side, whatever state it is in: a final response, CANCEL or BYE. A call that is ending
+/// already goes on doing so.
 pub(super) fn terminate(world: &mut World, session: Entity, cause: EndCause, status: u16) {
     let Some(state) = world.get::<Session>(session).map(|session| (session.state(), session.role)) else { return };
     match state {
@@ -96,8 +96,8 @@ fn release(world: &mut World, session: Entity) {
     }
 }
 
-/// An INVITE of ours that has no final response yet waits for it, and acknowledges it, for 64*T1 more: after a provisional
-/// response no other timer runs (section 17.1.1.2), and one may never come.
+/// An INVITE of ours that has no final response yet waits for it, and acknowledges it, for 64*T1 more: after a
+/// provisional response no other timer runs (section 17.1.1.2), and one may never come.
 fn forget_invite(world: &mut World, session: Entity) {
     if planted!(InviteStays) {
         return;

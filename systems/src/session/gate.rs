@@ -1,4 +1,4 @@
-//! The gate: whether a new call is admitted, whoever asks for it.
+//! The gate: whether a new call is admitted, whatever asks for it.
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
@@ -6,8 +6,8 @@ use ringworld_components::call::{
 };
 use ringworld_components::sip::{DialogTable, TransactionTable};
 
-/// Admits a new call of this account, or says why not, and counts that. Nothing is reserved: what is admitted is charged in
-/// the same system, before anything else is admitted.
+/// Admits a new call of this account, or says why not, and counts that. Nothing is reserved: what is admitted is
+/// charged in the same system, before anything else is admitted.
 pub(super) fn admit(world: &mut World, account: &Account, is_placed: bool) -> Result<(), AdmissionRefusal> {
     let verdict = look(world, account, is_placed);
     if let Err(refusal) = verdict {

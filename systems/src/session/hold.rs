@@ -44,8 +44,8 @@ pub(super) fn settle(world: &mut World, session: Entity) {
     }
 }
 
-/// The peer refused: 491 is tried again, a lost usage or dialog (RFC 5057 section 5) ends the call, anything else leaves
-/// things as they were, but what was agreed within the INVITE, which is offered again (RFC 6141 section 3.4).
+/// The peer refused: 491 is tried again, a lost usage or dialog (RFC 5057 section 5) ends the call, anything else
+/// leaves things as they were, but what was agreed within the INVITE, which is offered again (RFC 6141 section 3.4).
 pub(super) fn failed(world: &mut World, session: Entity, aim: InviteAim, status: u16, by_transport: bool) {
     let is_changed = negotiate::invite_failed(world, session);
     if status == 491 {

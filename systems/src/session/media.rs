@@ -103,7 +103,7 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
     let is_first = before.is_none();
-    // Who spoke before there was an answer may have been anybody.
+    // A source that sent before there was an answer may have been any host.
     let has_moved = before.as_ref().map(|before| before.remote) != agreed.as_ref().map(|agreed| agreed.remote);
     let is_coded_anew = before.is_some_and(|before| agreed.as_ref().is_some_and(|agreed| before.codec != agreed.codec));
     if let Some(mut flow) = entity.get_mut::<RtpState>() {

@@ -1,5 +1,5 @@
-//! Offer and answer (RFC 3264) within the INVITE usages of a session: descriptions are written and taken, and the session's
-//! stream follows what is agreed.
+//! Offer and answer (RFC 3264) within the INVITE usages of a session: descriptions are written and taken, and the
+//! session's stream follows what is agreed.
 
 use super::media;
 use super::state::{selected_usage, stream_of};
@@ -38,7 +38,8 @@ pub(super) fn we_hold(world: &World, session: Entity) -> bool {
 }
 
 /// Writes our description for a message: the answer to the peer's offer, else an offer; with `holds` one that holds the
-/// peer. A stream is there to receive what is agreed, and after an answer it is set up. On an error nothing has changed.
+/// peer. A stream is there to receive what is agreed, and after an answer it is set up. On an error nothing has
+/// changed.
 pub(super) fn describe(
     world: &mut World,
     session: Entity,
@@ -84,14 +85,14 @@ fn describe_stream(
     negotiation.describe(carrier, &local).map_err(CallErrorCause::Negotiation)
 }
 
-/// Offers the description of someone else in the first INVITE of a session: its media are not ours.
+/// Offers the description of another party in the first INVITE of a session: its media are not handled here.
 pub(super) fn offer_foreign(world: &mut World, session: Entity, description: Bytes) -> Result<(), CallErrorCause> {
     let mut negotiation = negotiation_mut(world, session).ok_or(CallErrorCause::NoSuchSession)?;
     negotiation.offer_foreign(Carrier::Invite, description).map_err(CallErrorCause::Negotiation)
 }
 
-/// Takes a message of the peer within a usage, with the description that is in it; says what that is. After an answer the
-/// stream is set up.
+/// Takes a message of the peer within a usage, with the description that is in it; says what that is. After an answer
+/// the stream is set up.
 pub(super) fn receive(
     world: &mut World,
     session: Entity,
@@ -108,14 +109,14 @@ pub(super) fn receive(
             }
             Ok(received.part)
         }
-        // What becomes of media that are not ours is not ours to judge.
+        // Media that are not handled here are not checked here.
         Err(_) if world.get::<Service>(session).is_some_and(|service| *service == Service::ExternalMedia) => Ok(None),
         Err(error) => Err(CallErrorCause::Negotiation(error)),
     }
 }
 
-/// The INVITE that is open within a session has failed, ours or the peer's: what was agreed before goes on. Says whether
-/// something was agreed within it, so that its sender should offer again (RFC 6141 section 3.4).
+/// The INVITE that is open within a session has failed, ours or the peer's: what was agreed before goes on. Says
+/// whether something was agreed within it, so that its sender should offer again (RFC 6141 section 3.4).
 pub(super) fn invite_failed(world: &mut World, session: Entity) -> bool {
     negotiation_mut(world, session).is_some_and(|mut negotiation| negotiation.failed(Carrier::Invite))
 }

@@ -1,4 +1,4 @@
-//! The one place where operations are checked, arbitrated and carried out, whoever asked for them.
+//! The one place where operations are checked, arbitrated and carried out, whatever asked for them.
 
 use super::state::{allow, error, error_without_session};
 use super::{answer, claims, ending, hold, place, requests, send};
@@ -22,8 +22,8 @@ enum Asker {
 /// What was carried out on each session in this tick, as a set of kinds.
 type Done = BTreeMap<StableId, u32>;
 
-/// First the commands from outside in the order in which they came, then what systems have written, by priority, system and
-/// sequence.
+/// First the commands from outside in the order in which they came, then what systems have written, by priority, system
+/// and sequence.
 pub(super) fn carry_out_operations(world: &mut World) {
     let commands = world.resource_mut::<Queue<Command>>().take();
     let mut written = std::mem::take(&mut world.resource_mut::<OperationQueue>().0);
@@ -167,8 +167,8 @@ fn answer_asker(world: &mut World, asker: Asker, kind: OperationKind, result: Re
     }
 }
 
-/// Whether the operation was wrong. Else it was right, and the call could not be taken: its caller has been told why; or
-/// another operation was first.
+/// Whether the operation was wrong. Else it was right, and the call could not be taken: its caller has been told why;
+/// or another operation was first.
 fn is_illegal(cause: &CallErrorCause) -> bool {
     use CallErrorCause::{Claimed, Negotiation, PortsExhausted, RoomLimit, RoomsExhausted, Superseded};
     !matches!(cause, Negotiation(_) | PortsExhausted | RoomLimit | RoomsExhausted | Claimed(_) | Superseded(_))

@@ -6,8 +6,8 @@ use ringworld_components::media::{EchoShift, RtpState, Stream, frame_of};
 use ringworld_components::wire::rtp::{self, RtpHeader};
 use ringworld_components::wire::sdp::Negotiated;
 
-/// Rewrites the header in place. Gaps and jumps of the source are kept, so losses stay visible; another source continues
-/// where the last one left off.
+/// Rewrites the header in place. Gaps and jumps of the source are kept, so losses stay visible; another source
+/// continues where the last one left off.
 pub(super) fn turn_around(
     packet: &mut Packet,
     header: &RtpHeader,

@@ -34,7 +34,7 @@ pub(super) fn play_streams(
     mut commands: Commands,
 ) {
     let mut sender = PacketSender::new(&mut pool, &mut outputs);
-    // A few skipped ticks are made up for; a long stop is not, nobody wants to hear the past.
+    // A few skipped ticks are made up for; a long stop is not: audio of the past is of no use.
     for back in (0..u64::from(elapsed.0.min(8))).rev() {
         let then = Now(now.0 - back.min(now.0));
         wakeful.visit((then.0 & 3) as u8, |&entity| {
@@ -65,8 +65,8 @@ struct Player<'a, 'b> {
 }
 
 impl Player<'_, '_> {
-    /// Sends one frame of what there is to play; says how many packets went out. Nothing is used up while the stream may
-    /// not send.
+    /// Sends one frame of what there is to play; says how many packets went out. Nothing is used up while the stream
+    /// may not send.
     fn play_frame(&mut self, playing: &mut Playback) -> u64 {
         if !self.stream.sends() {
             if let Some(digits) = &mut playing.digits {

@@ -1,4 +1,4 @@
-//! Packets meet their streams.
+//! Packets reach their streams.
 
 use super::echo;
 use bevy_ecs::prelude::*;
@@ -125,7 +125,7 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
         counters.dropped_foreign += 1;
         return Fate::Read;
     }
-    // Who speaks before anything is agreed on is only remembered.
+    // A source that sends before anything is agreed on is only remembered.
     let Some(agreed) = &to.stream.negotiated else {
         counters.dropped_on_hold += 1;
         return Fate::Read;
@@ -166,11 +166,12 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
     Fate::Read
 }
 
-/// Whether a packet is from the stream's source. Who is not is remembered, so that the next call of the port knows him.
+/// Whether a packet is from the stream's source. Another source is remembered, so that the next call of the port knows
+/// it.
 fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict {
     let (port, ssrc) = (to.stream.port, header.ssrc);
     let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
-    // The tick that made the stream has not told anybody of its port yet.
+    // The peer does not know the port yet in the tick that made the stream.
     let is_too_early = to.flow.began == to.now && !planted!(EarlyPeerLatches);
     let is_known = || !planted!(FormerPeerLatches) && to.strangers.has(port, peer, ssrc, to.now);
     let is_open = to.flow.latch.source().is_none() && described != Some(peer);
@@ -185,7 +186,7 @@ fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict
     verdict
 }
 
-/// Another source speaks: what is known of the numbers of the last one does not hold any more.
+/// Another source sends: what is known of the numbers of the last one does not hold any more.
 fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
     if let Some(heard) = hearing.digits.flush() {
         report(heard, stream, counters, facts);
@@ -196,8 +197,7 @@ fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCou
     }
 }
 
-/// Audio goes to the jitter buffer of the room's ear.
-/// Says whether the ear was asleep before.
+/// Audio goes to the jitter buffer of the stream. Says whether its room was not visited before.
 fn hear(hearing: &mut ReceivePath, header: &RtpHeader, body: &[u8], counters: &mut MediaCounters) -> bool {
     let ear = hearing.ear.get_or_insert_with(|| Box::new(ReceivedAudio::default()));
     match ear.jitter.push(header.sequence, header.timestamp, header.marker, body) {

@@ -6,7 +6,7 @@ use ringworld_components::kernel::{Elapsed, Now, TICK, TimerFired, Timers};
 use ringworld_components::media::{MediaFact, MediaFacts, RtpSilence, RtpState, Stream};
 use std::time::Duration;
 
-/// A step of the world that is longer than this was no step: nobody ran it, and nobody could be heard.
+/// A step of the world that is longer than this is a stop: the world was not run, and no peer could be heard.
 const STOPPED: Duration = Duration::from_millis(1_000);
 
 /// Looks, when a stream's timer fires, how long it has been silent: nothing is done per packet.

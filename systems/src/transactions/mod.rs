@@ -1,7 +1,7 @@
 //! Transactions (RFC 3261 section 17): between the border of the world and dialogs.
 //!
-//! The systems here are exclusive and take one message after the other: an INVITE, its retransmission and its CANCEL may
-//! come in the same tick, and each must see what the one before it did.
+//! The systems here are exclusive and take one message after the other: an INVITE, its retransmission and its CANCEL
+//! may come in the same tick, and each must see what the one before it did.
 
 mod client;
 mod plugin;

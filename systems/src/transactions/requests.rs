@@ -136,8 +136,8 @@ fn cancel(world: &mut World, invite_transaction: Entity) {
     give_up_later(world, invite_transaction);
 }
 
-/// Section 9.1: an INVITE that has no final response 64*T1 after its CANCEL never gets one. Without this its transaction
-/// would wait for ever, because a provisional response stops timer B.
+/// Section 9.1: an INVITE that has no final response 64*T1 after its CANCEL never gets one. Without this its
+/// transaction would wait for ever, because a provisional response stops timer B.
 fn give_up_later(world: &mut World, invite: Entity) {
     let is_open = world.get::<Transaction>(invite).is_some_and(|invite| invite.state == TransactionState::Proceeding);
     if is_open && !planted!(InviteStays) && world.resource::<TimerWheel<Lifetime>>().deadline(invite).is_none() {

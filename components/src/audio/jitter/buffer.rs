@@ -1,4 +1,4 @@
-//! The buffer itself: where the playhead stands and what it meets.
+//! The buffer itself: the playhead, and what is read at it.
 
 use super::delay::Delay;
 use super::held::{HeldPackets, Refused};
@@ -112,8 +112,8 @@ impl JitterBuffer {
         }
     }
 
-    /// Notes a packet that shares the sequence numbers but isn't audio (telephone-event, comfort noise), so that it doesn't
-    /// count as lost.
+    /// Notes a packet that shares the sequence numbers but isn't audio (telephone-event, comfort noise), so that it
+    /// doesn't count as lost.
     pub fn pass_by(&mut self, sequence: u16) {
         self.sequences.judge(sequence, self.playhead.is_none());
     }
@@ -164,7 +164,8 @@ impl JitterBuffer {
         self.counters
     }
 
-    /// Forgets the sender, as when the SSRC changes or the stream is held; keeps the delay that was learnt, and the counters.
+    /// Forgets the sender, as when the SSRC changes or the stream is held; keeps the delay that was learnt, and the
+    /// counters.
     pub fn reset(&mut self) {
         self.held = HeldPackets::default();
         self.sequences = SequenceWindow::default();

@@ -7,7 +7,7 @@ use crate::record::Record;
 const WINDOW_FRAMES_MIN: u32 = 200;
 
 /// ... and twice as long after each packet that came too late, up to 32 s, so that a rare spike doesn't make the delay
-/// saw up and down.
+/// oscillate.
 const WINDOW_FRAMES_MAX: u32 = 1600;
 
 /// The adaptation. A packet's *lead* is how many samples before its first sample the playhead stands when it arrives;
@@ -85,8 +85,8 @@ impl Delay {
         Some(back)
     }
 
-    /// One frame was played. At the end of a window: by how many samples the playhead skips forward, because all packets
-    /// came that much earlier than needed.
+    /// One frame was played. At the end of a window: by how many samples the playhead skips forward, because all
+    /// packets came that much earlier than needed.
     pub(super) fn step(&mut self) -> i32 {
         self.frames += 1;
         if self.frames < self.window_frames {

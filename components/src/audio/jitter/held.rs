@@ -119,7 +119,8 @@ impl HeldPackets {
         reading
     }
 
-    /// Drops what lies before `playhead`; returns the packets of which nothing is left, and the last one's sequence number.
+    /// Drops what lies before `playhead`; returns the packets of which nothing is left, and the last one's sequence
+    /// number.
     pub(super) fn drop_before(&mut self, playhead: u32) -> (u32, Option<u16>) {
         let (mut dropped, mut last) = (0, None);
         while let Some(first) = self.packets.front().copied() {

@@ -1,8 +1,8 @@
 //! The jitter buffer: packets of any length in, frames of 20 ms out.
 //!
-//! It has no clock. The playhead is a timestamp that each [`JitterBuffer::pop`] moves on by one frame, whether or not there
-//! was anything to play, so the delay cannot creep up with what is lost or late. Moving it back (a packet came too late)
-//! or forward (all packets come early) is the whole of the adaptation.
+//! It has no clock. The playhead is a timestamp that each [`JitterBuffer::pop`] moves on by one frame, whether or not
+//! there was anything to play, so the delay cannot creep up with what is lost or late. Moving it back (a packet came
+//! too late) or forward (all packets come early) is the whole of the adaptation.
 //!
 //! Packets are held encoded, a byte a sample as in G.711. Nothing is allocated before the first of them.
 
@@ -21,7 +21,7 @@ use crate::record::Record;
 /// [`JitterLimits::MAX_MS`].
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct JitterLimits {
-    /// What even the latest packet should wait, once all is calm.
+    /// The wait of the latest packet under stable conditions.
     pub min_ms: u16,
     /// What the first packet waits.
     pub start_ms: u16,
@@ -53,8 +53,8 @@ pub enum PushOutcome {
     Overflow,
     /// It will be played, and what was held before it will not: the sender jumped to another sequence or time line.
     Reset,
-    /// It was not taken: empty, longer than 120 ms, or so far off in its sequence that the next packet has to confirm it
-    /// (RFC 3550, appendix A.1).
+    /// It was not taken: empty, longer than 120 ms, or so far off in its sequence that the next packet has to confirm
+    /// it (RFC 3550, appendix A.1).
     Stray,
 }
 

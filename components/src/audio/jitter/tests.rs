@@ -20,7 +20,7 @@ struct Sent {
     samples: u32,
 }
 
-/// A talker: packets of the given lengths in milliseconds, one after the other, each arriving when it is complete.
+/// A sender: packets of the given lengths in milliseconds, one after the other, each arriving when it is complete.
 fn talk(sequence: u16, timestamp: u32, ptimes_ms: impl IntoIterator<Item = u32>) -> Vec<Sent> {
     let mut at_ms = 0;
     let one = |(index, ptime_ms): (usize, u32)| {
@@ -37,7 +37,7 @@ fn talk(sequence: u16, timestamp: u32, ptimes_ms: impl IntoIterator<Item = u32>)
     ptimes_ms.into_iter().enumerate().map(one).collect()
 }
 
-/// What a listener makes of a buffer that is popped every 20 ms.
+/// What a listener hears from a buffer that is popped every 20 ms.
 struct Listener {
     buffer: JitterBuffer,
     pushes: Vec<PushOutcome>,

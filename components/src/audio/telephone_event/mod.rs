@@ -1,6 +1,6 @@
-//! DTMF as RTP events (RFC 4733): what was pressed, and what to send.
+//! DTMF as RTP events (RFC 4733): received digits, and digits to send.
 //!
-//! Plain numbers in and out; the payload's four bytes and the RTP header around them are of the wire format's concern.
+//! Plain numbers in and out; the four bytes of the payload and the RTP header around them belong to the wire format.
 
 mod receiver;
 mod sender;

@@ -30,7 +30,7 @@ struct Current {
     timestamp: u32,
     /// Where its present segment began.
     segment: u32,
-    /// How long that segment was when last heard of.
+    /// How long that segment was in its latest packet.
     duration: u32,
 }
 
@@ -47,7 +47,7 @@ impl Current {
     }
 }
 
-/// Hears digits out of telephone-event packets: each exactly once and in order, whichever of its packets are lost,
+/// Reads digits from telephone-event packets: each exactly once and in order, whichever of its packets are lost,
 /// doubled or out of order, as long as one arrives.
 ///
 /// ```
@@ -67,7 +67,8 @@ pub struct EventReceiver {
 }
 
 impl EventReceiver {
-    /// Takes one packet: RTP timestamp and marker; event, end bit and duration from the payload (RFC 4733, section 2.3).
+    /// Takes one packet: RTP timestamp and marker; event, end bit and duration from the payload (RFC 4733, section
+    /// 2.3).
     ///
     /// An event is reported by its first end packet, or by the start of the next event if no end packet arrived.
     pub fn push(&mut self, timestamp: u32, event: u8, end: bool, duration: u16, marker: bool) -> Option<Heard> {
@@ -100,8 +101,8 @@ impl EventReceiver {
                 // A late packet of an earlier segment of the present event.
                 return self.take_ended();
             }
-            // All packets of this event but this one were lost or are later still; the present one is not reported yet, so
-            // the order holds.
+            // All packets of this event but this one were lost or are later still; the present one is not reported yet,
+            // so the order holds.
             self.reported = Some(timestamp);
             return Some(Heard { event, duration });
         }

@@ -76,8 +76,8 @@ impl EventSender {
         room
     }
 
-    /// Advances by 20 ms; `None` where no event packet is due and audio is sent. `timestamp` is the one that an audio packet
-    /// of this step would carry.
+    /// Advances by 20 ms; `None` where no event packet is due and audio is sent. `timestamp` is the one that an audio
+    /// packet of this step would carry.
     pub fn step(&mut self, timestamp: u32) -> Option<EventPacket> {
         let Sending { event, step, began } = match self.sending {
             Some(sending) => sending,
@@ -96,7 +96,8 @@ impl EventSender {
         })
     }
 
-    /// The stream may not send for now: what was being sent is over, however short it was, and what waits goes on waiting.
+    /// The stream may not send for now: what was being sent is over, however short it was, and what waits goes on
+    /// waiting.
     pub fn interrupt(&mut self) {
         self.sending = planted!(HeldDigitGoesOn ?
             self.sending.map(|sending| Sending { began: sending.began.wrapping_add(STEP), ..sending }), None);

@@ -1,7 +1,8 @@
 //! Offer and answer (RFC 3264) as SIP carries them: the state of one INVITE usage.
 //!
-//! The rules of RFC 6337 section 2 are a table (`table.rs`): which message may carry what, and when. INVITE, its responses,
-//! ACK, PRACK and UPDATE only carry descriptions; what these mean is decided here, on one value and nothing else.
+//! The rules of RFC 6337 section 2 are a table (`table.rs`): which message may carry what, and when. INVITE, its
+//! responses, ACK, PRACK and UPDATE only carry descriptions; what these mean is decided here, on one value and nothing
+//! else.
 
 mod error;
 mod state;
@@ -23,8 +24,8 @@ use bytes::Bytes;
 use state::{LastSeen, OpenInvite};
 use table::Position;
 
-/// The negotiation of an INVITE usage: what is agreed, and the offer that is out, if one is. Each early dialog of a forked
-/// INVITE has its own, made by [`Negotiation::fork`].
+/// The negotiation of an INVITE usage: what is agreed, and the offer that is out, if one is. Each early dialog of a
+/// forked INVITE has its own, made by [`Negotiation::fork`].
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
 pub struct Negotiation {
     state: OfferState,
@@ -62,7 +63,8 @@ impl Negotiation {
         Self { state: OfferState::Stable, invite: None, agreed: None, preview: None, sent, received: None }
     }
 
-    /// The negotiation of one more early dialog of our INVITE: the same offer is out, and nothing is known of its answer.
+    /// The negotiation of one more early dialog of our INVITE: the same offer is out, and nothing is known of its
+    /// answer.
     pub fn fork(&self) -> Self {
         Self { agreed: None, preview: None, received: None, ..self.clone() }
     }
@@ -123,8 +125,8 @@ impl Negotiation {
     /// [`Negotiation::describe`] answers it or [`Negotiation::failed`] drops it; an answer makes an agreement.
     ///
     /// # Errors
-    /// The message, or what it carries, is not taken. A request that came at the wrong time has changed nothing. After an
-    /// answer that is missing or can't be used the exchange is over, and what was agreed before it stays.
+    /// The message, or what it carries, is not taken. A request that came at the wrong time has changed nothing. After
+    /// an answer that is missing or can't be used the exchange is over, and what was agreed before it stays.
     pub fn receive(&mut self, carrier: Carrier, body: Option<&[u8]>) -> Result<Received, OfferAnswerError> {
         let Some(body) = body else {
             return self.pass_bare(Side::Peer, carrier).map(|part| Received { part, version_is_wrong: false });
@@ -175,7 +177,7 @@ impl Negotiation {
         Ok(described)
     }
 
-    /// Offers the description of someone else as it is: its media are not ours.
+    /// Offers the description of another party as it is: its media are not handled here.
     ///
     /// # Errors
     /// That no offer may be made now.
@@ -191,9 +193,9 @@ impl Negotiation {
         Ok(())
     }
 
-    /// The request in this carrier has failed, or, with [`Carrier::Ack`], the ACK never came: an offer that belongs to it is
-    /// dropped, and what was agreed last goes on. Says whether an exchange was completed within a re-INVITE that failed:
-    /// that change stays, and its sender should offer again, so that both sides know (RFC 6141 section 3.4).
+    /// The request in this carrier has failed, or, with [`Carrier::Ack`], the ACK never came: an offer that belongs to
+    /// it is dropped, and what was agreed last goes on. Says whether an exchange was completed within a re-INVITE that
+    /// failed: that change stays, and its sender should offer again, so that both sides know (RFC 6141 section 3.4).
     pub fn failed(&mut self, carrier: Carrier) -> bool {
         let belongs = |offer: Carrier| match carrier {
             Carrier::Invite => matches!(offer, Carrier::Invite | Carrier::ReliableProvisional | Carrier::Prack),

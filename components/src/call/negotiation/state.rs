@@ -53,8 +53,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Whether the peer holds us: it wants to send only, or nothing at all and that was not our own wish, or has turned all
-    /// streams off.
+    /// Whether the peer holds us: it wants to send only, or nothing at all and that was not our own wish, or has turned
+    /// all streams off.
     pub fn peer_holds(&self) -> bool {
         match taken(&self.lines).map(|(_, agreed)| agreed.direction) {
             Some(Direction::RecvOnly) | None => true,
@@ -83,8 +83,8 @@ pub(super) struct LastSeen {
 }
 
 impl LastSeen {
-    /// Writes a description of ours: with the version of the last one if it says the same, else with the next version (RFC
-    /// 3264 section 8).
+    /// Writes a description of ours: with the version of the last one if it says the same, else with the next version
+    /// (RFC 3264 section 8).
     pub(super) fn stamp(&mut self, write: impl Fn(Origin) -> Bytes) -> Bytes {
         if self.origin.version > 0 {
             let same = write(self.origin);

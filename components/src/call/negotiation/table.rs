@@ -151,7 +151,8 @@ pub(super) const ROWS: &[Row] = {
         row(InviteSettled, Either, Update, Offer),
         row(Idle, Either, Update, Offer),
         row(UpdateOffered, Responder, UpdateSuccess, Answer),
-        // RFC 3261 section 13.2.1: what comes in responses after the answer does not count; nor does an offer that may be lost.
+        // RFC 3261 section 13.2.1: what comes in responses after the answer does not count; nor does an offer that may
+        // be lost.
         row(InviteBare, Responder, Provisional, Ignored),
         row(InviteSettled, Responder, Provisional, Ignored),
         row(InviteSettled, Responder, ReliableProvisional, Ignored),
@@ -171,11 +172,13 @@ pub(super) const ROWS: &[Row] = {
     ]
 };
 
-/// What a description is that `from` sends in this carrier, while `requester` has the request of this position under way.
+/// What a description is that `from` sends in this carrier, while `requester` has the request of this position under
+/// way.
 ///
 /// # Errors
 /// RFC 6337 section 2.2 and RFC 3261 section 14.2: a request that can't be taken now is refused with 491 if the request
-/// under way is ours, and with 500 if it is the peer's own. A description that can't stand where it is, is refused with 400.
+/// under way is ours, and with 500 if it is the peer's own. A description that can't stand where it is, is refused with
+/// 400.
 pub(super) fn find(
     position: Position,
     requester: Option<Side>,

@@ -1,4 +1,4 @@
-//! The table of RFC 6337 section 2, walked through by two sides that talk to each other, and what happens on failure.
+//! The table of RFC 6337 section 2, run through by the two sides of a dialog, and what happens on failure.
 
 use super::*;
 use crate::record::{from_bytes, to_bytes};
@@ -108,8 +108,8 @@ fn pair_in(position: Position) -> Pair {
 /// A carrier, and what a description in it is if the requester sends it, and if the responder does.
 type Allowed = (Carrier, Option<Part>, Option<Part>);
 
-/// For every position: what each side may say, by carrier. What is not here is refused: the request of the first column of
-/// statuses if the requester sends it, of the second if the responder does.
+/// For every position: what each side may say, by carrier. What is not here is refused: the request of the first column
+/// of statuses if the requester sends it, of the second if the responder does.
 #[rustfmt::skip]
 const TABLE: &[(Position, &[Allowed], (u16, u16))] = {
     use Carrier::*;
@@ -422,7 +422,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever comes, there is a way back, and it leads to the last agreement.
+    /// After any sequence there is a way back to stable, and it leads to the last agreement.
     #[test]
     fn every_state_has_a_way_back_to_the_last_agreement(events in prop::collection::vec(event(), 0..40)) {
         let mut side = Negotiation::new(9);

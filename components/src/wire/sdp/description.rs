@@ -28,7 +28,8 @@ pub struct Origin {
 }
 
 impl SessionDescription {
-    /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept out.
+    /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept
+    /// out.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
         let text = String::from_utf8_lossy(body);
         let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;

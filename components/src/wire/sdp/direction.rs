@@ -2,7 +2,7 @@
 
 use crate::record::Record;
 
-/// The direction of a stream, as seen from whoever says it (RFC 8866 section 6.7).
+/// The direction of a stream, as seen by the sender of the description (RFC 8866 section 6.7).
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// Both ways.

@@ -1,5 +1,5 @@
-//! Session descriptions (RFC 8866) and what is agreed by offer and answer (RFC 3264): any number of `m=` lines, of which one
-//! audio stream with one codec is taken.
+//! Session descriptions (RFC 8866) and what is agreed by offer and answer (RFC 3264): any number of `m=` lines, of
+//! which one audio stream with one codec is taken.
 //!
 //! ```
 //! use ringworld_components::wire::sdp::{Codec, Direction, LocalMedia, Origin, SessionDescription, accept_offer, write_answer};

@@ -22,10 +22,10 @@ pub struct LocalMedia<'a> {
     pub telephone_event: bool,
 }
 
-/// What we take of an offer: its first audio stream that we can use, with the first codec, in the offerer's order, that we
-/// allow. A stream that is in use, by the lines of the last agreement in `before`, comes before all others. Every other
-/// stream is turned down, so that the lines of both stay aligned. The offerer's payload types are used in both directions.
-/// Of an offer that turns all streams of an agreement off none is taken (section 8.2).
+/// What we take of an offer: its first audio stream that we can use, with the first codec, in the offerer's order, that
+/// we allow. A stream that is in use, by the lines of the last agreement in `before`, comes before all others. Every
+/// other stream is turned down, so that the lines of both stay aligned. The offerer's payload types are used in both
+/// directions. Of an offer that turns all streams of an agreement off none is taken (section 8.2).
 ///
 /// # Errors
 /// [`SdpError::NoAudio`], [`SdpError::NoAddress`] or [`SdpError::NoCommonCodec`]: the offer is to be refused with 488.

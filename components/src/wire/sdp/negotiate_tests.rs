@@ -292,7 +292,7 @@ fn our_offer_and_its_answer() {
 }
 
 proptest! {
-    /// Two of us always come to the same agreement, seen from both sides.
+    /// Two instances of this code always come to the same agreement, seen from both sides.
     #[test]
     fn offerer_and_answerer_agree(swap: bool, only in 0..3usize, mine in 0..4usize, yours in 0..4usize, ptime in 1..7u8, events: (bool, bool)) {
         let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];

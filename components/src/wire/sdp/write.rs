@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 /// The payload type that we offer telephone events with, where none is agreed on yet.
 const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
-/// An offer of one audio stream. `before` holds the lines of the last agreement, if there is one: they keep their number
-/// and their places, and the payload types of the one that is taken stay (RFC 3264 sections 8 and 8.3.2).
+/// An offer of one audio stream. `before` holds the lines of the last agreement, if there is one: they keep their
+/// number and their places, and the payload types of the one that is taken stay (RFC 3264 sections 8 and 8.3.2).
 pub fn write_offer(before: &[MediaLine], local: &LocalMedia<'_>, origin: Origin) -> Bytes {
     let mut out = String::with_capacity(320);
     push_session(&mut out, local, origin, std::iter::empty());

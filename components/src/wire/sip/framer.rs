@@ -55,13 +55,13 @@ impl StreamFramer {
         std::mem::take(&mut self.pings)
     }
 
-    /// How many bytes wait for the rest of their message: a peer that leaves them waiting deserves a timeout.
+    /// How many bytes wait for the rest of their message: a peer that leaves them waiting is to be timed out.
     pub fn pending(&self) -> usize {
         self.buffer.len()
     }
 
-    /// All that was pushed and has not been answered for: the pings that nobody took, then what waits for the rest of its
-    /// message. Pushed into a fresh framer, it brings that one to where this one stood.
+    /// All that was pushed and has not been answered for: the pings that were not taken, then what waits for the rest
+    /// of its message. Pushed into a fresh framer, it brings that one to where this one stood.
     pub fn into_rest(self) -> Bytes {
         let line_ends = 2 * self.pings as usize + usize::from(self.half_ping);
         [&b"\r\n".repeat(line_ends)[..], &self.buffer].concat().into()

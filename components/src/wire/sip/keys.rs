@@ -4,7 +4,7 @@
 use super::{Method, Request, Via};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// What a key names; the first octet that is hashed, so that kinds never meet.
+/// What a key names; the first octet that is hashed, so that keys of two kinds are never equal.
 #[derive(Clone, Copy)]
 enum Kind {
     Server = 1,
@@ -55,8 +55,8 @@ fn tag(tag: &Option<bytes::Bytes>) -> &[u8] {
 /// The server transaction that a request belongs to (RFC 3261 section 17.2.3): branch, sent-by and method, where an ACK
 /// counts as the INVITE it acknowledges. A CANCEL has a key of its own.
 ///
-/// Without the magic cookie: Request-URI, To tag, From tag, Call-ID, CSeq number and the topmost Via. The To tag is left
-/// out for INVITE and ACK, because an ACK carries the tag of the response where its INVITE had none.
+/// Without the magic cookie: Request-URI, To tag, From tag, Call-ID, CSeq number and the topmost Via. The To tag is
+/// left out for INVITE and ACK, because an ACK carries the tag of the response where its INVITE had none.
 pub fn server_key(request: &Request, seed: u64) -> u128 {
     let method = if request.method == Method::Ack { &Method::Invite } else { &request.method };
     key_of(request, method, seed)

@@ -202,7 +202,7 @@ pub(crate) fn push_tail(out: &mut Vec<u8>, extra: &[(&str, &str)], body: Option<
 /// Where a response to `request`, received from `source`, goes (RFC 3261 section 18.2.2, RFC 3581 section 4).
 ///
 /// Over a `reliable` transport that is the connection's other end. `maddr` is followed to multicast groups only: a
-/// unicast one would let anybody aim our responses, and their retransmissions, at a third party.
+/// unicast one would let any sender direct our responses, and their retransmissions, to a third party.
 pub fn response_target(request: &Request, source: SocketAddr, reliable: bool) -> SocketAddr {
     target(&request.head.via, source, reliable)
 }

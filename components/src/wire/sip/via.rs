@@ -98,7 +98,8 @@ impl Via {
     }
 
     /// Writes the hop as a response carries it: `received` where the source is not what sent-by says, or `rport` asks
-    /// for it; `rport` filled (RFC 3261 section 18.2.1, RFC 3581 section 4). Values that the sender put there are dropped.
+    /// for it; `rport` filled (RFC 3261 section 18.2.1, RFC 3581 section 4). Values that the sender put there are
+    /// dropped.
     pub(crate) fn write_received(&self, source: SocketAddr, out: &mut Vec<u8>) {
         out.extend_from_slice(trim(self.text.get(..self.params_at).unwrap_or_default()));
         for param in params(&self.text, self.params_at).flatten() {
