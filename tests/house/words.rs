@@ -1,0 +1,110 @@
+//! The rules of the house about words and lengths: plain technical English in comments and pages, and short files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders whose sources are read.
+const FOLDERS: [&str; 6] = ["components", "systems", "src", "examples", "benches", "tests"];
+
+/// Words that make persons of peers, streams and processes.
+const BANNED: [&str; 9] = ["he", "him", "his", "himself", "somebody", "nobody", "everybody", "whoever", "whom"];
+
+const LINES_MAX: usize = 400;
+
+/// Files that may be longer, and why.
+const LONG: [(&str, &str); 4] = [
+    ("components/src/call/negotiation/tests.rs", "the table of RFC 6337 and its walks are read together"),
+    ("src/sim/network/mod.rs", "to be split"),
+    ("tests/world_negotiation.rs", "to be split"),
+    ("tests/world_packets.rs", "to be split"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The sources of the folders by their paths in the repository, without what a build leaves in them.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        let begin = found.len();
+        for (path, text) in super::sources(folder) {
+            let path = path.strip_prefix(root()).expect("a path of the repository").to_path_buf();
+            if path.components().all(|part| part.as_os_str() != "target") {
+                found.push((path, text));
+            }
+        }
+        assert!(found.len() > begin, "no sources under {folder}");
+    }
+    found
+}
+
+/// The pages by their paths in the repository.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("ARCHITECTURE.md")];
+    for entry in fs::read_dir(root().join("docs")).expect("the pages") {
+        let name = PathBuf::from(entry.expect("an entry").file_name());
+        if name.extension().is_some_and(|extension| extension == "md") {
+            paths.push(Path::new("docs").join(name));
+        }
+    }
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(root().join(&path)).expect("a page");
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The first banned word of a line. A word is letters, digits and underscores: a name in code is one word.
+fn banned(line: &str) -> Option<&str> {
+    let is_end = |letter: char| !letter.is_alphanumeric() && letter != '_';
+    line.split(is_end).find(|word| BANNED.iter().any(|banned| word.eq_ignore_ascii_case(banned)))
+}
+
+/// Whether a line of a source is a comment, documentation included.
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// Every banned word of a text, with its place. Of a source the comments count, of a page all lines.
+fn found_in(path: &Path, text: &str, is_source: bool) -> Vec<String> {
+    let lines = text.lines().zip(1..).filter(|(line, _)| !is_source || is_comment(line));
+    let found = lines.filter_map(|(line, number)| Some((number, banned(line)?)));
+    found.map(|(number, word)| format!("{}:{number}: {word:?}", path.display())).collect()
+}
+
+#[test]
+fn no_comment_uses_a_word_that_is_banned() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        if path != Path::new("tests/house/words.rs") {
+            found.extend(found_in(&path, &text, true));
+        }
+    }
+    for (path, text) in pages() {
+        found.extend(found_in(&path, &text, false));
+    }
+    assert!(found.is_empty(), "say it of a peer, a party, a stream or a process:\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        if lines > LINES_MAX && !LONG.iter().any(|(long, _)| path == Path::new(long)) {
+            found.push(format!("{}: {lines} lines", path.display()));
+        }
+    }
+    assert!(found.is_empty(), "split these files:\n{}", found.join("\n"));
+}
+
+#[test]
+fn banned_words_are_found_as_whole_words_of_comments() {
+    assert_eq!(banned("/// The peer hears Himself."), Some("Himself"));
+    assert_eq!(banned("// whoever, then"), Some("whoever"));
+    assert_eq!(banned("/// The history of the chime; nobody_who_rings."), None);
+    let text = "let he = 1;\n    // He said so.\n";
+    assert_eq!(found_in(Path::new("a.rs"), text, true), ["a.rs:2: \"He\""]);
+    assert_eq!(found_in(Path::new("a.md"), text, false).len(), 2);
+}
