@@ -2,7 +2,7 @@
 //! there are none: the switches in the code are then the constant `false`.
 //!
 //! A switch is one line at the place, [`planted!`](crate::planted!), and a variant of `Planted` that says what it
-//! breaks. Which one is planted belongs to the thread, as a simulated world never leaves its own.
+//! breaks. The planted fault is a variable of the thread, as a simulated world stays in one thread.
 
 /// Whether a fault is planted; with `Name ? this, that`, one expression in place of another.
 #[cfg(feature = "planted-faults")]
@@ -95,7 +95,7 @@ mod faults {
         LinesLost,
         /// The direction of an answer is that of the offer, not its counterpart.
         UnmirroredDirection,
-        /// A restored wheel has forgotten how many timers were started.
+        /// A restored wheel lacks the count of the timers that were started.
         RestoreForgets,
         /// Taking a frame out of a jitter buffer panics.
         EarPanics,
@@ -104,7 +104,7 @@ mod faults {
         // What is to survive a kill.
         /// What a tick puts out leaves before the tick is written down.
         EgressFirst,
-        /// The life after a kill has the epoch of the life before.
+        /// The boot epoch after a kill is that of the run before.
         EpochStays,
         /// The time in which the world was not run does not count.
         DowntimeLost,

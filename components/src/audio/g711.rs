@@ -102,8 +102,8 @@ const BIAS: i32 = 0x84;
 
 /// Segment (3 bits) and step within it (4 bits) of a magnitude of 128 to 32,767.
 ///
-/// The highest set bit and the four below it: exactly the exponent and the head of the mantissa of the number in IEEE
-/// 754. The conversion of an integer below 2^24 is exact and no arithmetic follows, so this is the same on every
+/// The highest set bit and the four below it: exactly the exponent and the head of the mantissa of the number in
+/// IEEE 754. The conversion of an integer below 2^24 is exact and no arithmetic follows, so this is the same on every
 /// machine; it is one instruction for a whole vector where counting leading zeros is ten.
 #[inline(always)]
 fn segment_and_step(magnitude: i32) -> i32 {

@@ -307,7 +307,7 @@ impl FactQueue {
 }
 
 impl Fact {
-    /// What the outside is told.
+    /// The event for observers outside.
     fn event(&self) -> Option<Event> {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         Some(match self {

@@ -56,7 +56,7 @@ pub enum InviteAim {
     Call,
     /// To hold the peer.
     Hold,
-    /// To take the peer back.
+    /// To resume the peer.
     Resume,
 }
 

@@ -66,7 +66,7 @@ impl PriorityLevel {
     /// All levels, the most urgent first.
     pub const ALL: [Self; 6] = [Self::Emergency, Self::Critical, Self::High, Self::Normal, Self::Low, Self::Background];
 
-    /// As it stands in a rule.
+    /// As it is written in a rule.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Emergency => "emergency",
@@ -83,7 +83,7 @@ impl QosClass {
     /// All classes.
     pub const ALL: [Self; 3] = [Self::Voice, Self::Video, Self::ExpeditedForwarding];
 
-    /// As it stands in a rule.
+    /// As it is written in a rule.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Voice => "voice",

@@ -122,7 +122,7 @@ pub enum CallEvent {
 }
 
 impl CallEvent {
-    /// The transaction, usage or session whose call is to blame if the work for this panics.
+    /// The transaction, usage or session whose call is ended if the work for this panics.
     pub fn culprit(&self) -> Entity {
         match self {
             Self::Invited { transaction, .. } => *transaction,
@@ -184,7 +184,7 @@ pub enum SessionMessage {
 }
 
 impl SessionMessage {
-    /// The transaction, usage or session whose call is to blame if the work for this panics, if there is one.
+    /// The transaction, usage or session whose call is ended if the work for this panics, if there is one.
     pub fn culprit(&self) -> Option<Entity> {
         match self {
             Self::Respond { transaction, usage, .. } => Some(usage.unwrap_or(*transaction)),

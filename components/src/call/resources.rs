@@ -217,7 +217,7 @@ impl Accounts {
 pub struct MeasuredLoad {
     /// The load of the processor, in thousandths.
     pub cpu_permille: u32,
-    /// When it was told.
+    /// When it was reported.
     pub at: Now,
 }
 

@@ -66,7 +66,7 @@ impl EndingRule {
 /// The state of a sequence.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SequenceState {
-    /// There is an A-leg, and no B-leg that lives.
+    /// There is an A-leg, and no living B-leg.
     Waiting,
     /// The B-leg was begun.
     Trying,
@@ -167,7 +167,7 @@ pub enum SequenceError {
     UnknownSession(StableId),
     /// One session can't be both legs.
     SameSession(StableId),
-    /// The A-leg has a B-leg that lives.
+    /// The A-leg has a living B-leg.
     HasBLeg {
         /// The A-leg.
         a: StableId,

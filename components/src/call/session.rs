@@ -120,7 +120,7 @@ pub enum EndCause {
 }
 
 impl EndCause {
-    /// In words, as it stands in summaries.
+    /// In words, as summaries show it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PeerHungUp => "peer hung up",

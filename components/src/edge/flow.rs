@@ -19,7 +19,7 @@ impl Transport {
         self == Transport::Tcp
     }
 
-    /// As it stands in a Via header field.
+    /// As it is written in a Via header field.
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::Udp => "UDP",

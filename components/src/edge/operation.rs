@@ -42,7 +42,7 @@ pub enum Operation {
         /// The session.
         session: StableId,
     },
-    /// Take a held call back by re-INVITE.
+    /// Resume a held call by re-INVITE.
     Resume {
         /// The session.
         session: StableId,
@@ -251,7 +251,7 @@ impl Operation {
         Self::Hold { session }
     }
 
-    /// Takes the peer back.
+    /// Resumes the peer.
     pub fn resume(session: StableId) -> Self {
         Self::Resume { session }
     }

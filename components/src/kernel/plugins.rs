@@ -19,7 +19,7 @@ pub enum PluginDifference {
     },
     /// Both lists hold the same plugins in different orders.
     Order {
-        /// The first plugin of their list that stands at another place in ours.
+        /// The first plugin of their list that has another place in ours.
         plugin: String,
     },
 }

@@ -22,7 +22,7 @@ pub struct Room {
     pub phase: u8,
 }
 
-/// The life of a room.
+/// The states of a room.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoomState {
     /// It exists and has no participant yet.

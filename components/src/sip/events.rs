@@ -73,7 +73,7 @@ pub enum TransactionEvent {
 }
 
 impl TransactionEvent {
-    /// The entity whose call is to blame if the work for this panics, if there is one.
+    /// The entity whose call is ended if the work for this panics, if there is one.
     pub fn culprit(&self) -> Option<Entity> {
         match self {
             Self::Request { transaction, .. } => Some(*transaction),

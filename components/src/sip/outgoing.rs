@@ -41,7 +41,7 @@ pub enum TransactionRequest {
 }
 
 impl TransactionRequest {
-    /// The transaction whose call is to blame if the work for this panics.
+    /// The transaction whose call is ended if the work for this panics.
     pub fn culprit(&self) -> Entity {
         match self {
             Self::Respond { transaction, .. } | Self::Begin { transaction } => *transaction,

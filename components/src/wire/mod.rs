@@ -1,4 +1,4 @@
-//! What stands on the wire: bytes to types and back.
+//! What is sent and received: bytes to types and back.
 //!
 //! Pure functions on one value: no ECS, no clock, no socket, and no panic whatever the bytes are. The parsers of `sipx`
 //! and `rtp-types` stay behind the types of this module; no signature names them.

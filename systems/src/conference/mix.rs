@@ -20,7 +20,7 @@ const SILENT_FRAMES_MAX: u32 = 5;
 pub(super) struct MixScratch {
     sum: Sum,
     speakers: Vec<Speaker>,
-    /// The streams of the speakers, then those of the mere listeners.
+    /// The streams of the speakers, then those of the participants that only listen.
     speaking: Vec<Entity>,
     listening: Vec<Entity>,
     /// Streams whose work panicked, by their ports.
@@ -121,7 +121,7 @@ impl MixScratch {
         is_awake
     }
 
-    /// Sends every member what it hears; says how many spoke. Mere listeners share one encoding for each law, whatever
+    /// Sends every member what it hears; says how many spoke. Listeners share one encoding for each law, whatever
     /// their packet times: a packet is made of the same bytes.
     fn mix(&mut self, streams: &mut StreamQuery<'_, '_>, sender: &mut PacketSender<'_>, frame: u64) -> u64 {
         if self.speakers.is_empty() {

@@ -16,8 +16,8 @@ pub(super) fn mark_ports(world: &mut World) {
     mark(world, ports);
 }
 
-/// Marks the ports of all calls whose class is not voice, in the order of the ports: the network of another life does
-/// not know it.
+/// Marks the ports of all calls whose class is not voice, in the order of the ports: the network
+/// threads do not know it after a restart.
 pub fn mark_all_ports(world: &mut World) {
     let mut streams = world.query::<(Entity, &Stream)>();
     let mut ports: Vec<(u16, QosClass)> =

@@ -14,7 +14,7 @@ pub struct PriorityPlugin;
 impl Plugin for PriorityPlugin {
     fn build(&self, app: &mut App) {
         app.carry_out_with(operations::carry_out);
-        // Only the beginning of another life leaves something to tell between two ticks.
+        // Only the beginning of another boot epoch leaves something to report between two ticks.
         app.awake_while(|world| world.resource::<PortPool>().has_changed());
         app.add_systems(Tick, marks::mark_ports.in_set(Step::Mark));
     }

@@ -1,4 +1,4 @@
-//! The load that is measured outside. The gate in front of new calls stands where calls arrive, in `session`.
+//! The load that is measured outside. The gate in front of new calls is where calls arrive, in `session`.
 
 mod load;
 mod plugin;

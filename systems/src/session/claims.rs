@@ -42,7 +42,7 @@ pub(super) fn release(world: &mut World, session: Entity, by: &str) -> Result<()
     }
 }
 
-/// The claimed call was decided about: the claim has served its purpose.
+/// The claimed call was decided about: the claim ends.
 pub(super) fn settle(world: &mut World, session: Entity) {
     if let Some(mut entity) = world.get_entity_mut(session).ok().filter(|session| session.contains::<Claim>()) {
         entity.remove::<Claim>();

@@ -1,4 +1,4 @@
-//! Holding a peer and taking it back, by re-INVITE (RFC 3264 section 8.4, RFC 3261 section 14).
+//! Holding and resuming a peer, by re-INVITE (RFC 3264 section 8.4, RFC 3261 section 14).
 
 use super::ending::terminate;
 use super::negotiate;
@@ -14,7 +14,7 @@ use ringworld_components::sip::{Dialog, FailureScope, UsageOf};
 use ringworld_components::wire::sip::Method;
 use std::time::Duration;
 
-/// Asks the peer to be held, or taken back.
+/// Asks to hold the peer, or to resume it.
 pub(super) fn ask(world: &mut World, session: Entity, aim: InviteAim) -> Result<(), CallError> {
     send(world, session, aim).map_err(|cause| error(world, session, cause))
 }

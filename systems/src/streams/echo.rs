@@ -39,7 +39,7 @@ pub(super) fn turn_around(
     if let (Some(first), Some(place)) = (first, packet.bytes_mut().first_mut()) {
         *place = first;
     }
-    // Numbers of what comes after: never back, so a late packet does not undo them.
+    // The numbers of later packets never go back, so a late packet does not undo them.
     let next = echoed.sequence.wrapping_add(1);
     if next.wrapping_sub(flow.sequence) < 0x8000 {
         flow.sequence = next;

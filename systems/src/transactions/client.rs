@@ -39,7 +39,7 @@ pub(super) fn receive_response(world: &mut World, flow: Flow, response: Response
     }
 }
 
-/// Section 17.1.1.2 with the state that RFC 6026 adds. Says whether the response goes up.
+/// Section 17.1.1.2 with the state that RFC 6026 adds. Says whether the response is passed on.
 fn receive_for_invite(world: &mut World, transaction: Entity, at: TransactionState, response: &Response) -> bool {
     let transaction_ms = world.resource::<Settings>().sip.transaction_ms();
     match (at, response.status) {

@@ -80,7 +80,7 @@ fn receive_request(world: &mut World, flow: Flow, request: Request) {
     world.resource_mut::<Queue<TransactionEvent>>().push(event);
 }
 
-/// Section 17.2.1: an ACK for a final response other than 2xx ends here; one for a 2xx goes up.
+/// Section 17.2.1: an ACK for a final response other than 2xx ends here; one for a 2xx is passed on.
 fn receive_ack(world: &mut World, flow: Flow, request: Request) {
     let key = server_key(&request, seed(world));
     let transaction = world.resource::<TransactionTable>().find(key);

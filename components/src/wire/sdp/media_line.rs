@@ -22,7 +22,7 @@ pub struct MediaLine {
 /// An agreed audio stream.
 #[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Negotiated {
-    /// Where RTP goes. The address is null when held the old way, or when a host name stood there.
+    /// Where RTP goes. The address is null when the peer holds the old way, or names a host.
     pub remote: SocketAddr,
     /// The codec, of both directions.
     pub codec: Codec,
