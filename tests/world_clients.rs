@@ -1,5 +1,5 @@
 //! Client transactions in virtual time, and both sides over a reliable transport: timers A to M of RFC 3261 section 17 and
-//! RFC 6026, and that nothing is left where a peer never says its last word.
+//! RFC 6026, and that nothing is left where a peer never sends its final response.
 
 mod common;
 

@@ -97,7 +97,7 @@ fn a_plugin_takes_its_component_and_its_systems_with_it_when_it_is_disabled() {
     assert_eq!(seen(set), Some(42));
 }
 
-/// Routing of one's own: every call is answered, and the caller hears itself.
+/// Another routing: every call is answered with the echo.
 struct EchoRouter;
 
 impl Plugin for EchoRouter {

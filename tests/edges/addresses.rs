@@ -38,7 +38,7 @@ fn bound_to_all_addresses_each_peer_is_told_the_one_that_it_reached() {
 }
 
 #[test]
-fn an_advertised_address_is_told_to_everybody() {
+fn an_advertised_address_is_told_to_every_peer() {
     let mut config = config(&["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]);
     config.sip.advertised_address = Some("203.0.113.9".parse().unwrap());
     let running = Running::start(&config);
@@ -47,7 +47,7 @@ fn an_advertised_address_is_told_to_everybody() {
     let answer = peer.call("echo", media);
     assert_eq!(named(&answer), ("203.0.113.9".to_owned(), "203.0.113.9".to_owned()));
     peer.hang_up("echo");
-    // And so it is when the switch calls: in Via, Contact and SDP.
+    // The same holds when the switch calls: in Via, Contact and SDP.
     let remote = peer.sip.local_addr().unwrap();
     let local = running.switch.local_towards(Transport::Udp, remote).expect("an address");
     let call = PlaceCall {

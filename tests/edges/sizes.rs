@@ -156,7 +156,7 @@ fn a_large_invite_moves_to_tcp_and_its_call_goes_on() {
 }
 
 #[test]
-fn a_large_invite_comes_back_to_udp_where_nobody_listens_on_tcp() {
+fn a_large_invite_falls_back_to_udp_if_the_peer_does_not_listen_on_tcp() {
     let running = Running::start(&config(&["udp:127.0.0.1:0"]));
     let events = running.switch.subscribe(1_000);
     let udp = socket("127.0.0.1");

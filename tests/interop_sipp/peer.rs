@@ -187,7 +187,7 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether somebody listens at the port. To try to bind it would take it away from who is about to.
+/// Whether a socket listens at the port. Found without binding the port, which another process may be about to bind.
 fn listens(port: u16, over_tcp: bool) -> bool {
     let files = if over_tcp { ["tcp", "tcp6"] } else { ["udp", "udp6"] };
     let (place, listening) = (format!(":{port:04X}"), "0A");
