@@ -1,4 +1,4 @@
-//! A world at any tick of a recording, for people to read.
+//! A world at any tick of a recording, as readable text.
 
 mod common;
 mod town;

@@ -73,7 +73,7 @@ fn live_to(town: &mut Town, tick: u64) {
     }
 }
 
-/// A town that was never killed, but began a second life at that tick all the same.
+/// The digests of a town that was not killed, but began a second epoch at the same tick.
 fn undisturbed(woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
     let mut town = Town::new(Engine::new(&first_life()), everyday_life());
     live_to(&mut town, woken_at);
@@ -269,7 +269,7 @@ fn a_journal_that_is_missing_is_a_gap_and_not_a_leap() {
     fs::remove_dir_all(folder).expect("the folder");
 }
 
-/// Something that another build records.
+/// A component that another build records.
 #[derive(Component, Record, Debug)]
 struct Foreign(u32);
 

@@ -13,7 +13,7 @@ use ringworld::engine::{Engine, WorldConfig};
 
 const PTIMES: [u8; 6] = [10, 20, 30, 40, 50, 60];
 
-/// What a party says at a moment: nothing that repeats, and different for each.
+/// One sample of a party's audio. The samples do not repeat, and differ from party to party.
 fn voice(party: usize, sample: usize) -> i16 {
     let mixed = (sample as u32 + 1).wrapping_mul(2_654_435_761).rotate_left(party as u32 * 5) ^ (party as u32 * 7_919);
     (mixed as i16) / 4
@@ -338,7 +338,7 @@ fn neither_a_stall_nor_a_hold_in_the_middle_of_a_digit_makes_two_of_it() {
     let mut party = Party::join(&mut bench, 1, "silence", 0);
     bench.command(|session| Operation::SendDtmf { session, digits: "12".into() });
     bench.run_ms(40);
-    // The world stood still for half a second.
+    // The world did not run for half a second.
     bench.skip(100);
     bench.run_ms(1_000);
     let stalled = events(&party.packets(&bench));

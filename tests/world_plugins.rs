@@ -14,7 +14,7 @@ fn plugins(engine: &Engine) -> Vec<&str> {
     engine.plugins().iter().map(|name| name.rsplit("::").next().unwrap_or(name)).collect()
 }
 
-/// What the panic says, with which a list of plugins is refused.
+/// The message of the panic by which a list of plugins is refused.
 fn refused(change: impl Fn(&mut Plugins)) -> String {
     let built = catch_unwind(AssertUnwindSafe(|| Engine::with_plugins(&WorldConfig::default(), change)));
     *built.err().expect("a panic").downcast::<String>().expect("a message")

@@ -127,7 +127,7 @@ fn a_call_over_tcp_lives_on_its_connection_and_line_ends_keep_it_alive() {
     let ack = over_tcp(peer.request("ACK", "tone", &own, ""));
     stream.write_all(ack.replace(">\r\nCall-ID", &format!(">;tag={tag}\r\nCall-ID")).as_bytes()).unwrap();
     assert!(heard(&peer.rtp, Duration::from_secs(5)).is_some(), "the tone plays");
-    // What the switch asks comes over the same connection.
+    // The requests of the switch come over the same connection.
     running.switch.begin_drain();
     let bye = hear(&mut stream);
     assert!(bye.starts_with("BYE ") && bye.contains("SIP/2.0/TCP"), "{bye}");

@@ -30,7 +30,7 @@ fn a_message_beyond_the_limits_is_513_and_counted_over_udp_and_tcp() {
         let len = stream.read(&mut bytes).unwrap();
         assert_eq!(status(&String::from_utf8_lossy(&bytes[..len])), 513);
     }
-    // Within the limits all is well.
+    // A message within the limits is answered.
     peer.call = "small".into();
     peer.send(&peer.request("OPTIONS", "echo", &own, ""));
     assert_eq!(status(&peer.hear().0), 200);

@@ -35,7 +35,7 @@ pub struct Town {
     pub digests: Vec<(u64, ChainDigest)>,
 }
 
-/// A file for a test, away from all others.
+/// A path for a file that only one test uses.
 pub fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.rwlog", std::process::id()))
 }
@@ -50,7 +50,7 @@ pub fn config() -> WorldConfig {
     config
 }
 
-/// What a dozen people do in their six seconds.
+/// The plans of the callers, for about six seconds.
 pub fn everyday_life() -> Vec<Plan> {
     let mut plans = vec![
         Plan::new("echo").lasting(2, 300).talking(),
@@ -217,7 +217,7 @@ impl Town {
     }
 }
 
-/// What any peer says to a request of the switch: yes. An ACK gets no answer.
+/// The response of any peer to a request of the switch: 200. An ACK gets none.
 fn answer(request: &str, from: &str) -> Option<Input> {
     let method = request.split(' ').next()?;
     if method == "ACK" {
