@@ -1,5 +1,5 @@
-//! A conference: whoever calls `conf-NAME` is in the room of that name, hears all the others, and not himself. Two rooms
-//! of four callers each, and every caller checks by ear.
+//! A conference: a caller of `conf-NAME` is in the room of that name and hears all other callers there, but not itself.
+//! There are two rooms of four callers each, and every caller checks the audio that it receives.
 //!
 //! `cargo run --example conference`
 

@@ -1,4 +1,4 @@
-//! Groups: a session is in several, and a group goes with its last member.
+//! Groups: a session may be in several groups, and a group is removed with its last member.
 //!
 //! `cargo run --example groups`
 

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::server("127.0.0.1:0")?.rtp_ports(20_600, 20_699)?;
     let server = SessionManager::builder().config(config).plugin(HashHangsUp).start().await?;
     let address = *server.addresses().first().ok_or("no address")?;
-    // Two echoes would pass the digit to and fro.
+    // Two echoes would return the digit to each other without end.
     let client = SessionManager::new(SessionConfig::client().service("silence").rtp_ports(20_700, 20_799)?).await?;
 
     let call = client.make_call("alice", &format!("bob@{address}"), None).await?;

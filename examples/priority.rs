@@ -22,7 +22,7 @@ fn start(rtp_ports: &str) -> Result<Switch, Box<dyn Error>> {
     Ok(Switch::start(&config)?)
 }
 
-/// Places a call to 112, which the other switch connects to its echo as any user that names no service.
+/// Places a call to 112. The other switch connects it to its echo, as it does for any user that names no service.
 fn place(switch: &Switch, far: SocketAddr) -> Result<StableId, Box<dyn Error>> {
     let local = switch.local_towards(Transport::Udp, far).ok_or("the peer can't be reached")?;
     let call = PlaceCall {

@@ -1,4 +1,4 @@
-//! A handler that decides: friends are answered, strangers wait until somebody has looked at them, others are refused.
+//! A handler that decides: a friend is answered, a stranger is deferred and answered later, other callers are refused.
 //!
 //! `cargo run --example selective_handler`
 
@@ -27,7 +27,7 @@ impl CallHandler for Doorkeeper {
     }
 }
 
-/// Lets the stranger hear that it rings, thinks for a while, and lets him in.
+/// Sends 180 (Ringing), waits for a while, and answers.
 async fn look_at(call: IncomingCall) {
     let answered = async {
         call.ring().await?;

@@ -1,4 +1,4 @@
-//! A client that places a call, dials digits, holds, resumes and hangs up; and a server that writes down what it is told.
+//! A client that places a call, sends digits, holds, resumes and hangs up; and a server that prints its events.
 //!
 //! `cargo run --example simple_client`
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Writes down what happens.
+/// Prints and keeps a line for each event.
 #[derive(Default)]
 struct Diary(Mutex<Vec<String>>);
 

@@ -1,4 +1,4 @@
-//! A server that answers calls: everybody hears himself. A caller shows that it works.
+//! A server that answers calls with an echo: every caller hears its own audio. A simulated caller shows that it works.
 //!
 //! `cargo run --example simple_server`
 

@@ -1,4 +1,4 @@
-//! The time of day of a running world: right from the start, put right when the clocks have parted, and recorded.
+//! The time of day of a running world: right from the start, corrected when the clocks differ, and recorded.
 
 use ringworld::components::edge::{Operation, Refusal};
 use ringworld::components::kernel::{StableId, WallTime};
@@ -7,7 +7,7 @@ use ringworld::engine::Switch;
 use ringworld::replay::Player;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How far the time in the world's errors is from that of the machine.
+/// The difference between the time in the world's errors and that of the machine.
 fn off_ms(switch: &Switch) -> u64 {
     let nobody = StableId(0xffff);
     let Err(Refusal::World(error)) = switch.command_session(nobody, Operation::HangUp { session: nobody }) else {

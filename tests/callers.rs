@@ -1,4 +1,4 @@
-//! The simulated callers against the switch, over loopback sockets: everyone hears exactly what he should.
+//! The simulated callers against the switch, over loopback sockets: each caller hears exactly what it should.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A defect in a running switch does not hide: whoever stops it is told, and a debug build stops there.
+//! A defect in a running switch is reported when the switch stops: in its summary or, in a debug build, as a panic.
 
 use ringworld::components::kernel::StableIds;
 use ringworld::components::media::{Room, RoomState};
@@ -11,7 +11,8 @@ use std::time::Instant;
 /// How long an alarm is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The alarms of such a switch, once there is one with these words in it, and what stopping it says: in its summary, or, in a debug build, as a panic.
+/// The alarms of such a switch, once one of them has these words in it, and what the stop of the switch reports: in its
+/// summary or, in a debug build, as a panic.
 fn said(first_rtp_port: u16, (words, patience): (&str, Duration), extend: Extend) -> (String, String) {
     let mut config = Config::default();
     config.network.sip = vec!["udp:127.0.0.1:0".parse().expect("an address")];
@@ -66,7 +67,7 @@ fn a_world_that_panicked_is_told_of() {
 }
 
 #[test]
-fn an_entity_that_nobody_will_clean_up_is_an_alarm_that_names_it() {
+fn a_leaked_entity_raises_an_alarm_that_names_it() {
     fn leave_a_room_behind(now: Res<Now>, mut ids: ResMut<StableIds>, mut commands: Commands) {
         if now.0 == 1 {
             let room = Room { name: "lost".into(), state: RoomState::Active, created: *now, phase: 0 };

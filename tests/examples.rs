@@ -1,9 +1,9 @@
-//! Every example runs to its end by itself and finds all as it should be.
+//! Every example runs to its end by itself and succeeds.
 
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// One after the other: some listen to audio, and the machine may be small.
+/// One after the other: some measure audio, and the machine may be slow.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn runs(example: &str) {

@@ -1,5 +1,5 @@
-//! Captures of every kind become the same call: both families, what wires put around packets, files of every make, and
-//! files in which something is missing. Where tshark is here it must find as many messages and packets as the import does.
+//! Captures of every kind become the same call: both families, every link layer, every file format, and files in which
+//! something is missing. Where tshark is installed it must find as many messages and packets as the import does.
 
 mod common;
 mod town;
@@ -114,7 +114,7 @@ fn files_count_time_in_units_and_orders_of_all_kinds() {
         assert_eq!(report.began_unix_ms, passed[0].at.as_millis() as u64, "{name}");
         assert_eq!(report.account.out_of_order, 0, "{name}");
     }
-    // The peer's packets by one interface, the host's by another, the rest by a third; no two count alike.
+    // The peer's packets by one interface, the host's by another, the rest by a third; each has its own resolution.
     let clocks = [
         Clock { resolution: Some(9), offset_s: 0 },
         Clock { resolution: Some(0x80 | 20), offset_s: 0 },
@@ -150,7 +150,7 @@ fn a_clock_that_was_set_does_not_make_the_recording_years_long() {
     let account = &report.account;
     assert_eq!((account.clock_jumps, account.sip_used), (1, 3), "{account}");
     assert!(report.to_string().contains("1 times the clock of the capture jumped"), "{report}");
-    // And back by an hour: the call goes on as if nothing had been.
+    // And back by an hour: the call goes on without a gap.
     let mut back = wire_tap::frames(&passed, Wire::Ethernet);
     back[half..].iter_mut().for_each(|(at, _)| *at -= Duration::from_secs(3_600));
     let report = imported("back", &pcap(&back, PcapHeader::default()), V4.0);
@@ -195,7 +195,7 @@ fn a_file_that_is_damaged_in_the_middle_is_used_up_to_there() {
         let text = report.to_string();
         assert_eq!(report.account.frames, half as u64, "{name}: {text}");
         assert!(text.contains(&format!("THE FILE IS DAMAGED behind frame {half}: ")), "{name}: {text}");
-        // Whoever is damaged in the call's middle has its beginning.
+        // A file that is damaged in the middle of the call still holds the call's beginning.
         assert_eq!((report.account.sip_to_us, report.calls), (2, 1), "{name}: {text}");
         for file in [path, out] {
             std::fs::remove_file(file).expect("a file");

@@ -1,4 +1,4 @@
-//! The flight recorder: what it writes out is an ordinary recording of the last while, whatever the world did before.
+//! The flight recorder: what it writes out is an ordinary recording of the last ticks, whatever the world did before.
 
 mod common;
 mod town;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use town::{Town, config, everyday_life};
 
-/// A folder of its own, gone at the end.
+/// A folder of its own, deleted at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -124,8 +124,8 @@ fn a_world_in_the_middle_of_its_life_can_be_taken_up() {
     assert_eq!(replays_to(&path, &town, Claims::ControlAndMedia), began);
 }
 
-/// Lives on, the follower of the state folder close behind, until a recording begins behind `tick`, and says where: at one
-/// of the follower's snapshots.
+/// Runs on, with the follower of the state folder close behind, until a recording begins after `tick`; returns where it
+/// begins, which is at one of the follower's snapshots.
 fn live_until_it_begins_after(tick: u64, town: &mut Town, claims: Claims) -> u64 {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut snapshots = vec![town.engine.now().0];
@@ -245,7 +245,7 @@ fn a_panic_is_caught_and_its_recording_panics_at_the_same_tick() {
 
 static REFUSES: AtomicBool = AtomicBool::new(true);
 
-/// Hidden state: what it does is not a function of the world's inputs.
+/// A system with hidden state: what it does is not a function of the world's inputs.
 fn refuse_as_a_global_says(mut offered: MessageReader<CallOffered>, mut operations: Operations) {
     for offered in offered.read() {
         if REFUSES.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! A capture becomes a recording: whatever it was captured on, the engine in the host's place comes to the same calls.
+//! A capture becomes a recording: on every link layer, the engine in the host's place comes to the same calls.
 
 mod common;
 mod town;
@@ -123,7 +123,7 @@ fn without_the_hosts_side_the_calls_are_there_all_the_same() {
     let account = &report.account;
     assert!(report.to_string().contains("THE HOST'S OWN SIDE IS MISSING"), "{report}");
     assert_eq!((account.sip_from_us, report.differences.len()), (0, 0));
-    // The answers of the one whom the host had called fit nothing.
+    // The responses of the peer that the host had called match no request.
     assert!(account.responses_unused > 0 && account.packets_used > 500, "{account}");
     let (counters, original) = (player.engine().counters(), town.engine.counters());
     assert_eq!((counters.calls_in, counters.calls_out), (original.calls_in, 0));
@@ -141,7 +141,7 @@ fn a_damaged_capture_is_used_up_to_the_damage_and_says_so() {
     let mut lossy = passed.clone();
     lossy.truncate(passed.len() / 2);
     let mut capture = captured(&lossy, Wire::Fragments);
-    // The first frame is the last fragment of the first INVITE: it is made to be of another datagram.
+    // The first frame is the last fragment of the first INVITE: it is changed into one of another datagram.
     capture[24 + 16 + 14 + 4] ^= 0xff;
     let Imported { report, .. } = imported("lossy", &capture, &like_the_host());
     assert!(report.account.fragments_lost + report.account.malformed > 0, "{report}");
@@ -191,8 +191,8 @@ fn is_there(tool: &str, flag: &str) -> bool {
     Command::new(tool).arg(flag).output().is_ok_and(|output| !output.stderr.is_empty() || !output.stdout.is_empty())
 }
 
-/// What tcpdump takes down while `talk` talks to a switch that listens at `listen`, and the switch's address; `None` if the
-/// loopback may not be tapped.
+/// What tcpdump captures while `talk` calls a switch that listens at `listen`, and the switch's address; `None` if the
+/// loopback can't be captured.
 fn tapped_by_tcpdump(folder: &Path, listen: &str, ports: &str, talk: impl Fn(&str)) -> Option<(PathBuf, String)> {
     let mut switch = Command::new(env!("CARGO_BIN_EXE_ringworld"))
         .args(["run", "--sip", listen, "--rtp-ports", ports])
@@ -235,7 +235,7 @@ fn scratch_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A real capture of a real switch and a real peer, if tcpdump and SIPp are here and the loopback may be tapped.
+/// A real capture of a real switch and a real peer, if tcpdump and SIPp are installed and the loopback can be captured.
 #[test]
 fn what_tcpdump_saw_of_sipp_is_imported_without_a_difference() {
     if !is_there("tcpdump", "--version") || !is_there("sipp", "-v") {

@@ -1,4 +1,4 @@
-//! A world at any tick of a recording, for people to read.
+//! A world at any tick of a recording, as readable text.
 
 mod common;
 mod town;
@@ -91,7 +91,7 @@ fn a_session_is_shown_with_every_component_in_words() {
     assert!(!shown.contains(" b\"") && !shown.contains("Now("), "{shown}");
     let answered = text(&run("inspect", &path, &["--tick", "5", "--session", id]));
     assert!(answered.contains("  sip.invite_usage\n") || answered.contains("      | SIP/2.0 200 OK\n"), "{answered}");
-    // Any other entity, under either name; and the old way to ask for it says the same.
+    // Any other entity, under either name; the old way to ask for it gives the same text.
     let stream = shown.lines().find(|line| line.contains("stream on port")).expect("a stream");
     let stream = stream.trim_start_matches([' ', '│', '├', '└', '─']).split(' ').next().expect("an id");
     let alone = text(&run("inspect", &path, &["--tick", "250", "--entity", stream]));
@@ -129,7 +129,7 @@ fn no_dump_of_anything_is_longer_than_one_can_read() {
 }
 
 #[test]
-fn who_is_registered_is_shown_with_the_time_that_is_left() {
+fn a_binding_is_shown_with_the_time_that_is_left() {
     let mut bench = Bench::new();
     let register = Caller::new(7, "alice").request("REGISTER", "").replace("Contact:", "Expires: 600\r\nContact:");
     assert_eq!(status(&bench.exchange(&register)[0]), 200);

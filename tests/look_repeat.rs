@@ -1,4 +1,5 @@
-//! What a captured host did of its own accord is repeated by the engine at the same moment, or listed as not repeated.
+//! What a captured host did without a request of the peer is repeated by the engine at the same moment, or is listed as
+//! not repeated.
 
 mod common;
 mod town;
@@ -17,7 +18,7 @@ use wire_tap::{BEGAN, Passed, Wire, captured};
 const HOST: &str = "10.0.0.1:5060";
 const PEER: &str = "10.0.0.2:5070";
 
-/// A capture that is written by hand: somebody else's host, and whom it talks to.
+/// A capture that is written by hand: a host that is not this engine, and its peers.
 #[derive(Default)]
 struct Script(Vec<Passed>);
 
@@ -55,7 +56,7 @@ fn message(first: &str, host_sends: bool, cseq: &str, is_within: bool, body: &st
     let (host, peer) =
         ("<sip:host@10.0.0.1>;tag=h", if is_within { "<sip:peer@10.0.0.2>;tag=p" } else { "<sip:peer@10.0.0.2>" });
     let is_response = first.starts_with("SIP/2.0");
-    // Of a response From and To are those of its request.
+    // A response has the From and To of its request.
     let (from, to) = if host_sends != is_response { (host, peer) } else { ("<sip:peer@10.0.0.2>;tag=p", host) };
     let to = if !is_within && !is_response && !host_sends { "<sip:host@10.0.0.1>" } else { to };
     let (at, branch) = if host_sends != is_response { (HOST, "h") } else { (PEER, "p") };
@@ -178,7 +179,7 @@ fn everything_that_the_engine_can_be_asked_for_happens_when_the_host_did_it() {
     );
     assert!(report.to_string().contains(&listed[2]), "{report}");
     assert_eq!(report.account.responses_unused, 3, "{account}");
-    // What is left is what the two do in different ways.
+    // The remaining differences are what the host and the engine do in different ways.
     let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     let offers = "codecs: captured PCMU telephone-event, the engine PCMU PCMA telephone-event";
     assert_eq!(
@@ -206,7 +207,7 @@ fn the_engine_decides_by_itself_unless_it_is_to_ask() {
     ] {
         assert!(told.contains(part), "{part}:\n{told}");
     }
-    // Nobody had sent the digit to the host, so it is none that the echo gives back by itself.
+    // No peer had sent the digit to the host, so it is not one that the echo returns by itself.
     assert!(told.contains("1 times the engine was asked to send a digit"), "{told}");
 }
 

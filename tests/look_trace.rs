@@ -1,4 +1,4 @@
-//! One call of a recording: as a ladder, as a picture, and as a capture that others can read.
+//! One call of a recording: as a ladder, as a picture, and as a capture that other tools can read.
 
 mod common;
 mod town;
@@ -70,7 +70,7 @@ fn a_held_call_is_a_ladder_with_its_states_and_media() {
             "released; ",
         ],
     );
-    // His session's name leads to the same call.
+    // The session of the caller leads to the same call.
     let session = *call.sessions.first().expect("a session");
     assert_eq!(ladder(&traced(&path, &Call::Session(session))), text);
     assert!(traced(&path, &Call::Session(StableId(0x99_9999))).is_empty());
@@ -79,7 +79,7 @@ fn a_held_call_is_a_ladder_with_its_states_and_media() {
 }
 
 #[test]
-fn a_call_that_the_switch_placed_shows_who_asked_for_what() {
+fn a_call_that_the_switch_placed_shows_the_commands_of_the_api() {
     let path = recorded("placed", RecordMedia::Full);
     let mut player = Player::open(&path).expect("a recording");
     let mut placed = None;
@@ -233,7 +233,7 @@ fn the_command_prints_draws_and_writes() {
         assert!(std::fs::metadata(file).expect("a file").len() > 1_000);
         std::fs::remove_file(file).expect("a file");
     }
-    // As much of a Call-ID as no other begins with is enough; one that is whole is meant even where others go on.
+    // A prefix of a Call-ID is enough if no other begins with it; a whole one may also be a prefix of others.
     let output = run("call-1");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("call call-1, session #"));
     let placed = by_call_id(&path, "nobody").others.into_iter().find(|id| !id.starts_with("call-"));

@@ -1,5 +1,5 @@
-//! What others make of a traced call: the capture of a call over TCP and over IPv6 has nothing that Wireshark complains
-//! about, its RTP is RTP, and the losses that the ladder tells are those that Wireshark counts.
+//! What other tools find in a traced call: Wireshark reports no error in the capture of a call over TCP and over IPv6,
+//! decodes its RTP as RTP, and counts the losses that the ladder shows.
 
 mod common;
 mod town;
@@ -59,7 +59,7 @@ fn told(trace: &Trace) -> Vec<(String, String, u32, u64, i64)> {
     rows
 }
 
-/// The ports are none that Wireshark knows, so it must find everything out from the messages themselves.
+/// The ports are none that Wireshark knows, so it must decode everything from the messages themselves.
 const WAYS: [(&str, Transport, &str, &str); 4] = [
     ("udp4", Transport::Udp, "10.0.0.1:35060", "10.0.0.2:35070"),
     ("tcp4", Transport::Tcp, "10.0.0.1:35060", "10.0.0.2:35070"),
@@ -102,7 +102,7 @@ fn wireshark_reads_the_capture_of_any_call_and_complains_about_nothing() {
 }
 
 #[test]
-fn the_losses_of_everybody_in_town_are_those_that_wireshark_counts() {
+fn the_losses_of_every_caller_in_town_are_those_that_wireshark_counts() {
     if !is_there("tshark") {
         return;
     }

@@ -1,4 +1,4 @@
-//! The tests of replay_same.rs bite: two planted mistakes that are easily made, and that they find.
+//! The tests of replay_same.rs find two common mistakes, which are planted here.
 
 mod common;
 mod town;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use town::{Town, config, order, scratch};
 
-/// Who dealt with a call last.
+/// The system that handled a call last.
 #[derive(Component, Record, Debug)]
 struct Clerk {
     name: String,
@@ -41,13 +41,13 @@ fn build_race(app: &mut App) {
     app.add_systems(Tick, (first.in_set(Phase::Behaviour), second.in_set(Phase::Behaviour)));
 }
 
-/// A sum in which the order counts.
+/// A sum that depends on the order of its terms.
 #[derive(Resource, Record, Default)]
 struct RollCall {
     sum: u64,
 }
 
-/// Calls the sessions in the order in which they are stored.
+/// Adds up the ids of the sessions in the order in which they are stored.
 fn leak(plugins: &mut Plugins) {
     plugins.add(build_leak);
 }

@@ -1,6 +1,6 @@
-//! A recording that an earlier build made lies in the repository. It must replay to the same digests, or, where what the
+//! A recording that an earlier build made is in the repository. It must replay to the same digests, or, where what the
 //! world records has changed since, be refused by the name of what changed. A third outcome is a fault: a change of
-//! behaviour that nobody meant. Where it was meant, make the recording anew:
+//! behaviour that was not intended. Where it was intended, make the recording anew:
 //!
 //! ```text
 //! RINGWORLD_RERECORD=1 cargo test --test replay_committed

@@ -112,7 +112,7 @@ struct WiderGauge {
     reading: u64,
 }
 
-/// A plugin of one name, in the shapes that it had in several versions.
+/// A plugin of one name, with the schemas of several versions.
 struct Weather(fn(&mut App));
 
 impl Plugin for Weather {
@@ -137,7 +137,7 @@ fn no_gauge(plugins: &mut Plugins) {
     plugins.add(Weather(|_| {}));
 }
 
-/// The same shapes, but another order of the list.
+/// The same schemas, but another order of the list.
 fn gauge_before_routing(plugins: &mut Plugins) {
     plugins.disable::<CallEnginePlugin>();
     gauge(plugins);
@@ -214,7 +214,7 @@ fn a_full_recording_ends_at_a_whole_tick_and_the_world_goes_on() {
         engine.tick(1, inputs);
         recorder.end_of_tick(&engine);
         if now % 300 == 0 {
-            // The disk has its time: this is about its size.
+            // The disk gets time to write: the test is about its size.
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }

@@ -1,6 +1,6 @@
 //! Seeds of bugs that were real: each passes, and with its bug brought back (feature `planted-faults`, `Planted::BUGS`) it
-//! fails by the invariant that the table names. What a seed does moves when the engine or the simulator changes. This looks
-//! for new seeds in the place of those that show their bug no more, and writes the table:
+//! fails by the invariant that the table names. What a seed does changes with the engine and the simulator. This looks
+//! for new seeds in the place of those that no longer show their bug, and writes the table:
 //!
 //! ```text
 //! RINGWORLD_RESEED=1 cargo test --release --features planted-faults --test sim_seeds -- --nocapture

@@ -1,5 +1,5 @@
-//! Churn over real sockets: 20,000 calls come and go, in rooms and alone, and 64*T1 later every count of the summary is
-//! back at its start. `world_soak.rs` does the same in virtual time, with a ruder peer.
+//! Churn over real sockets: 20,000 calls begin and end, in rooms and alone, and 64*T1 later every count of the summary
+//! is back at its start. `world_soak.rs` does the same in virtual time, with a peer that also retransmits and cancels.
 
 use ringworld::config::{Config, PortRange};
 use ringworld::engine::Switch;

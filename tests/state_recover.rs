@@ -1,5 +1,4 @@
-//! What a state folder holds leads to the same world, whenever the process is killed, and what is damaged is never passed
-//! over in silence.
+//! What a state folder holds leads to the same world, whenever the process is killed, and damage is always reported.
 
 mod common;
 mod town;
@@ -46,12 +45,12 @@ fn recovered(folder: &Path) -> Recovered {
     recover(folder, &config(), &stock()).expect("a folder in order").expect("a world")
 }
 
-/// Goes on in a new life.
+/// Recovers the town in a new life.
 fn revive(town: &mut Town, folder: &Path, recovered: Recovered) {
     let Recovered { engine, world, last_seen_ms, .. } = recovered;
     let keeper = Keeper::start(folder, &world, &engine, Some(last_seen_ms), stock(), None);
     (town.engine, town.keeper) = (engine, Some(keeper.expect("a keeper")));
-    // Idle ticks at the end of the life before are lived again.
+    // Idle ticks at the end of the former life are run again.
     let now = town.engine.now().0;
     town.digests.retain(|(tick, _)| *tick <= now);
     town.reopen_ports();
@@ -67,14 +66,14 @@ fn wait_for_snapshots(town: &Town, count: u64) {
     }
 }
 
-/// Lives until that tick or past it.
+/// Runs until that tick or past it.
 fn live_to(town: &mut Town, tick: u64) {
     while town.engine.now().0 < tick {
         town.tick();
     }
 }
 
-/// A town that was never killed, but began a second life at that tick all the same.
+/// The digests of a town that was not killed, but began a second epoch at the same tick.
 fn undisturbed(woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
     let mut town = Town::new(Engine::new(&first_life()), everyday_life());
     live_to(&mut town, woken_at);
@@ -84,7 +83,7 @@ fn undisturbed(woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
     town.digests
 }
 
-/// The recovered world is where the town was, but for idle ticks at the end: nothing had left because of them.
+/// The recovered world is where the town was, except for idle ticks at the end, which had no outputs.
 fn assert_same(back: &Recovered, town: &Town) {
     let mut engine = Engine::new(&first_life());
     engine.resume_chain(back.engine.chain());
@@ -270,7 +269,7 @@ fn a_journal_that_is_missing_is_a_gap_and_not_a_leap() {
     fs::remove_dir_all(folder).expect("the folder");
 }
 
-/// Something that another build records.
+/// A component that another build records.
 #[derive(Component, Record, Debug)]
 struct Foreign(u32);
 
@@ -330,7 +329,7 @@ fn a_disk_that_takes_no_journal_is_an_error_at_the_start() {
 fn a_disk_that_fills_up_stops_snapshots_and_nothing_is_lost() {
     let folder = folder("fills-up");
     let mut town = kept(&folder);
-    // Neither the next journal nor the next snapshot finds a place.
+    // Neither the next journal nor the next snapshot can be written.
     for tick in 800..900 {
         std::os::unix::fs::symlink("/dev/full", folder.join(format!("00001-{tick:012}.journal"))).expect("a link");
     }

@@ -1,4 +1,4 @@
-//! What goes wrong comes to the caller of the simple interface with everything that is known about it.
+//! An error reaches the user of the simple interface with everything that is known about it.
 
 use ringworld::api::simple::{CallErrorCause, CallState, Error, MediaStanding, SessionConfig, SessionManager};
 use ringworld::load::{Answerer, Behaviour};

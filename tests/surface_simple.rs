@@ -45,7 +45,7 @@ async fn callers(address: SocketAddr, service: Service, hold: Duration) -> Repor
     tokio::task::spawn_blocking(move || load::run(&plan, |_| ())).await.unwrap().unwrap()
 }
 
-/// Stops it and insists that no call left anything behind.
+/// Stops the manager and asserts that no call left anything behind.
 async fn stop_clean(manager: SessionManager) {
     assert_eq!(manager.active_calls(), Vec::new());
     let end = manager.stop().await.unwrap().end;
@@ -53,7 +53,7 @@ async fn stop_clean(manager: SessionManager) {
 }
 
 #[tokio::test]
-async fn a_server_of_three_lines_answers_and_everybody_hears_himself() {
+async fn a_server_of_three_lines_answers_and_every_caller_hears_itself() {
     let (manager, address) = server(AutoAnswerHandler, config()).await;
     let report = callers(address, Service::echo(3), Duration::from_secs(3)).await;
     assert!(report.all_right(), "{report:#?}");
@@ -88,7 +88,7 @@ async fn a_handler_may_choose_the_service() {
     stop_clean(manager).await;
 }
 
-/// Handlers that do what they must not.
+/// Handlers that fail: by a panic, by no return, or by no decision.
 enum Bad {
     Panics,
     NeverReturns,
@@ -222,7 +222,7 @@ impl CallHandler for Keeper {
 async fn the_engine_calls_itself_and_both_ends_tell_the_same_story() {
     let keeper = Keeper::default();
     let (server, address) = server(keeper.clone(), config().deferral(PATIENCE)).await;
-    // Two echoes would pass the digits round and round.
+    // Two echoes would return the digits to each other without end.
     let placer = Keeper::default();
     let config = ports(SessionConfig::client().service("silence"));
     let client = SessionManager::builder().config(config).handler(Arc::new(placer.clone())).build().await.unwrap();

@@ -11,7 +11,7 @@ fn kit() -> (Testkit, Phone) {
     (kit, alice)
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn panic_of<T>(act: impl FnOnce() -> T) -> String {
     let panic = catch_unwind(AssertUnwindSafe(|| drop(act()))).expect_err("it panics");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
@@ -158,7 +158,7 @@ fn a_world_is_restarted_in_the_middle_of_a_call_and_played_again() {
     kit.replays();
 }
 
-/// Counts what it must not count: its number is in no snapshot.
+/// A plugin with hidden state: its count is in no snapshot.
 struct Forgetful;
 
 #[derive(Resource, Default)]

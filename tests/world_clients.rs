@@ -1,5 +1,5 @@
 //! Client transactions in virtual time, and both sides over a reliable transport: timers A to M of RFC 3261 section 17 and
-//! RFC 6026, and that nothing is left where a peer never says its last word.
+//! RFC 6026, and that nothing is left where a peer never sends its final response.
 
 mod common;
 
@@ -222,7 +222,7 @@ fn an_ack_that_is_there_when_the_timer_of_its_2xx_fires_comes_first() {
     assert_eq!(bench.take_sent(), Vec::<String>::new(), "nothing is sent again");
     assert_eq!(bench.engine.counters().retransmissions_sent, 0);
 
-    // The ACK in the very next tick, the earliest that the order of things allows.
+    // The ACK in the next tick, the earliest in which it can come.
     let mut caller = Caller::new(2, "echo");
     let answer = bench.exchange(&caller.invite()).remove(0);
     caller.learn(&answer);

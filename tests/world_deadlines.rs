@@ -1,4 +1,4 @@
-//! Deadlines that users need from the first day, each a setting, and 0 for never: ringing, decision, duration, silence.
+//! Deadlines of a call, each a setting, and 0 for never: ringing, decision, duration, silence.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn bench(change: impl FnOnce(&mut TimerSettings)) -> Bench {
     Bench::with(config)
 }
 
-/// One that waits for a decision from outside.
+/// A world whose calls wait for a decision from outside.
 fn asking(change: impl FnOnce(&mut TimerSettings)) -> Bench {
     let mut config = WorldConfig::default();
     config.settings.services.ask_handler = true;
@@ -77,7 +77,7 @@ fn a_call_of_ours_may_ring_for_ever() {
 }
 
 #[test]
-fn a_call_that_nobody_decides_about_gets_480() {
+fn a_call_without_a_decision_gets_480() {
     let mut bench = asking(|timers| timers.deferral_s = 4);
     bench.exchange(&Caller::new(1, "anyone").invite());
     bench.run_quiet_s(5);
@@ -107,7 +107,7 @@ fn once_it_rings_the_time_to_decide_no_longer_counts() {
 #[test]
 fn a_call_that_a_world_without_rules_is_offered_is_not_kept_for_ever() {
     let mut config = WorldConfig::default();
-    // A service whose behaviour was taken out: nobody answers.
+    // Every call waits for a handler, and there is none: no decision is made.
     config.settings.services.ask_handler = true;
     let mut bench = Bench::with(config);
     bench.exchange(&Caller::new(1, "anyone").invite());
@@ -163,7 +163,7 @@ fn a_peer_that_falls_silent_is_hung_up_on() {
 }
 
 #[test]
-fn who_is_held_or_may_be_silent_is_not_hung_up_on() {
+fn a_peer_that_is_on_hold_or_may_be_silent_is_not_hung_up_on() {
     let mut held = bench(|timers| timers.rtp_silence_s = 2);
     let mut caller = established(&mut held, 1, "echo");
     caller.next();

@@ -163,8 +163,8 @@ impl Write for Trace {
     }
 }
 
-/// What is traced meanwhile. The subscriber is that of the process: with one of the thread alone, a test beside this one
-/// that comes to a trace point first would have it taken for uninteresting.
+/// What `run` traces. The subscriber is that of the process: with one of this thread alone, a test in another thread
+/// that reaches a callsite first would have it cached as disabled.
 fn traced(run: impl FnOnce()) -> String {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(|| Trace).finish();

@@ -143,7 +143,7 @@ fn a_call_of_ours_that_the_api_cancels_and_the_peer_refuses() {
     assert!(header(&invite, "CSeq").is_some());
 }
 
-/// The world is left and taken up again between a fact and its reader.
+/// The world is saved and restored between a fact and its reader.
 #[test]
 fn a_fact_that_waits_is_in_the_snapshot_and_is_seen_once() {
     let mut bench = bench(false);

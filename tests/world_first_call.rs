@@ -1,4 +1,4 @@
-//! The first slice: one call, in virtual time.
+//! One call to the echo, in virtual time.
 
 mod common;
 
@@ -38,7 +38,7 @@ fn a_retransmitted_invite_makes_no_second_call_and_an_unacknowledged_200_is_sent
     bench.run_ms(40_000);
     assert_eq!(bench.engine.counters().calls_in, 1);
     let answers: Vec<u64> = bench.sent.iter().filter(|(_, text)| status(text) == 200).map(|(at, _)| *at).collect();
-    // T1, 2*T1, 4*T1, then T2, for 64*T1 (RFC 3261 section 13.3.1.4); then a BYE that nobody answers.
+    // T1, 2*T1, 4*T1, then T2, for 64*T1 (RFC 3261 section 13.3.1.4); then a BYE that the peer does not answer.
     assert_eq!(answers.len(), 11, "{answers:?}");
     assert_eq!(answers[1] - answers[0], 100);
     assert_eq!(answers[3] - answers[2], 400);

@@ -7,7 +7,7 @@ use common::party::Party;
 use common::{Bench, Caller};
 use ringworld::components::edge::Operation;
 
-/// What the party hears and whether the switch hears him, while he speaks for a second.
+/// What the party hears and whether the switch hears it, while it speaks for a second.
 struct Second {
     heard: usize,
     taken: u64,
@@ -16,7 +16,7 @@ struct Second {
 
 fn speak(bench: &mut Bench, party: &mut Party, other: Option<&mut Party>) -> Second {
     let mut other = other;
-    // What was said before has been heard, and what was concealed of it.
+    // By then all earlier audio, with what was concealed of it, has been heard.
     bench.run_ms(300);
     bench.rtp.clear();
     let before = bench.engine.media_counters().clone();
@@ -107,7 +107,7 @@ fn the_switch_holds_every_service_and_takes_it_back() {
         agree(&mut bench, &party, &sent, answer);
         let held = speak(&mut bench, &mut party, other.as_mut());
         assert_eq!((held.taken, held.held), (0, 50), "{user}: who is held is not heard");
-        // Who is held with `sendonly` may be played something, but not himself.
+        // A party that is held with `sendonly` may be played audio, but not its own.
         let expected = if answer == "inactive" || user == "echo" { 0..=0 } else { 45..=51 };
         assert!(expected.contains(&held.heard), "{user} {answer}: {}", held.heard);
         if let Some(other) = &other {
@@ -163,7 +163,7 @@ fn a_session_description_that_changes_is_believed_and_one_that_does_not_keeps_th
         bench.run_ms(20);
         bench.rtp.iter().map(|packet| packet.peer.to_string()).collect::<Vec<_>>()
     };
-    // Behind a NAT: not from where the SDP says, and that is where the echo goes.
+    // Behind a NAT: packets do not come from the address in the SDP, and the echo goes to where they come from.
     assert_eq!(say(&mut bench, &mut party, translated), [translated]);
     bench.run_ms(400);
     assert!(say(&mut bench, &mut party, "192.0.2.66:666").is_empty(), "a stranger is not heard");
@@ -172,7 +172,7 @@ fn a_session_description_that_changes_is_believed_and_one_that_does_not_keeps_th
     party.reinvite(&mut bench, &same);
     assert!(say(&mut bench, &mut party, "192.0.2.66:666").is_empty());
     assert_eq!(say(&mut bench, &mut party, translated), [translated]);
-    // Another address: whoever speaks first now is the source.
+    // Another address: the source of the first packet becomes the source of the stream.
     let moved = same.replace("c=IN IP4 10.0.0.2", "c=IN IP4 10.0.0.77");
     party.reinvite(&mut bench, &moved);
     assert_eq!(say(&mut bench, &mut party, "192.0.2.8:7000"), ["192.0.2.8:7000"]);
@@ -194,7 +194,7 @@ fn another_codec_in_the_middle_of_a_call_is_spoken_from_then_on() {
     let packets = party.packets(&bench);
     assert!(packets.len() >= 30, "{}", packets.len());
     assert!(packets[2..].iter().all(|(header, payload)| header.payload_type == 8 && payload.len() == 240));
-    // 0x30 in mu-law is what the other one says; the same level in A-law is what is heard.
+    // The other party sends 0x30 in mu-law; the same level in A-law is what is heard.
     let level = common::party::level(ringworld::components::audio::G711::Pcmu, &[0x30; 160]);
     let heard = common::party::level(ringworld::components::audio::G711::Pcma, &[packets[9].1[100]; 160]);
     assert!((level - heard).abs() <= level.abs() / 16, "{level} {heard}");

@@ -1,4 +1,4 @@
-//! Every table has a limit, every limit a counter; past it the peer is told and nothing is half made.
+//! Every table has a limit, every limit a counter; beyond it the request is refused and leaves nothing behind.
 
 mod common;
 

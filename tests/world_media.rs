@@ -26,7 +26,7 @@ fn echo_returns_every_packet_in_its_own_numbers_and_to_its_source_alone() {
     assert!(headers.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
     assert!(headers.windows(2).all(|pair| pair[1].timestamp == pair[0].timestamp.wrapping_add(160)));
     assert!(headers.iter().all(|header| header.ssrc == headers[0].ssrc && header.ssrc != 1));
-    // A stranger is not heard, and nothing is sent to him.
+    // A stranger is not heard, and nothing is sent to it.
     bench.rtp.clear();
     party.send_from(&mut bench, &[9; 160], "10.6.6.6:666", 0, false, 0);
     bench.tick();
@@ -35,7 +35,7 @@ fn echo_returns_every_packet_in_its_own_numbers_and_to_its_source_alone() {
 }
 
 #[test]
-fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
+fn in_a_room_each_party_hears_the_exact_sum_of_the_others_in_its_own_law() {
     let mut bench = Bench::new();
     let laws = [G711::Pcmu, G711::Pcma, G711::Pcmu, G711::Pcma];
     let levels = [1000i16, 2000, -4000, 500];
@@ -67,7 +67,7 @@ fn in_a_room_everybody_hears_the_exact_sum_of_the_others_in_his_own_law() {
     }
     assert_eq!(listener.heard(&bench)[30], constant(G711::Pcmu, total as i16), "a listener hears all");
     assert!(other_room.heard(&bench).is_empty(), "nothing crosses into another room");
-    // Silence: the room falls asleep and nothing is sent any more.
+    // Silence: the room becomes idle and sends nothing any more.
     bench.run_ms(1000);
     bench.rtp.clear();
     bench.run_ms(500);
@@ -107,8 +107,8 @@ fn what_lay_in_a_jitter_buffer_when_the_world_stopped_is_not_heard_in_its_next_l
 }
 
 #[test]
-fn who_speaks_to_a_port_before_or_beside_its_call_is_no_source_of_the_next_one() {
-    // Of one port, so that the next call has it.
+fn a_source_that_sent_before_or_beside_a_call_is_no_source_of_the_next_one() {
+    // A world with one port, so that the next call gets it.
     let engine = ringworld::engine::Engine::new(&Default::default());
     let mut bench = Bench::of(engine, 1);
     let called = common::callee::place(&mut bench);
@@ -146,7 +146,7 @@ fn who_speaks_to_a_port_before_or_beside_its_call_is_no_source_of_the_next_one()
     assert_eq!(say(&mut bench, &mut second, "192.0.2.2:200"), ["192.0.2.2:200"]);
     second.hang_up(&mut bench);
     bench.run_ms(33_000);
-    // Whoever has been silent for so long may be of a new call.
+    // A source that has been silent for so long may belong to a new call.
     let _third = Party::join(&mut bench, 3, "echo", 0);
     assert_eq!(say(&mut bench, &mut third, "192.0.2.77:777"), ["192.0.2.77:777"]);
 }
@@ -216,7 +216,7 @@ fn a_tone_is_sent_every_20_ms_in_even_numbers() {
 }
 
 #[test]
-fn the_time_in_which_nobody_ran_the_world_is_no_silence_of_the_peer() {
+fn the_time_in_which_the_world_did_not_run_is_no_silence_of_the_peer() {
     let mut config = ringworld::engine::WorldConfig::default();
     config.settings.timers.rtp_silence_s = 2;
     let mut bench = Bench::with(config);

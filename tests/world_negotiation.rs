@@ -159,7 +159,7 @@ fn every_line_of_an_offer_is_answered_in_its_place_and_stays_there() {
     );
     assert!(bench.exchange(&answer_to(invite, "200 OK", "t", &agreed))[0].starts_with("ACK "));
     assert!(!is_echoed(&mut bench, &mut party));
-    // The peer adds a line and takes the audio to it; the old one is off, and the switch goes on with the new one.
+    // The peer adds a line for the audio and sets the port of the old one to 0; the switch goes on with the new one.
     let moved = "m=video 0 RTP/SAVP 31\r\nm=audio 0 RTP/AVP 97\r\nm=image 0 udptl t38\r\nm=audio 30002 RTP/AVP 0\r\n";
     let answer = reinvite(&mut bench, &mut party.caller, &described(3, moved));
     let at = media_of(&answer);
@@ -184,7 +184,7 @@ fn a_re_invite_may_change_payload_types_port_and_codec_and_media_follow() {
         let answer = reinvite(&mut bench, &mut party.caller, &sdp);
         assert!(media_of(&answer).starts_with(&format!("m=audio {} RTP/AVP {formats}\r\n", party.port)), "{answer}");
         assert_eq!(version_of(&answer), u64::from(version), "each of our answers differs from the one before");
-        // What still has the former type is not taken.
+        // Packets with the former payload type are not accepted.
         bench.rtp.clear();
         party.caller.rtp_port = port;
         party.send(&mut bench, &[0x20; 160]);

@@ -1,4 +1,4 @@
-//! Operations of plugins and of the API: which comes first, which excludes which, what claims do, and who is told.
+//! Operations of plugins and of the API: their order, which excludes which, what claims do, and where results go.
 
 mod common;
 

@@ -13,7 +13,7 @@ use ringworld::engine::{Engine, WorldConfig};
 
 const PTIMES: [u8; 6] = [10, 20, 30, 40, 50, 60];
 
-/// What a party says at a moment: nothing that repeats, and different for each.
+/// One sample of a party's audio. The samples do not repeat, and differ from party to party.
 fn voice(party: usize, sample: usize) -> i16 {
     let mixed = (sample as u32 + 1).wrapping_mul(2_654_435_761).rotate_left(party as u32 * 5) ^ (party as u32 * 7_919);
     (mixed as i16) / 4
@@ -172,7 +172,7 @@ fn each_direction_has_its_own_payload_types() {
     let ack = bench.exchange(&answer_to(&invite, "200 OK", "t", &answer));
     assert!(ack[0].starts_with("ACK "), "{ack:?}");
     let mut callee = Party { caller, port: audio_port(&invite), sequence: 1, timestamp: 5, payload_type: 8 };
-    // He sends with the numbers of our offer, and we with those of his answer.
+    // The callee sends with the payload types of our offer, and the switch with those of the callee's answer.
     callee.send(&mut bench, &[7; 160]);
     let from = callee.address();
     callee.send_from(&mut bench, &[5, 0x8a, 3, 0x20], &from, 101, true, 100_000);
@@ -185,7 +185,7 @@ fn each_direction_has_its_own_payload_types() {
     assert!(callee.packets(&bench).iter().all(|(header, _)| header.payload_type == 110));
     assert_eq!(callee.packets(&bench).len(), 7);
     assert_eq!(digits_heard(&bench.outputs), "5");
-    // Numbers that nobody agreed on are not heard.
+    // Packets with payload types that were not negotiated are not heard.
     for number in [0, 97, 98, 110] {
         callee.payload_type = number;
         callee.send(&mut bench, &[7; 160]);
@@ -338,7 +338,7 @@ fn neither_a_stall_nor_a_hold_in_the_middle_of_a_digit_makes_two_of_it() {
     let mut party = Party::join(&mut bench, 1, "silence", 0);
     bench.command(|session| Operation::SendDtmf { session, digits: "12".into() });
     bench.run_ms(40);
-    // The world stood still for half a second.
+    // The world did not run for half a second.
     bench.skip(100);
     bench.run_ms(1_000);
     let stalled = events(&party.packets(&bench));
@@ -437,7 +437,7 @@ fn a_room_learns_how_much_its_members_jitter_and_then_misses_nothing() {
 }
 
 #[test]
-fn who_speaks_on_after_his_call_is_not_taken_for_the_next_caller() {
+fn a_source_that_sends_after_its_call_is_not_taken_for_the_next_caller() {
     let mut bench = Bench::of(Engine::new(&WorldConfig::default()), 1);
     bench.tick();
     let mut gone = Party::join(&mut bench, 1, "echo", 0);
@@ -450,7 +450,7 @@ fn who_speaks_on_after_his_call_is_not_taken_for_the_next_caller() {
     let mut next = Party::join(&mut bench, 2, "echo", 0);
     assert_eq!(next.port, gone.port, "there is but one port");
     bench.rtp.clear();
-    // His phone has not heard of the end yet.
+    // The first caller still sends after the end of its call.
     for _ in 0..5 {
         gone.send(&mut bench, &[0x55; 160]);
         bench.run_ms(20);
@@ -460,7 +460,7 @@ fn who_speaks_on_after_his_call_is_not_taken_for_the_next_caller() {
     next.send(&mut bench, &[0x33; 160]);
     bench.tick();
     assert_eq!(next.heard(&bench).len(), 1);
-    // A new call of his from the same address is another stream, and welcome.
+    // A new call from the same address is another stream, and is heard.
     next.hang_up(&mut bench);
     bench.run_ms(20);
     let mut again = Party::join(&mut bench, 3, "echo", 0);

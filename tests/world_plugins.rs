@@ -14,7 +14,7 @@ fn plugins(engine: &Engine) -> Vec<&str> {
     engine.plugins().iter().map(|name| name.rsplit("::").next().unwrap_or(name)).collect()
 }
 
-/// What the panic says, with which a list of plugins is refused.
+/// The message of the panic by which a list of plugins is refused.
 fn refused(change: impl Fn(&mut Plugins)) -> String {
     let built = catch_unwind(AssertUnwindSafe(|| Engine::with_plugins(&WorldConfig::default(), change)));
     *built.err().expect("a panic").downcast::<String>().expect("a message")
@@ -97,7 +97,7 @@ fn a_plugin_takes_its_component_and_its_systems_with_it_when_it_is_disabled() {
     assert_eq!(seen(set), Some(42));
 }
 
-/// Routing of one's own: every call is answered, and the caller hears itself.
+/// Another routing: every call is answered with the echo.
 struct EchoRouter;
 
 impl Plugin for EchoRouter {

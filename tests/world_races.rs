@@ -1,4 +1,4 @@
-//! Bugs that the simulator found, each told once more by hand: mostly two things that happen in one tick.
+//! Bugs that the simulator found, each repeated in a test by hand: mostly two events in one tick.
 
 mod common;
 

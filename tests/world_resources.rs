@@ -1,4 +1,4 @@
-//! What calls are charged, who is charged, and the one gate in front of calls that come in and calls that are placed.
+//! What calls are charged, to which accounts, and the one gate for calls that come in and calls that are placed.
 
 mod common;
 
@@ -101,7 +101,7 @@ fn every_way_a_call_can_fail_gives_back_what_it_was_charged() {
     assert_eq!(status(&invite(&mut bench, &late)), 503);
     assert!(place(&mut bench, "sip:callee@10.0.0.2:5070").is_err(), "there is no port");
     bench.exchange(&only.bye());
-    // The one that nobody answers, and the one that the peer refuses.
+    // A call that the peer refuses, and one that it never answers.
     bench.run_quiet_s(1);
     let placed = callee::place(&mut bench);
     bench.exchange(&callee::answer_to(&placed, "486 Busy Here", "b", ""));

@@ -52,7 +52,7 @@ fn a_strict_proxy_is_in_the_request_uri_and_the_target_ends_the_route() {
     assert!(goes_to(&sent[0], "10.0.0.7:5067"), "{:?}", sent[0].0);
 }
 
-/// A response of the callee that came back through these proxies, ours first in the list of the header field's end.
+/// A response of the callee with this Record-Route, in which the proxy nearest to the switch is the last one.
 fn through(response: String, record_route: &str) -> String {
     response.replace("Contact:", &format!("Record-Route: {record_route}\r\nContact:"))
 }

@@ -42,7 +42,7 @@ fn responses_go_to_the_world_that_asked_by_its_branch_and_requests_of_the_callee
         let call_id = header(&invite, "Call-ID").expect("a Call-ID");
         assert!(call_id.starts_with(&format!("rw{index:02x}")), "{call_id}");
         assert_eq!(world_of(&answer_to(&invite, "180 Ringing", "t1", "")), usize::from(index));
-        // A proxy that answers by itself, with a tag and all of another world.
+        // A proxy that answers by itself, with a tag like those of another world.
         assert_eq!(world_of(&answer_to(&invite, "408 Request Timeout", "rw03", "")), usize::from(index));
         let from = header(&invite, "From").expect("a From");
         let bye = Caller::new(1, "switch").request("BYE", "");

@@ -1,4 +1,4 @@
-//! The schedule itself: two systems that could run in either order are an error, and any legal order is as good.
+//! The schedule itself: an ambiguous order of two systems is an error, and every legal order has the same results.
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;

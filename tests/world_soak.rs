@@ -1,4 +1,4 @@
-//! Churn: 20,000 calls come and go in rooms, talk, hang up, are cancelled and refused; afterwards nothing is left.
+//! Churn: 20,000 calls in rooms begin, send RTP, hang up, are cancelled and refused; afterwards nothing is left.
 
 mod common;
 

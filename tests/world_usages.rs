@@ -1,4 +1,4 @@
-//! Usages of dialogs in virtual time (RFC 5057): what outlives what, and what a failed request ends.
+//! Usages of dialogs in virtual time (RFC 5057): which usage outlives which, and what a failed request ends.
 
 mod common;
 

@@ -55,7 +55,7 @@ pub fn sdp() -> String {
     Caller::new(5, "callee").sdp("sendrecv")
 }
 
-/// Asks something of the oldest session.
+/// Requests an operation of the oldest session.
 pub fn command(bench: &mut Bench, operation: impl Fn(StableId) -> Operation) {
     let world = bench.engine.app_mut().world_mut();
     let sessions = world.query::<(&StableId, &Session)>().iter(world).map(|(id, _)| *id).min();

@@ -139,7 +139,7 @@ impl Bench {
         self.sent.drain(..).map(|(_, text)| text).collect()
     }
 
-    /// Nothing is left of any call, nothing is in the world that is not registered.
+    /// Asserts that nothing is left of any call, and that the world holds nothing that is not registered.
     pub fn assert_baseline(&self) {
         let census = self.engine.census();
         assert_eq!(census, Default::default(), "something is left in the world");

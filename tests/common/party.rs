@@ -1,4 +1,4 @@
-//! A party with media: a caller in a call, who sends and hears RTP in virtual time.
+//! A party with media: a caller in a call that sends and receives RTP in virtual time.
 
 use super::{Bench, Caller, audio_port, status};
 use ringworld::components::audio::G711;

@@ -38,7 +38,7 @@ fn bound_to_all_addresses_each_peer_is_told_the_one_that_it_reached() {
 }
 
 #[test]
-fn an_advertised_address_is_told_to_everybody() {
+fn an_advertised_address_is_told_to_every_peer() {
     let mut config = config(&["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]);
     config.sip.advertised_address = Some("203.0.113.9".parse().unwrap());
     let running = Running::start(&config);
@@ -47,7 +47,7 @@ fn an_advertised_address_is_told_to_everybody() {
     let answer = peer.call("echo", media);
     assert_eq!(named(&answer), ("203.0.113.9".to_owned(), "203.0.113.9".to_owned()));
     peer.hang_up("echo");
-    // And so it is when the switch calls: in Via, Contact and SDP.
+    // The same holds when the switch calls: in Via, Contact and SDP.
     let remote = peer.sip.local_addr().unwrap();
     let local = running.switch.local_towards(Transport::Udp, remote).expect("an address");
     let call = PlaceCall {
@@ -127,7 +127,7 @@ fn a_call_over_tcp_lives_on_its_connection_and_line_ends_keep_it_alive() {
     let ack = over_tcp(peer.request("ACK", "tone", &own, ""));
     stream.write_all(ack.replace(">\r\nCall-ID", &format!(">;tag={tag}\r\nCall-ID")).as_bytes()).unwrap();
     assert!(heard(&peer.rtp, Duration::from_secs(5)).is_some(), "the tone plays");
-    // What the switch asks comes over the same connection.
+    // The requests of the switch come over the same connection.
     running.switch.begin_drain();
     let bye = hear(&mut stream);
     assert!(bye.starts_with("BYE ") && bye.contains("SIP/2.0/TCP"), "{bye}");

@@ -1,4 +1,4 @@
-//! What the machine grants, and what it takes away.
+//! Limits of the machine: file descriptors, and time in which the world does not run.
 
 use super::{Running, config};
 use bevy_app::App;
@@ -25,7 +25,7 @@ fn run_with(soft: u32, hard: u32) -> std::process::Child {
 #[test]
 fn with_too_few_descriptors_the_switch_refuses_to_start_and_says_what_is_missing() {
     let mut config = config(&["udp:127.0.0.1:0"]);
-    // More than any machine grants, whoever asks.
+    // More than any machine grants to any user.
     config.network.tcp_connections_max = 2_000_000_000;
     let Err(error) = Switch::start(&config) else { panic!("it started") };
     for words in ["can need 20000", "file descriptors", "the system grants", "are missing", "ulimit -Hn"] {
@@ -51,7 +51,7 @@ fn a_soft_limit_that_is_too_low_is_raised() {
     assert!(raised, "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Holds the world up for a while, once.
+/// Delays the world once at each of its [`Stalls`].
 fn stall(now: Res<Now>, mut stalls: ResMut<Stalls>) {
     if let Some(next) = stalls.0.first().copied().filter(|(at, _)| now.0 >= *at) {
         std::thread::sleep(Duration::from_millis(next.1));
@@ -59,7 +59,7 @@ fn stall(now: Res<Now>, mut stalls: ResMut<Stalls>) {
     }
 }
 
-/// At which ticks, and for how many milliseconds.
+/// The ticks at which the world is delayed, and for how many milliseconds.
 #[derive(Resource)]
 struct Stalls(Vec<(u64, u64)>);
 
@@ -72,7 +72,7 @@ fn a_world_that_falls_behind_catches_up_a_little_and_counts_what_it_gives_up() {
         });
     });
     let peer = super::peer::Peer::new("127.0.0.1", running.at(Transport::Udp, "127.0.0.1"), "stall");
-    // Something happens in every tick, so that none is spared.
+    // Every tick has work to do, so that none is skipped.
     let own = peer.own();
     for round in 0..300 {
         peer.send(&peer.request("OPTIONS", "echo", &own, "").replace("stall", &format!("stall{round}")));

@@ -61,7 +61,7 @@ impl Running {
         SocketAddr::new(ip.parse().expect("an address"), self.port(transport))
     }
 
-    /// Ends all calls; nothing of any is left.
+    /// Ends all calls and asserts that nothing is left of them.
     fn finish(self) -> Summary {
         let summary = self.switch.drain(Duration::from_secs(10));
         let end = &summary.end;

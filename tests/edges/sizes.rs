@@ -30,7 +30,7 @@ fn a_message_beyond_the_limits_is_513_and_counted_over_udp_and_tcp() {
         let len = stream.read(&mut bytes).unwrap();
         assert_eq!(status(&String::from_utf8_lossy(&bytes[..len])), 513);
     }
-    // Within the limits all is well.
+    // A message within the limits is answered.
     peer.call = "small".into();
     peer.send(&peer.request("OPTIONS", "echo", &own, ""));
     assert_eq!(status(&peer.hear().0), 200);
@@ -156,7 +156,7 @@ fn a_large_invite_moves_to_tcp_and_its_call_goes_on() {
 }
 
 #[test]
-fn a_large_invite_comes_back_to_udp_where_nobody_listens_on_tcp() {
+fn a_large_invite_falls_back_to_udp_if_the_peer_does_not_listen_on_tcp() {
     let running = Running::start(&config(&["udp:127.0.0.1:0"]));
     let events = running.switch.subscribe(1_000);
     let udp = socket("127.0.0.1");

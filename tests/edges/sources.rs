@@ -1,4 +1,4 @@
-//! Symmetric RTP over real sockets: a NAT works, a hijack does not.
+//! Symmetric RTP over real sockets: a peer behind a NAT is heard, a hijack fails.
 
 use super::peer::{Peer, audio_of, heard, packet, socket};
 use super::{Running, config};
@@ -42,7 +42,7 @@ impl Call {
 
 #[test]
 fn a_peer_behind_a_nat_is_answered_where_its_packets_come_from() {
-    // What the SDP names is an address inside, which nobody can reach.
+    // The SDP names an address behind the NAT, which can't be reached from outside.
     let mut call = Call::to("echo", Some("127.9.9.9:4000".parse().unwrap()));
     let outside = socket("127.0.0.1");
     assert!(call.echoes(&outside, 7, 1));
@@ -58,7 +58,7 @@ fn a_stranger_neither_hears_a_call_nor_is_heard_in_it() {
     std::thread::sleep(Duration::from_millis(250));
     let stranger = socket("127.0.0.2");
     for attempt in 0..3 {
-        // With an SSRC of his own, and with that of the call.
+        // With another SSRC, and with that of the call.
         assert!(!call.echoes(&stranger, 666, 100 + attempt), "the stranger is not answered");
         assert!(!call.echoes(&stranger, 7, 110 + attempt), "not even with the right SSRC");
         assert!(call.echoes(&own, 7, 10 + attempt), "and the call goes on");
@@ -68,7 +68,7 @@ fn a_stranger_neither_hears_a_call_nor_is_heard_in_it() {
 }
 
 #[test]
-fn who_comes_first_is_replaced_by_who_was_described_for_a_moment_only() {
+fn the_source_in_the_sdp_replaces_an_earlier_source_for_a_moment_only() {
     let mut call = Call::to("echo", None);
     let own = call.peer.rtp.try_clone().unwrap();
     let stranger = socket("127.0.0.2");

@@ -1,4 +1,4 @@
-//! RFC 4475 and worse over real sockets: the response that is asked for, or a counted drop; and nothing is left.
+//! RFC 4475 and more over real sockets: the response that the RFC asks for, or a counted drop; and nothing is left.
 
 use super::peer::{Peer, header, status};
 use super::{Running, config};
@@ -100,9 +100,9 @@ fn cases() -> Vec<Case> {
         request("badvers", "OPTIONS sip:user@example.com SIP/7.0", &[], "", 505),
         request("mismatch01", OPTIONS, &["CSeq: 8 INVITE"], "", 400),
         request("mismatch02", "NEWMETHOD sip:user@example.com SIP/2.0", &["CSeq: 8 INVITE"], "", 400),
-        // Section 3.2: a transaction that can't be told apart is one all the same.
+        // Section 3.2: a branch that is only the magic cookie is a transaction all the same.
         request("badbranch", OPTIONS, &[&via("@OWN@;branch=z9hG4bK")], "", 200),
-        // Section 3.3: understood, but not to be done.
+        // Section 3.3: application-layer semantics.
         request("insuf", "INVITE sip:user@example.com SIP/2.0", &["Call-ID", "From", "To"], "", 400),
         request("unkscm", "OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0", &[], "", 416),
         request("novelsc", "OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", &[], "", 416),
@@ -123,7 +123,7 @@ fn cases() -> Vec<Case> {
             "",
             200,
         ),
-        // Worse: offers that are none, and what looks like SIP from afar.
+        // Not in the RFC: offers that are none, and text that only resembles SIP.
         request("badsdp", "INVITE sip:echo@example.com SIP/2.0", &[sdp], "v=0\r\nnonsense", 400),
         request(
             "manysdp",
@@ -154,7 +154,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn filled(text: &[u8], own: &str, transport: &str) -> Vec<u8> {
-    // Most are text; what is not has nothing to fill in.
+    // Most are text; the others have nothing to fill in.
     match std::str::from_utf8(text) {
         Ok(text) => text.replace("@OWN@", own).replace("@TRANSPORT@", transport).into_bytes(),
         Err(_) => text.to_vec(),
@@ -194,7 +194,7 @@ fn every_message_over_udp_gets_its_response_or_is_dropped_and_counted() {
     settle(running, silent);
 }
 
-/// Calls that ring are cancelled by the end; all else ends by itself. Then everything is back where it began.
+/// Calls that ring are ended by the drain; all else ends by itself. Then every count is back at its start.
 fn settle(running: Running, silent: u64) {
     running.switch.begin_drain();
     let is_back = |running: &Running| {
@@ -230,7 +230,7 @@ fn every_message_over_tcp_gets_its_response_or_ends_its_connection() {
         let _ = stream.write_all(&filled(&case.text, &own, "TCP"));
         let _ = stream.write_all(&ping(case.name, &own, "TCP"));
         if case.text.len() > 100 && !case.text.windows(4).any(|window| window == b"\r\n\r\n") {
-            // Without an end it is waited for; nobody answers.
+            // The switch waits for the end of the header and does not answer.
             continue;
         }
         let (mut all, mut bytes) = (String::new(), [0; 4_096]);
@@ -252,7 +252,7 @@ fn every_message_over_tcp_gets_its_response_or_ends_its_connection() {
     settle(running, silent);
 }
 
-/// Messages cut short, glued together and shuffled, as fast as they can be sent.
+/// Messages truncated, concatenated and shuffled, as fast as they can be sent.
 #[test]
 fn a_flood_of_broken_messages_leaves_nothing() {
     let mut config = config(&["udp:127.0.0.1:0"]);

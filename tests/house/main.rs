@@ -135,7 +135,7 @@ fn the_world_reaches_for_nothing_outside() {
     ];
     let also = ["Instant::now", "SystemTime", "HashMap<", "HashSet<", " static mut ", "thread_local!"];
     for (path, text) in sources("components/src").into_iter().chain(sources("systems/src")) {
-        // The table wraps the hash map, so that its order can't leak; planted faults are there to be found.
+        // The table wraps the hash map and hides its order; planted faults break the rule on purpose.
         if path.ends_with("kernel/table.rs") || path.ends_with("src/planted.rs") {
             continue;
         }
@@ -172,7 +172,7 @@ fn the_user_agent_and_its_owners_share_nothing_with_the_switch() {
     for folder in ["src/ua", "src/load", "src/sim/agent"] {
         assert_never(folder, &switch);
     }
-    // The user agent depends on nothing of ours at all, its callers on it alone.
+    // The user agent depends on no other module of this crate, the simulated callers on the user agent alone.
     for (folder, may) in [("ua", &["ua"][..]), ("load", &["ua", "load"][..])] {
         for (path, text) in sources(&format!("src/{folder}")) {
             let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("a source file");
@@ -182,7 +182,7 @@ fn the_user_agent_and_its_owners_share_nothing_with_the_switch() {
             }
         }
     }
-    // What carries and judges the agents may look at the world, but takes nothing from its logic.
+    // The simulator may read the world, but uses none of its systems.
     assert_never("src/sim", &["ringworld_systems", "crate::net"]);
 }
 

@@ -64,7 +64,7 @@ fn a_call_is_cancelled_before_anything_was_heard_of_it() {
     }
     let bench = Bench::new();
     for transport in ["u1", "t1"] {
-        // A 180 may come while SIPp is about to send its CANCEL; it has no place for it in the scenario.
+        // A 180 may come while SIPp is about to send its CANCEL; the scenario does not expect one there.
         let arguments = ["-m", "20", "-r", "40", "-t", transport, "-default_behaviors", "all,-abortunexp"];
         bench.run(&Scenario::file("uac_cancel_at_once"), "ring-30", &arguments);
     }

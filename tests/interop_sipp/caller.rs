@@ -168,7 +168,7 @@ fn responses_that_come_twice_are_taken_once() {
         return;
     }
     let bench = Bench::new();
-    // The ACK for the first 200 may come before the second is out; SIPp has no place for it in the scenario.
+    // The ACK for the first 200 may come before the second 200 is sent; the scenario does not expect it there.
     let arguments = ["-m", "10", "-default_behaviors", "all,-abortunexp"];
     let callee = bench.start(&Scenario::file("uas_doubled"), &arguments);
     for _ in 0..10 {
@@ -186,12 +186,12 @@ fn placed_calls_survive_loss_both_ways() {
     if !is_here() {
         return;
     }
-    // The switch is given many tries within the time for which SIPp remembers a call.
+    // The switch retransmits often within the time for which SIPp keeps a call.
     let mut config = config(LOOPBACK);
     (config.sip.t1_ms, config.sip.t2_ms) = (100, 400);
     let bench = Bench::with(&config);
     let scenario = lossy("15", "15").with("@RING_MS@", "50").with("@WAIT_MS@", "6000");
-    // An INVITE that comes again while SIPp waits for the ACK is one that its own lost response has called for.
+    // An INVITE that comes again while SIPp waits for the ACK is retransmitted because SIPp's response was lost.
     let arguments = ["-m", "30", "-max_retrans", "12", "-default_behaviors", "all,-abortunexp"];
     let callee = bench.start(&scenario, &arguments);
     for _ in 0..30 {

@@ -15,7 +15,7 @@ fn the_peer_holds_and_resumes() {
     let holds = [
         ("sendonly", "[media_ip]", "recvonly"),
         ("inactive", "[media_ip]", "inactive"),
-        // RFC 2543's way.
+        // As in RFC 2543.
         ("sendrecv", "0.0.0.0", "(recvonly|inactive)"),
     ];
     for (hold, address, expected) in holds {
@@ -29,7 +29,7 @@ fn the_peer_holds_and_resumes() {
     bench.finish_with(&[("peer hung up", 60)]);
 }
 
-/// The switch as the caller holds SIPp and takes it back.
+/// The switch as the caller holds and resumes SIPp.
 #[test]
 fn the_switch_holds_and_resumes() {
     if !is_here() {
@@ -79,7 +79,7 @@ fn a_glare_of_the_callee_is_settled() {
     let bench = Bench::new();
     let caller = bench.start(&Scenario::file("uac_glare"), &["-m", "1", "-s", "echo"]);
     let session = bench.wait_until_any(SessionState::Connected);
-    // The 200 is out; the re-INVITE must not overtake its ACK.
+    // The 200 is sent; the re-INVITE must not overtake its ACK.
     std::thread::sleep(Duration::from_millis(100));
     bench.command(session, |session| Operation::Hold { session });
     bench.wait_until(session, SessionState::OnHold);

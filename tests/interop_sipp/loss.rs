@@ -1,9 +1,9 @@
-//! Messages that get lost, and messages that come twice: every call ends well, and the counters show what it took.
+//! Messages that get lost, and messages that come twice: every call succeeds, and the counters show what was repeated.
 
 use super::bench::Bench;
 use super::peer::{Scenario, is_here};
 
-/// Enough tries that a call which fails is a fault and not bad luck.
+/// Enough retransmissions that a call which fails shows a fault and not chance.
 const PATIENT: [&str; 6] = ["-m", "60", "-r", "30", "-max_retrans", "12"];
 
 fn lossy(sent: &str, received: &str) -> Scenario {
@@ -50,7 +50,7 @@ fn messages_that_come_twice_are_taken_once() {
         return;
     }
     let bench = Bench::new();
-    // A response to the first of a pair may come before the second is out; SIPp has no place for it in the scenario.
+    // A response to the first of a pair may come before the second is sent; the scenario does not expect it there.
     let arguments = ["-m", "20", "-r", "40", "-default_behaviors", "all,-abortunexp"];
     bench.run(&Scenario::file("uac_doubled"), "echo", &arguments);
     let summary = bench.finish_with(&[("peer hung up", 20)]);

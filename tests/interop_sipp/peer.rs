@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// After this many seconds a run of SIPp has failed; by its own clock, and a while later by ours.
+/// After this many seconds SIPp ends its run as failed; the test does so some seconds later if SIPp does not.
 const TIMEOUT_S: u64 = 60;
 
 /// A block for each SIPp: a port for SIP, one to control it by, and some for media. Above those that the system hands out.
 const PORTS: Range = Range { first: 61_000, block: 10, blocks: 440 };
 
-/// Whether there is a SIPp to test against. Says so loudly if not, and fails if peers are required.
+/// Whether SIPp is installed. Prints a message if not, and fails if peers are required.
 pub fn is_here() -> bool {
     if std::env::var_os("RINGWORLD_SKIP_PEERS").is_some() {
         eprintln!("SKIPPED: RINGWORLD_SKIP_PEERS is set; nothing was tested");
@@ -169,7 +169,7 @@ impl Sipp {
             let said = ["stderr.log", "errors.log", "messages.log"].map(|file| self.tail_of(file));
             panic!("sipp {} ended with {status:?}\n{}", self.name, said.join("\n"));
         }
-        // Kept after a failure, to be looked at.
+        // Kept after a failure, for inspection.
         let _ = fs::remove_dir_all(&self.folder);
     }
 
@@ -187,7 +187,7 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether somebody listens at the port. To try to bind it would take it away from who is about to.
+/// Whether a socket listens at the port. Found without binding the port, which another process may be about to bind.
 fn listens(port: u16, over_tcp: bool) -> bool {
     let files = if over_tcp { ["tcp", "tcp6"] } else { ["udp", "udp6"] };
     let (place, listening) = (format!(":{port:04X}"), "0A");

@@ -1,4 +1,4 @@
-//! Ports that nobody else has: no other test of this run, no other run of these tests, nor anybody else.
+//! Ports that are in no other use: by no other test of this run, no other run of these tests, and no other process.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Requests that are no calls, or that no call comes of: what RFC 3261 section 8.2 asks for.
+//! Requests that are not INVITE, or that set up no call: what RFC 3261 section 8.2 asks for.
 
 use super::bench::Bench;
 use super::peer::{Scenario, is_here};
@@ -79,7 +79,7 @@ fn a_request_without_a_from_is_400() {
     assert_eq!(summary.network.malformed.values().sum::<u64>(), 6, "{:?}", summary.network.malformed);
 }
 
-/// SIPp takes no response without these header fields, and there are none to be copied: by hand.
+/// Written by hand: the response can't copy these header fields, and SIPp accepts none without them.
 #[test]
 fn a_request_without_a_header_field_it_needs_is_400() {
     let bench = Bench::new();

@@ -1,11 +1,11 @@
-//! How a datagram was marked (RFC 2474), as the receiving system tells.
+//! How a datagram was marked (RFC 2474), as the receiving system reports it.
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use std::io::IoSliceMut;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
-/// Has the system tell of each datagram that comes to a socket how it was marked.
+/// Has the system report the mark of each datagram that comes to a socket.
 pub fn tell_marks(socket: &UdpSocket) {
     if socket.local_addr().unwrap().is_ipv4() {
         setsockopt(socket, sockopt::IpRecvTos, &true).unwrap();

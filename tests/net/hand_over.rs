@@ -1,4 +1,4 @@
-//! Network threads end, others go on with what they had, and peers over TCP notice a pause.
+//! Network threads end, others go on with their sockets, and peers over TCP notice nothing but a pause.
 
 use super::tcp::{LISTEN, closed, connect, failed, is_closed, opened, read, sip};
 use super::*;
@@ -49,12 +49,12 @@ fn what_the_ring_and_the_stream_hold_comes_once_and_in_order_however_often_it_ch
     for n in 0..40 {
         assert_eq!(fixture.wait(0, sip), (flow, options(&format!("n{n}"), n)));
         if n % 3 == 0 {
-            // What was drained is the world's, and stays with it.
+            // What was drained belongs to the world, and stays there.
             fixture = fixture.hand_over();
         }
     }
     assert_eq!(fixture.counted().sip_in_ring_full, 0);
-    // Another one is opened while nobody runs.
+    // Another connection is opened while no network threads run.
     let (config, sockets) = fixture.halt();
     let mut other = connect(peer.peer_addr().unwrap());
     other.write_all(b"\r\n").unwrap();
@@ -130,7 +130,7 @@ fn a_connection_that_is_being_opened_is_opened_anew_and_its_messages_leave_once(
     let flow = fixture.wait(0, opened);
     assert_eq!(fixture.counted().tcp_connected, 1);
 
-    // Now that it is open it stays what it is: the next hands go on with it and open none.
+    // Once it is open it is handed over: the next threads go on with it and open none.
     let (config, sockets) = fixture.halt();
     assert!(sockets.tcp[0].held.dialled);
     let mut fixture = Fixture::go_on(config, sockets);
@@ -142,7 +142,7 @@ fn a_connection_that_is_being_opened_is_opened_anew_and_its_messages_leave_once(
 }
 
 #[test]
-fn who_can_not_be_reached_after_the_change_of_hands_is_reported_once() {
+fn a_peer_that_can_not_be_reached_after_the_hand_over_is_reported_once() {
     let mut fixture = Fixture::start(config(&[]));
     let (listener, filler) = full_listener();
     let remote = listener.local_addr().unwrap();
@@ -213,7 +213,7 @@ fn copy(sockets: &Sockets) -> Sockets {
 }
 
 #[test]
-fn who_prepares_and_gives_up_has_read_and_written_nothing() {
+fn threads_that_are_prepared_and_dropped_have_read_and_written_nothing() {
     let mut fixture = Fixture::start(config(&[(Transport::Tcp, "127.0.0.1:0"), (Transport::Udp, "127.0.0.1:0")]));
     let (tcp, udp) = (fixture.sip(0), fixture.sip(1));
     let mut peer = connect(tcp);
@@ -230,7 +230,7 @@ fn who_prepares_and_gives_up_has_read_and_written_nothing() {
     let mut late = connect(tcp);
     late.write_all(&options("late", 4)).unwrap();
     std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&options("datagram", 4), udp).unwrap();
-    // Time in which threads that run would have read.
+    // Enough time for running threads to read.
     std::thread::sleep(Duration::from_millis(50));
     drop((net, edges));
     let mut fixture = Fixture::go_on(config, sockets);

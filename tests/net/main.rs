@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// Network threads and the ends that tests play the worlds with.
+/// Network threads, and the edges by which tests act as the worlds.
 struct Fixture {
     net: Net,
     edges: Vec<WorldEdge>,
-    /// What the worlds have drained and nobody has asked for yet.
+    /// What the worlds have drained and the test has not asked for yet.
     drained: Vec<VecDeque<Input>>,
 }
 
@@ -60,14 +60,14 @@ impl Fixture {
         Self { net, edges, drained }
     }
 
-    /// Goes on with what other threads have left.
+    /// Goes on with the sockets that other threads have left.
     fn go_on(config: NetConfig, sockets: Sockets) -> Self {
         let (mut net, edges) = Net::prepare(config, Epoch::now(), to_first(), sockets).unwrap();
         net.open();
         Self::of((net, edges))
     }
 
-    /// Ends, and leaves everything open.
+    /// Ends the threads and leaves the sockets open.
     fn halt(self) -> (NetConfig, Sockets) {
         let config = self.net.config().clone();
         let mut sockets = self.net.halt();

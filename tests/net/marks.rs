@@ -9,7 +9,7 @@ use ringworld_components::edge::{Output, Packet, RtpOut, Transport};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-/// A peer that is told how each datagram was marked.
+/// A peer whose system reports how each datagram was marked.
 fn peer(address: &str) -> UdpSocket {
     let peer = UdpSocket::bind(address).unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -76,7 +76,7 @@ fn connections_are_marked_whichever_side_opened_them() {
     let dialled = listener.accept().unwrap();
     let accepted = TcpStream::connect(fixture.sip(0)).unwrap();
     fixture.until("both are open", |counted| counted.tcp_connected == 1 && counted.tcp_accepted == 1);
-    // The system of a TCP peer does not tell how segments were marked, so our own sockets are asked.
+    // The system of a TCP peer does not report how segments were marked, so the marks are read from our own sockets.
     let (_, sockets) = fixture.halt();
     let octets: Vec<i32> =
         sockets.tcp.iter().map(|connection| getsockopt(&connection.socket, sockopt::Ipv4Tos).unwrap()).collect();

@@ -86,7 +86,7 @@ fn the_stock_is_kept_filled_until_the_range_is_exhausted() {
 }
 
 #[test]
-fn a_port_that_somebody_holds_is_skipped() {
+fn a_port_in_use_is_skipped() {
     let mut config = config(&[]);
     let first = config.rtp_ports.0;
     config.port_stock = 4;
@@ -163,7 +163,7 @@ fn a_full_ring_and_an_empty_pool_drop_and_count() {
     fixture.edges[0].drain(&mut inputs, 100);
     let held: Vec<Box<Packet>> = inputs.into_iter().filter_map(rtp).collect();
     assert_eq!(held.len(), 8);
-    // Eight buffers are with the world, four are left.
+    // The world holds eight buffers, four are left.
     (0..20).for_each(|_| assert!(peer.send_to(b"packet", ours(port)).is_ok()));
     fixture.until("four buffers receive", |counted| counted.rtp_in == 12);
     fixture.until("the rest is counted", |counted| {

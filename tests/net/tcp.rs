@@ -66,7 +66,7 @@ fn messages_are_framed_wherever_the_stream_is_cut() {
     let both = [first.clone(), second.clone()].concat();
     for cut in 0..both.len() {
         peer.write_all(&both[..cut]).unwrap();
-        // Not a matter of time: if the two parts arrive as one, that is one more case.
+        // The test does not depend on the pause: if both parts arrive as one, that is one more case.
         std::thread::yield_now();
         peer.write_all(&both[cut..]).unwrap();
         assert_eq!(fixture.wait(0, sip).1, first, "cut at {cut}");
@@ -103,7 +103,7 @@ fn a_connection_of_ours_is_opened_once_and_used_again() {
     assert_eq!(read(&mut peer, 25), b"OPTIONS sip:2 SIP/2.0\r\n\r\n");
     let flow = fixture.wait(0, opened);
     assert_eq!((flow.remote, flow.local), (remote, peer.peer_addr().unwrap()));
-    // The preferred connection is long gone, but there is one to the same peer.
+    // The preferred connection is closed, but there is one to the same peer.
     fixture.send_to(Target { conn: ConnId(4_711), ..flow.back() }, b"OPTIONS sip:3 SIP/2.0\r\n\r\n", 0);
     assert_eq!(read(&mut peer, 25), b"OPTIONS sip:3 SIP/2.0\r\n\r\n");
     assert_eq!(fixture.counted().tcp_connected, 1);
@@ -150,7 +150,7 @@ fn a_large_request_that_moved_to_tcp_is_not_repeated_there() {
     assert_eq!((received.matches("Call-ID: large").count(), received.matches("Call-ID: other").count()), (1, 1));
     let counted = fixture.counted();
     assert_eq!((counted.sip_large_over_tcp, counted.sip_large_repeats_withheld), (2, 2));
-    // A connection that is gone has taken what it carried with it, perhaps unread: then it is sent again.
+    // A closed connection may have lost what was sent over it, unread: then it is sent again.
     drop(peer);
     fixture.wait(0, closed);
     fixture.send(Transport::Udp, remote, &large, 7);

@@ -1,4 +1,4 @@
-//! Handlers that had not decided are asked again.
+//! A handler that had not decided before the restart is asked again.
 
 use crate::common::{Caller, status};
 use crate::process::free_ports;
@@ -20,7 +20,7 @@ fn incoming(switch: &Switch) -> Event {
 }
 
 #[test]
-fn who_had_not_decided_is_asked_again_in_the_next_life() {
+fn a_handler_that_had_not_decided_is_asked_again_in_the_next_life() {
     let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let mut config = Config::default();
     config.network.sip = vec![format!("udp:127.0.0.1:{port}").parse::<SipListen>().expect("an address")];

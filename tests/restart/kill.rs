@@ -32,7 +32,7 @@ fn kill_with_calls_of_all_kinds() -> Duration {
     let callers = [
         sipp(&held("14000"), &["-s", "echo", "-m", "500", "-r", "250", "-l", "500"]),
         sipp(&Scenario::stock("uac"), &["-s", "ring-14", "-m", "500", "-r", "250", "-l", "500", "-d", "500"]),
-        // Some of their requests come while nobody listens.
+        // Some of their requests come while no switch listens.
         sipp(&Scenario::stock("uac"), &["-s", "echo", "-m", "200", "-r", "20", "-d", "1500"]),
     ];
     let mut members = Members::join(100, home.sip);

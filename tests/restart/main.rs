@@ -1,6 +1,6 @@
 //! The process of the switch is killed and started again on its state folder, and the calls go on.
 //!
-//! What needs SIPp says so loudly and passes where there is none; with `RINGWORLD_REQUIRE_PEERS` set it fails.
+//! Without `sipp` on the machine the tests that need it say so and pass; with `RINGWORLD_REQUIRE_PEERS` set they fail.
 
 #[path = "../common/mod.rs"]
 mod common;

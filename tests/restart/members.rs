@@ -1,4 +1,4 @@
-//! Members of rooms who speak and listen all the time, and note when they heard something.
+//! Members of rooms that send and receive RTP all the time, and note when each packet was heard.
 
 use crate::common::{Caller, audio_port, header, status};
 use std::net::{SocketAddr, UdpSocket};
@@ -20,11 +20,11 @@ struct Member {
     heard: Vec<Heard>,
 }
 
-/// Longer than this nobody may be left without sound when a process ends and another goes on.
+/// Every gap in the audio must be shorter than this when a process ends and another goes on.
 const GAP_MAX: Duration = Duration::from_secs(1);
 
-/// Tries it until the gap in the audio that it returns is short enough. Others may need the processor just then: they spoil
-/// one attempt, not several in a row.
+/// Runs `attempt` until the gap in the audio that it returns is short enough. Other processes may need the processor
+/// during one attempt, but not during several in a row.
 pub fn with_a_short_gap(mut attempt: impl FnMut() -> Duration) {
     let gaps: Vec<Duration> = (0..3).map(|_| attempt()).take_while(|gap| *gap >= GAP_MAX).collect();
     assert!(gaps.len() < 3, "the gaps in the audio were {gaps:?}");
@@ -82,7 +82,7 @@ impl Members {
         panic!("no answer to {request}");
     }
 
-    /// Everybody speaks and listens for a while.
+    /// All members speak and listen for a while.
     pub fn talk(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -96,7 +96,7 @@ impl Members {
         }
     }
 
-    /// Everybody speaks and listens until it is so, but not for ever.
+    /// All members speak and listen until `is_so` holds, or for ten seconds.
     pub fn talk_until(&mut self, is_so: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !is_so() && Instant::now() < deadline {
@@ -104,8 +104,8 @@ impl Members {
         }
     }
 
-    /// The longest time that one of them heard nothing, from that moment on. Everybody hears something for as long as they
-    /// talk, and all that is heard is numbered as if nothing had been.
+    /// The longest time that a member heard nothing, from that moment on. Asserts that every member still hears audio
+    /// three seconds later, and that the sequence numbers have no gap.
     pub fn longest_gap_after(&self, moment: Instant) -> Duration {
         let mut longest = Duration::ZERO;
         for heard in self.people.iter().map(|member| &member.heard[..]) {
@@ -121,13 +121,13 @@ impl Members {
         longest
     }
 
-    /// Whether everybody heard a talkspurt begin after that moment.
+    /// Whether all members heard a talkspurt begin after that moment.
     pub fn have_heard_a_marker_after(&self, moment: Instant) -> bool {
         let has = |member: &Member| member.heard.iter().any(|packet| packet.at > moment && packet.marker);
         self.people.iter().all(has)
     }
 
-    /// Everybody holds and resumes by re-INVITE, then hangs up; each request must be answered with 200.
+    /// All members hold and resume by re-INVITE, then hang up; each request must be answered with 200.
     pub fn leave(mut self) {
         for number in 0..self.people.len() {
             for direction in ["sendonly", "sendrecv"] {

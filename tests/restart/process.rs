@@ -10,8 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// A range of RTP ports that no other test of this run has, nor, as far as a look can tell, anybody else: between those of
-/// the default settings in use and those of the other tests.
+/// A range of RTP ports that no other test of this run uses, nor, as far as a sample shows, any other process: between
+/// those of the default settings in use and those of the other tests.
 pub fn free_ports(calls: u16) -> (u16, u16) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let count = calls * 2 + 32;
@@ -25,7 +25,7 @@ pub fn free_ports(calls: u16) -> (u16, u16) {
     panic!("no free range of {count} ports");
 }
 
-/// Where a switch runs, life after life.
+/// The folder and the ports of a switch, which runs there in several lives.
 pub struct Home {
     pub folder: PathBuf,
     pub sip: SocketAddr,
@@ -95,7 +95,7 @@ impl Home {
     }
 }
 
-/// One life of a switch; killed when dropped.
+/// One process of a switch; killed when dropped.
 pub struct Process {
     pub child: Child,
     said: PathBuf,
@@ -118,7 +118,7 @@ impl Process {
         number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number of calls in {said}"))
     }
 
-    /// Keeps it from running for a while.
+    /// Stops its execution for a while.
     pub fn stall(&self, time: Duration) {
         self.signal(Signal::SIGSTOP);
         std::thread::sleep(time);
@@ -157,7 +157,7 @@ impl Process {
         self.child.wait().expect("an end");
     }
 
-    /// SIGTERM, and SIGTERM again if the calls shall not be ended.
+    /// Sends SIGTERM, and again if the calls are not to be ended.
     pub fn terminate(mut self, at_once: bool) -> (ExitStatus, String) {
         self.signal(Signal::SIGTERM);
         if at_once {

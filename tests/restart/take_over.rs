@@ -52,17 +52,18 @@ fn the_running_process_goes_on_when_the_new_one_refuses_and_survives_a_kill_afte
     with_a_short_gap(refuse_and_kill);
 }
 
-/// Lets a process ask that is refused, then kills the first; returns the longest gap in the audio up to then.
+/// Starts a second process that asks to take over and can't, then kills the first; returns the longest gap in the audio
+/// before the kill.
 fn refuse_and_kill() -> Duration {
     let mut home = Home::new("refusal", 60);
     let first = home.start();
     let mut members = Members::join(10, home.sip);
     members.talk(Duration::from_secs(1));
-    // It has ticks behind it that were late.
+    // Some of its ticks are late.
     first.stall(Duration::from_millis(100));
     members.talk(Duration::from_secs(1));
     let began = Instant::now();
-    // What another number of worlds can't take up.
+    // A process with another number of worlds can't take over.
     home.more = vec!["--take-over".into(), "--worlds".into(), "2".into()];
     let mut second = home.spawn();
     while second.child.try_wait().expect("a child").is_none() {
@@ -86,7 +87,7 @@ fn refuse_and_kill() -> Duration {
 }
 
 #[test]
-fn when_the_disk_is_full_nobody_takes_over_and_the_media_go_on() {
+fn when_the_disk_is_full_the_new_process_does_not_take_over_and_the_media_go_on() {
     with_a_short_gap(ask_on_a_full_disk);
 }
 
@@ -114,7 +115,7 @@ fn ask_on_a_full_disk() -> Duration {
 }
 
 #[test]
-fn where_nobody_runs_nothing_is_taken_over() {
+fn without_a_running_process_nothing_is_taken_over() {
     let mut home = Home::new("nobody", 10);
     home.more = vec!["--take-over".into()];
     let mut process = home.spawn();

@@ -1,4 +1,4 @@
-//! Connections of TCP change hands open: peers notice a pause, and no connection is opened or closed.
+//! TCP connections are handed over open: peers notice a pause, and no connection is opened or closed.
 
 use crate::common::{header, status};
 use crate::kill::held;
@@ -21,7 +21,7 @@ fn take_over(home: &mut Home, mut first: Process) -> Process {
     second
 }
 
-/// Tries to take over in a way that the running process turns down, as it must say.
+/// Tries to take over in a way that the running process refuses, and asserts that it says so.
 fn try_to_take_over(home: &mut Home, first: &Process) {
     home.more = vec!["--take-over".into(), "--worlds".into(), "2".into()];
     let mut second = home.spawn();
@@ -36,7 +36,7 @@ fn half_a_message_before_and_half_after_get_their_answer_on_the_same_connection(
     let mut home = Home::new("tcp-half", 60);
     let mut process = home.start();
     let mut peer = Peer::connect(home.sip);
-    // This one rings across two of the changes.
+    // This call rings across two of the takeovers.
     let mut ringing = peer.caller(100, "ring-3");
     peer.send(&ringing.invite());
     assert_eq!(status(&peer.next()), 180);
@@ -106,7 +106,7 @@ fn calls_over_tcp_go_on_without_a_new_connection_and_are_ended_by_either_side_on
     }
     let mut third = take_over(&mut home, second);
     assert_eq!(third.taken_up(), 10);
-    // It ends those that are left, over the connection that two processes had before it.
+    // It ends the remaining calls, over the connection that two processes had before it.
     third.ask_to_end();
     let mut ended: Vec<_> = (0..10).map(|_| peer.answer("BYE")).collect();
     ended.sort_unstable();
@@ -168,7 +168,7 @@ fn a_successor_that_dies_on_the_way_leaves_every_connection_as_it_was() {
             door.write_all(&framed).expect("said");
         };
         say("{\"Hello\":{\"build\":\"of a test\",\"version\":2}}");
-        // The switch has stopped now: the connection waits for whoever comes.
+        // The switch has stopped now: the connection waits until a process goes on with it.
         let options = peer.caller(7, "echo").request("OPTIONS", "");
         let mut late = Peer::connect(home.sip);
         late.send(&options);
@@ -187,7 +187,7 @@ fn a_successor_that_dies_on_the_way_leaves_every_connection_as_it_was() {
     home.leave();
 }
 
-/// Requests of one peer that are not answered yet: the rings of the switch have room for those of all.
+/// The most requests of one peer that wait for their answers: the rings of the switch have room for those of all peers.
 const UNANSWERED_MAX: u32 = 300;
 
 /// Asks without a pause until told to stop, and returns how often each request was answered.
@@ -272,7 +272,7 @@ fn calls_of_sipp_over_one_and_over_many_connections_go_on() {
     std::thread::sleep(Duration::from_millis(500));
     let second = take_over(&mut home, first);
     assert_eq!(second.taken_up(), 400);
-    // Each caller still holds: the re-INVITE and the BYE come over what was handed over.
+    // Each caller is still on hold: the re-INVITE and the BYE come over a connection that was handed over.
     callers.into_iter().for_each(Sipp::finish);
     second.wait_for_sockets("no connection", |open| open <= quiet);
     let (status, complaints) = second.terminate(false);

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A peer with a connection of its own. (SIPp gives up the call by which it notices that its connection is gone.)
+/// A peer with a connection of its own. (SIPp fails the call in which it notices that its connection is closed.)
 pub struct Peer {
     pub stream: TcpStream,
     pub read: Vec<u8>,

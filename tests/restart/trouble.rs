@@ -1,4 +1,4 @@
-//! What can go wrong with a state folder, as somebody at the terminal sees it.
+//! What can go wrong with a state folder, as the command reports it on the terminal.
 
 use crate::common::Caller;
 use crate::process::Home;

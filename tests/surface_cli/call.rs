@@ -48,7 +48,7 @@ fn a_call_from_the_terminal_says_what_came_of_it() {
 }
 
 #[test]
-fn who_is_not_there_or_does_not_answer_is_named_with_the_reason() {
+fn a_callee_that_is_unreachable_or_does_not_answer_is_reported_with_the_reason() {
     let unknown = ringworld(&["call", "sip:echo@no-such-host.invalid"]);
     assert_eq!(code(&unknown), 1);
     assert!(complaint(&unknown).contains("the host `no-such-host.invalid` has no address"), "{}", complaint(&unknown));
@@ -75,7 +75,7 @@ fn who_is_not_there_or_does_not_answer_is_named_with_the_reason() {
 }
 
 #[test]
-fn the_other_side_is_told_who_calls_and_its_refusal_is_passed_on() {
+fn the_callee_gets_the_from_that_was_given_and_its_refusal_is_passed_on() {
     let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = callee.local_addr().unwrap();
     let answering = std::thread::spawn(move || {

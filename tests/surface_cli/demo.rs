@@ -1,4 +1,4 @@
-//! `ringworld demo`: the newcomer's one command.
+//! `ringworld demo`: the first command for a new user.
 
 use super::process::{code, complaint, ringworld};
 

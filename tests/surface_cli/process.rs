@@ -21,7 +21,7 @@ pub fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A folder of its own, gone at the end.
+/// A folder of its own, deleted at the end.
 pub struct Folder(PathBuf);
 
 impl Folder {

@@ -72,14 +72,14 @@ fn a_signal_ends_calls_with_bye_and_the_summary_is_back_at_its_start() {
         let mut plan = Plan::new(target).with(Service::echo(8));
         plan.hold = Duration::from_secs(60);
         load::run(&plan, |progress| {
-            // Nobody listens any more once all talk.
+            // Once all calls are up the receiver is no longer read.
             let _ = tell.send((progress.connected, progress.packets_received));
         })
         .unwrap()
     });
     let all_talk = |(connected, packets): (u64, u64)| connected == 8 && packets > 100;
     assert!(told.iter().any(all_talk), "the calls never came to stand");
-    // The world's peak is looked at five times a second.
+    // The world's peak is sampled five times a second.
     std::thread::sleep(Duration::from_millis(500));
     running.signal(Signal::SIGTERM);
     let (code, text) = running.end();
@@ -116,7 +116,7 @@ fn a_signal_ends_calls_with_bye_and_the_summary_is_back_at_its_start() {
     }
 }
 
-/// A caller of few words: what it does not send it never sends.
+/// A caller that sends only what the test tells it to: no ACK and no response by itself.
 struct Caller {
     socket: UdpSocket,
     switch: SocketAddr,
@@ -168,7 +168,7 @@ fn the_end_refuses_new_calls_and_has_an_end_though_a_peer_never_answers() {
     let answer = deaf.hears("SIP/2.0 200");
     let tag = answer.lines().find_map(|line| line.strip_prefix("To: ")?.split(";tag=").nth(1)).unwrap();
     deaf.send("ACK", &format!(";tag={tag}"), "");
-    // Until the ACK is there the BYE would wait for it.
+    // Without the ACK the BYE would wait.
     std::thread::sleep(Duration::from_millis(200));
     let began = Instant::now();
     running.signal(Signal::SIGTERM);
@@ -227,7 +227,7 @@ fn each_of_two_worlds_has_its_calls_and_its_recording() {
 #[test]
 fn a_second_signal_stops_at_once() {
     let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23200-23239"]);
-    // It has gone without a word: its BYE is never answered, and draining would wait for it.
+    // This peer vanishes: it never answers the BYE, and draining would wait for it.
     let gone = Caller::new("gone", running.udp());
     gone.invite();
     gone.hears("SIP/2.0 200");

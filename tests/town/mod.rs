@@ -1,5 +1,5 @@
 //! A small town of callers in virtual time: talkers in echo and in rooms, digits, holds, cancels, refusals, a call that
-//! the switch places, lost peers and skipped ticks. Enough of everything for a recording to be worth replaying.
+//! the switch places, lost peers and skipped ticks. Each occurs often enough for a replay to test it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod order;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use person::Plan;
 
-/// Whom the switch calls.
+/// The peer that the switch calls.
 const CALLEE: &str = "10.0.0.3:5080";
 
 pub struct Town {
@@ -35,7 +35,7 @@ pub struct Town {
     pub digests: Vec<(u64, ChainDigest)>,
 }
 
-/// A file for a test, away from all others.
+/// A path for a file that only one test uses.
 pub fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.rwlog", std::process::id()))
 }
@@ -50,7 +50,7 @@ pub fn config() -> WorldConfig {
     config
 }
 
-/// What a dozen people do in their six seconds.
+/// The plans of the callers, for about six seconds.
 pub fn everyday_life() -> Vec<Plan> {
     let mut plans = vec![
         Plan::new("echo").lasting(2, 300).talking(),
@@ -88,7 +88,7 @@ impl Town {
         }
     }
 
-    /// A recorded day of everybody, from the first tick to the last.
+    /// A recorded day of all callers, from the first tick to the last.
     pub fn record_day(path: &Path, media: RecordMedia) -> (Self, RecordingSummary) {
         let mut town = Self::new(Engine::new(&config()), everyday_life());
         town.record(path, &config(), media);
@@ -167,7 +167,7 @@ impl Town {
         self.take(now, outputs);
     }
 
-    /// Opens ports anew, as at the start, apart from those in use: whoever had opened the others is gone.
+    /// Opens ports anew, as at the start, apart from those in use: the process that had opened the others has ended.
     pub fn reopen_ports(&mut self) {
         let in_use = self.engine.ports_in_use();
         self.released.clear();
@@ -217,7 +217,7 @@ impl Town {
     }
 }
 
-/// What any peer says to a request of the switch: yes. An ACK gets no answer.
+/// The response of any peer to a request of the switch: 200. An ACK gets none.
 fn answer(request: &str, from: &str) -> Option<Input> {
     let method = request.split(' ').next()?;
     if method == "ACK" {

@@ -1,11 +1,11 @@
-//! One caller: what he means to do, and how he reacts.
+//! One caller: what it is to do, and how it reacts.
 
 use super::packet;
 use crate::common::text::find_audio_port;
 use crate::common::{Caller, header, sip_input, status};
 use ringworld::components::edge::Input;
 
-/// What a caller means to do.
+/// What a caller is to do.
 #[derive(Clone)]
 pub struct Plan {
     user: String,
@@ -70,7 +70,7 @@ impl Person {
         self.caller.peer == address
     }
 
-    /// What he does of himself at this tick.
+    /// What the caller does at this tick without being asked.
     pub fn act(&mut self, now: u64, inputs: &mut Vec<Input>) {
         let is_due = |at: u64| (at..at + 3).contains(&now);
         let plan = self.plan.clone();
@@ -106,12 +106,12 @@ impl Person {
         }
     }
 
-    /// The caller as he was at his first INVITE.
+    /// The caller as it was at its first INVITE.
     fn first(&self) -> Caller {
         Caller { branch: 1, cseq: 1, to_tag: String::new(), ..self.caller.clone() }
     }
 
-    /// A packet: audio, or the digit he presses. One in fifty is lost.
+    /// A packet: audio, or the digit that the caller presses. One in fifty is lost.
     fn say(&mut self, now: u64, port: u16) -> Input {
         self.sequence = self.sequence.wrapping_add(if now % 200 < 4 { 2 } else { 1 });
         let frame = now / 4;
@@ -140,7 +140,7 @@ impl Person {
         packet(port, &peer, now * 5_000 + u64::from(self.number) * 37, &bytes)
     }
 
-    /// What he answers to a response.
+    /// What the caller sends upon a response.
     pub fn hear(&mut self, response: &str) -> Option<Input> {
         let is_invite = header(response, "CSeq").is_some_and(|value| value.ends_with("INVITE"));
         let text = match status(response) {

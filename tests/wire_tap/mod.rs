@@ -169,7 +169,7 @@ pub fn pcapng(frames: &[(Duration, Vec<u8>)], clocks: &[Clock], interface: impl 
     writer.into_inner()
 }
 
-/// Whether a tool is there; says what is left out if it is not.
+/// Whether a tool is installed; prints what is left out if it is not.
 pub fn is_there(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !there {

@@ -12,7 +12,7 @@ pub struct CallerLimit {
     calls: BTreeMap<Vec<u8>, u32>,
 }
 
-/// A call that is counted, under this URI.
+/// A call that is counted, with the URI that it is counted under.
 #[derive(Component, Record, Clone, Debug)]
 struct Counted(Vec<u8>);
 

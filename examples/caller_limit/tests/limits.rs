@@ -1,4 +1,4 @@
-//! The third call at a time is refused, from whichever side the first ones ended.
+//! The third call at a time is refused. A call that has ended no longer counts, whichever side ended it.
 
 use caller_limit::CallerLimitPlugin;
 use ringworld::prelude::*;

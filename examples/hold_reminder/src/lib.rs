@@ -9,7 +9,7 @@ pub struct HoldReminder {
     pub given: u32,
 }
 
-/// How long a call may sit on hold between reminders.
+/// Adds the behaviour, with this time on hold between two reminders.
 #[derive(Resource, Record, Clone, Copy, Debug, Hash)]
 pub struct HoldReminderPlugin {
     pub period: Duration,

@@ -14,10 +14,10 @@ pub struct PinPromptPlugin {
     pub then: PlaceCall,
 }
 
-/// What a call to `pin`, or the one that was placed for it, has come to.
+/// The state of a call to `pin`, or of the call that was placed for it.
 #[derive(Component, Record, Clone, Debug, PartialEq)]
 pub enum Pin {
-    /// It enters digits; these so far.
+    /// The caller enters digits; these so far.
     Entering(String),
     /// The PIN was right.
     Passed,

@@ -1,5 +1,6 @@
 //! SIP methods in a crate of its own that depends on ringworld alone: an INFO package (RFC 6086) and an echo for MESSAGE
-//! (RFC 3428). Each plugin registers its method, and Allow follows; requests come as facts and are answered by operations.
+//! (RFC 3428). Each plugin registers its method, which adds it to Allow; requests come as facts and are answered by
+//! operations.
 
 use ringworld::components::wire::sip::NameAddr;
 use ringworld::prelude::*;
