@@ -183,7 +183,7 @@ impl RecordSettings {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateSettings {
-    /// The folder that calls survive a restart in; empty: they don't.
+    /// The folder that calls survive a restart in; empty: there is none.
     pub folder: PathBuf,
 }
 

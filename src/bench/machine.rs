@@ -1,4 +1,4 @@
-//! The machine that is measured on: its cores, who runs where, and who else was busy meanwhile.
+//! The machine that is measured on: its cores, which process ran on which core, and what else used the CPU meanwhile.
 
 use super::BenchError;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -52,7 +52,7 @@ pub struct Conditions {
     pub kernel: String,
     /// Where the packets went.
     pub network: &'static str,
-    /// Who ran where.
+    /// Which process ran on which core.
     pub pinned: Option<Cores>,
     /// Whether this is an optimised build. Figures of others mean nothing.
     pub optimised: bool,

@@ -47,7 +47,7 @@ impl Default for Quiet {
 
 impl Quiet {
     /// A world of established sessions: a quarter of them called in and have ports and a stream, as there are not more
-    /// ports; the others were placed with a description of somebody else's media. All transactions are over.
+    /// ports; the others were placed with a description of another host's media. All transactions are over.
     pub fn with_sessions(sessions: u32) -> Result<Self, BenchError> {
         let called = (sessions / 4).min(WITH_PORTS_MAX);
         let mut quiet = Self::default();

@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel tells from outside.
+//! The CPU time and memory of a process, as the kernel reports them.
 
 use std::collections::BTreeMap;
 use std::fs::{read_dir, read_to_string};

@@ -1,4 +1,4 @@
-//! Tolerant reading of messages that others wrote: those of recordings and of captures, malformed ones included.
+//! Tolerant reading of messages of other programs: those of recordings and of captures, malformed ones included.
 //!
 //! Nothing here parses more than it must, and nothing fails: what cannot be read is not there. [`message`] reads the header,
 //! [`description`] the session description.

@@ -55,7 +55,7 @@ enum What {
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3_600))]
         seconds: Option<u32>,
     },
-    /// Rooms in which everybody talks: who hears whom, loss, CPU a leg. One of 500 and fifty of ten, unless said otherwise.
+    /// Rooms in which all participants talk: what each hears, loss, CPU a leg. One of 500 and fifty of ten by default.
     Rooms {
         /// Rooms.
         #[arg(long, value_name = "N", requires = "members", value_parser = clap::value_parser!(u32).range(1..=1_000))]

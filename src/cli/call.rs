@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The arguments of `ringworld call`.
 #[derive(clap::Args, Debug)]
 pub struct CallArgs {
-    /// Whom to call: sip:USER@HOST[:PORT][;transport=tcp].
+    /// The URI to call: sip:USER@HOST[:PORT][;transport=tcp].
     uri: String,
     /// The address shown to the other side.
     #[arg(long, value_name = "URI")]

@@ -167,7 +167,7 @@ fn serve(mut switch: Switch, signals: &mut Signals) -> Served {
     }
 }
 
-/// Hands over to who knocked; the exit code if that ends us.
+/// Hands over to the process that asked to take over; the exit code if this process then ends.
 fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
     let successor = match Successor::greet(stream) {
         Ok(successor) => successor,

@@ -39,7 +39,7 @@ pub enum Sum {
     Streams,
     /// Every port in use is that of a stream.
     Ports,
-    /// Every room is found by its name, and somebody is in it.
+    /// Every room is found by its name, and has a participant.
     Rooms,
     /// Every participant is in a room and is the voice of a stream.
     Participants,

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
 pub(crate) const ENDING_MAX: Duration = Duration::from_secs(100);
 
-/// How long a session that is over stays for others to look at it: a tick, and some more where ticks come late.
+/// How long a session that is over stays so that others can read it: a tick, and some more where ticks come late.
 const OVER_MAX: Duration = Duration::from_secs(1);
 
 /// An entity that has leaked.
@@ -106,7 +106,7 @@ fn session(world: &World, entity: Entity) -> Option<&'static str> {
     }
 }
 
-/// A dialog goes with its last usage; an INVITE usage and a stream go with their session; a subscription with its timer.
+/// A dialog ends with its last usage, an INVITE usage and a stream with their session, a subscription with its timer.
 fn owned(world: &World, entity: Entity) -> Option<&'static str> {
     if world.get::<Dialog>(entity).is_some() {
         let has_usage = world.get::<Usages>(entity).is_some_and(|usages| !usages.is_empty());
@@ -183,7 +183,7 @@ mod tests {
     use ringworld_components::kernel::StableIds;
     use ringworld_components::media::RoomState;
 
-    /// A world with rooms that nobody is in.
+    /// A world with rooms without participants.
     fn with_empty_rooms(count: usize) -> Engine {
         let mut engine = Engine::new(&WorldConfig::default());
         let world = engine.app_mut().world_mut();
@@ -196,7 +196,7 @@ mod tests {
         engine
     }
 
-    /// What an engine must not hold when it goes.
+    /// What an engine must not hold when it is dropped.
     fn clean(engine: &mut Engine) {
         let world = engine.app_mut().world_mut();
         let rooms: Vec<Entity> = world.query_filtered::<Entity, With<Room>>().iter(world).collect();

@@ -20,7 +20,7 @@ pub(super) struct Prepared {
     pub recovery: Option<Recovery>,
 }
 
-/// What the network must know before it starts, and whoever starts the switch.
+/// What the network, and the code that starts the switch, must know before the network starts.
 #[derive(Debug, Default)]
 pub(super) struct Beginnings {
     /// The ports that calls are using already.

@@ -29,7 +29,7 @@ const STATUS_TICKS: u64 = 40;
 /// How far the world's time of day may be from that of the machine before it is told.
 const ANCHOR_MS_MAX: u64 = 1_000;
 
-/// What the thread of a world shares with those who hold the switch.
+/// What the thread of a world shares with the holders of the switch.
 #[derive(Default)]
 pub(super) struct Shared {
     stopping: AtomicBool,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     status: Mutex<Summary>,
     replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
-    /// What the first subscriber hears first: calls of an earlier life that nobody has decided about.
+    /// What the first subscriber gets first: calls of an earlier life that are still undecided.
     undecided: Mutex<Vec<Event>>,
     wishes: Mutex<Vec<Wish>>,
     failure: Mutex<Option<String>>,
@@ -60,7 +60,7 @@ impl Shared {
 
     pub fn subscribe(&self, tell: Sender<Event>) {
         for event in std::mem::take(&mut *lock(&self.undecided)) {
-            // Who can't hold them all decides about fewer: each has its deadline.
+            // A subscriber with room for fewer events decides about fewer calls: each call has its deadline.
             let _ = tell.try_send(event);
         }
         lock(&self.subscribers).push(tell);
@@ -113,7 +113,7 @@ pub(super) struct Parked {
     pub beginnings: Beginnings,
     /// What it has not taken in.
     pub leftovers: Leftovers,
-    /// Why nobody can take over, if so.
+    /// Why no process can take over, if that is so.
     pub failed: Option<String>,
 }
 
@@ -153,7 +153,7 @@ impl Runner {
                 break;
             }
             if !self.stand_by() {
-                // What the folder holds is another's now.
+                // What the folder holds belongs to another process now.
                 self.keeper = None;
                 break;
             }
@@ -167,7 +167,7 @@ impl Runner {
         self.summary
     }
 
-    /// Leaves a snapshot and waits: with an edge the world goes on, without one somebody else has taken over.
+    /// Leaves a snapshot and waits: with an edge the world goes on, without one another process has taken over.
     fn stand_by(&mut self) -> bool {
         let parked = match &mut self.keeper {
             Some(keeper) => keeper.park(&self.engine),
@@ -193,7 +193,7 @@ impl Runner {
     fn live(&mut self) -> Result<(), String> {
         self.pacer.resume();
         let mut inputs = Vec::new();
-        // The time in which nobody ran the world is an input like any other.
+        // The time in which no process ran the world is an input like any other.
         let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
         let (mut published, mut next_due) = (0u64, Now(0));
         while !self.is_told() {
@@ -223,7 +223,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A system panicked: what led to it is written out, and nothing more is done with this world.
+    /// A system panicked: what led to the panic is written out, and this world does not run again.
     fn break_off(&mut self, message: &str) {
         let what = self.watch.broken(&self.engine, message);
         self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.break_off(&self.engine)));

@@ -32,7 +32,7 @@ pub struct Switch {
     pub(super) config: Config,
     pub(super) folder: Arc<Option<StateFolder>>,
     pub(super) net: Net,
-    /// How often it went on after nobody took it over.
+    /// How often it went on after a hand-over that failed.
     pub(super) resumed: u64,
     pub(super) worlds: Vec<Running>,
     pub(super) numbers: AtomicU64,
@@ -40,7 +40,7 @@ pub struct Switch {
     pub(super) taken_up: (u64, Vec<String>),
 }
 
-/// A world that is ready and waits for its end of the network.
+/// A world that is ready and waits for its edge.
 struct Waiting {
     shared: Arc<Shared>,
     edge: Sender<WorldEdge>,

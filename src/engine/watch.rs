@@ -1,4 +1,4 @@
-//! Watches over a world from outside: keeps its flight recorder, and has it written out when something is wrong.
+//! Observes a world from outside: keeps its flight recorder, and has it written out when something is wrong.
 
 use super::leaks::Patrol;
 use super::{Engine, Sum};
@@ -8,7 +8,7 @@ use ringworld_components::edge::Input;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Alarms that are written out at most, so that a sick switch does not fill the disk.
+/// Alarms that are written out at most, so that a faulty switch does not fill the disk.
 const WRITTEN_MAX: usize = 8;
 
 /// How long an alarm keeps those after it from being written out: they are about the same thing mostly.
@@ -20,7 +20,7 @@ const PATROL_ENTITIES: usize = 250;
 /// Ticks between two looks at everything that is in the world.
 const WHOLE_TICKS: u64 = 2_000;
 
-/// Packet buffers that may hold a packet though there is no stream: what strangers send, and what the counting is off by.
+/// Packet buffers that may hold a packet though there is no stream: for unknown sources, and for the count's error.
 const BUFFERS_ASTRAY_MAX: u64 = 64;
 
 /// How many looks in a row must find more of them than that: ten are two seconds.
@@ -51,7 +51,7 @@ pub(super) struct Watch {
     last: Option<Instant>,
     /// The kinds of alarms that there were: what stands before the colon.
     kinds: BTreeSet<String>,
-    /// Recordings on their way, with what to say of each and who wants to know.
+    /// Recordings on their way, with the text to report for each and the channel that waits for it.
     pending: Vec<(String, Receiver<FlightDump>, Option<Wish>)>,
     /// What was found wrong, in words.
     alarms: Vec<String>,

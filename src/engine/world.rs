@@ -212,7 +212,7 @@ impl Engine {
         self.world().resource::<StreamTable>().ports()
     }
 
-    /// The calls that somebody outside has still to decide about, as they were announced.
+    /// The calls that the application outside has still to decide about, as they were announced.
     pub fn undecided(&mut self) -> Vec<Event> {
         let world = self.app.world_mut();
         if !world.resource::<Settings>().services.ask_handler {
@@ -300,7 +300,7 @@ impl Engine {
     }
 }
 
-/// A plugin that is disabled must leave behind another that provides what the engine itself reads.
+/// Each plugin that is disabled must leave another one that provides what the engine itself reads.
 fn insist_on_what_the_engine_reads(world: &World) {
     fn insist_on<R: Resource>(world: &World) {
         let name = std::any::type_name::<R>();

@@ -1,4 +1,4 @@
-//! What became of a capture: what was used, what was not and why.
+//! What was used of a capture, what was not, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -24,7 +24,7 @@ enum Meaning {
     Not(&'static str),
 }
 
-/// Who the host is, and what it would be asked.
+/// The host, and what the engine would be asked to do.
 struct Host<'h> {
     local: Local,
     services: &'h ServiceSettings,
@@ -93,7 +93,7 @@ impl Host<'_> {
         }
     }
 
-    /// Where somebody outside decides about calls, the host's answer is the decision.
+    /// Where the application outside decides about calls, the host's answer is the decision.
     fn decides(&self, call: &mut Call, living: Option<StableId>, status: u16, cseq: u32, method: &str) -> Meaning {
         let is_asked = self.services.ask_handler && method == "INVITE" && call.undecided == Some(cseq);
         let Some(session) = living.filter(|_| is_asked && status > 100) else { return Meaning::ByItself };

@@ -1,4 +1,4 @@
-//! One line about an entity: what one wants to know of it first.
+//! One line about an entity: what a reader needs first.
 
 use super::time::{duration, seconds};
 use bevy_ecs::prelude::*;

@@ -103,7 +103,7 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
 
 /// Runs the plan to its end and tells how far it is about ten times a second.
 ///
-/// Every call ends within the limits of its timers, so this returns even if nobody answers.
+/// Every call ends within the limits of its timers, so this returns even if no peer answers.
 pub fn run(plan: &Plan, mut progress: impl FnMut(&Progress)) -> Result<Report, LoadError> {
     check(plan)?;
     let threads = plan.threads.clamp(1, 64);

@@ -16,7 +16,7 @@ pub enum Hears {
     Others,
     /// A tone of the switch, in Hz, while it stays silent itself.
     Tone(u16),
-    /// Nothing, whatever it says.
+    /// Nothing, whatever it sends.
     Silence,
     /// Not looked at.
     Anything,

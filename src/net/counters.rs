@@ -149,9 +149,9 @@ counters! {
     ports_taken,
     /// Port pairs that are offered to the worlds and not in use (a gauge).
     ports_offered,
-    /// Attempts to open a port pair that somebody else holds.
+    /// Attempts to open a port pair that another process holds.
     ports_busy,
-    /// Port reports of a world that make no sense: taken or released by who does not hold the pair.
+    /// Wrong port reports of a world: it took or released a pair that it does not hold.
     ports_misreported,
     /// Port pairs whose DSCP could not be set.
     marks_refused,

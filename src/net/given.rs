@@ -1,4 +1,4 @@
-//! Sockets that change hands open: out of network threads that end, into others.
+//! Open sockets that are handed from network threads that end to others.
 
 use super::rtp::Pair;
 use super::tcp::Outgoing;
@@ -9,7 +9,7 @@ use ringworld_components::kernel::StableId;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-/// All sockets that other threads, or those of another process, can go on with. What arrives meanwhile waits in them.
+/// All sockets that other threads, or another process, can go on with. What arrives meanwhile waits in them.
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// Where SIP is spoken.
@@ -18,7 +18,7 @@ pub struct Sockets {
     pub rtp: Vec<RtpPair>,
     /// The open connections of SIP over TCP.
     pub tcp: Vec<TcpConnection>,
-    /// What waited for a connection that was still being opened: that is given up, and whoever goes on opens it anew.
+    /// What waited for a connection that was still being opened: that is given up, and the next owner opens it anew.
     pub unsent: Vec<(SocketAddr, Outgoing)>,
     /// What has come in and no world has taken, in the order of its arrival.
     pub untaken: Vec<Untaken>,
@@ -75,9 +75,9 @@ pub struct Held {
 pub enum Untaken {
     /// A SIP message and the way it came.
     Sip(Flow, Bytes),
-    /// A connection was opened, for the world of this index to hear.
+    /// A connection was opened, for the world of this index to be told.
     Opened(usize, Flow),
-    /// A connection is gone, for the world of this index to hear.
+    /// A connection is closed, for the world of this index to be told.
     Closed(usize, ConnId),
     /// A message of this transaction could not be sent.
     Failed(StableId, SendFailure),

@@ -23,7 +23,7 @@ pub(super) struct Inlet {
 
 /// What became of an input that was offered to a world.
 pub(super) enum Delivery {
-    /// It is in the world's ring, or the world is gone and will not miss it.
+    /// It is in the world's ring, or the world has ended.
     Done,
     /// The ring is full.
     Full(Input),
@@ -65,7 +65,7 @@ impl Inlet {
         }
     }
 
-    /// Delivers what no world had taken when others had the sockets. The rings are as large as theirs were, and empty.
+    /// Delivers what no world had taken when the sockets were handed over. The rings are as large as the old ones.
     pub fn deliver_again(&self, untaken: Untaken) {
         match untaken {
             Untaken::Sip(flow, bytes) => {

@@ -7,7 +7,7 @@
 //! Nothing here blocks a world and nothing grows without bounds: what does not fit is dropped, and [`NetCounters`] says
 //! how much and why.
 //!
-//! Threads that end leave all of it open for others to go on with ([`Net::halt`], [`Net::prepare`]).
+//! Threads that end can leave all sockets open for their successors ([`Net::halt`], [`Net::prepare`]).
 //!
 //! [`Input`]: ringworld_components::edge::Input
 //! [`Output`]: ringworld_components::edge::Output

@@ -43,7 +43,7 @@ impl Pacer {
         Self { period_ns, next_ns: (now_ns / period_ns + 1) * period_ns, late: 0, skipped: 0 }
     }
 
-    /// Goes on at the next deadline that is to come: nobody waited for those that have passed meanwhile.
+    /// Goes on at the next deadline that is to come: those that have passed meanwhile are not made up for.
     pub fn resume(&mut self) {
         self.resume_at(monotonic_ns());
     }

@@ -32,7 +32,7 @@ pub struct Net {
     wakers: Vec<Waker>,
     stop: Arc<AtomicBool>,
     end_tcp: Option<oneshot::Sender<TcpEnd>>,
-    /// Every thread waits here for its word to begin.
+    /// Every thread waits here for the word to begin.
     gate: Option<channel::Sender<()>>,
     /// Copies of the SIP sockets, and where the other threads put theirs when they end.
     sip: Vec<SipSocket>,
@@ -51,7 +51,7 @@ impl Net {
     }
 
     /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened. Until
-    /// [`Net::open`] nothing is read, taken or written, so whoever has the same sockets can still go on with them.
+    /// [`Net::open`] nothing is read, taken or written, so the owner of the same sockets can still go on with them.
     pub fn prepare(
         config: NetConfig,
         epoch: Epoch,
@@ -120,7 +120,7 @@ impl Net {
         for thread in rtp_threads {
             let give_back = give_back.clone();
             net.spawn("ringworld-rtp", &gate, move || {
-                // Nobody may want them.
+                // The receiver may be gone.
                 let _ = give_back.send(thread.run());
             })?;
         }
@@ -161,7 +161,7 @@ impl Net {
     pub fn open(&mut self) {
         if let Some(gate) = self.gate.take() {
             for _ in &self.threads {
-                // Whoever is gone has said why.
+                // A thread that has ended has reported why.
                 let _ = gate.send(());
             }
         }
@@ -223,11 +223,11 @@ impl Net {
         self.stop.store(true, Ordering::Release);
         self.wakers.iter().for_each(Waker::wake);
         if let Some(end) = self.end_tcp.take() {
-            // It may have ended already.
+            // The thread may have ended already.
             let _ = end.send(tcp);
         }
         for thread in self.threads.drain(..) {
-            // A thread that panicked has ended too, and has said why on its way.
+            // A thread that panicked has ended too, and has reported why.
             let _ = thread.join();
         }
     }

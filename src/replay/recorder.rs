@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Records a world. Nothing it meets with stops the world: a recording that can't go on ends, and its summary says why.
+/// Records a world. No error of it stops the world: a recording that can't go on ends, and its summary says why.
 pub struct Recorder {
     path: PathBuf,
     scribe: Scribe<Writer>,
@@ -56,12 +56,12 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Takes down what the coming tick is given. Called before it.
+    /// Writes down the inputs of the coming tick. Called before it.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         self.scribe.inputs(elapsed, inputs);
     }
 
-    /// Takes down what came out of the tick. Called after it.
+    /// Writes down the outputs of the tick. Called after it.
     pub fn end_of_tick(&mut self, engine: &Engine) {
         self.scribe.end_of_tick(engine);
     }

@@ -1,4 +1,4 @@
-//! Chance: every decision of a run is drawn from its seed, and each purpose has dice of its own.
+//! Random numbers: every decision of a run is drawn from its seed, and each purpose has dice of its own.
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{RngCore, SeedableRng};

@@ -60,7 +60,7 @@ impl Scenario {
         (0..self.agents).filter(|agent| self.has(*agent)).collect()
     }
 
-    /// The faults of the run, without those that are left out or that would strike nobody.
+    /// The faults of the run, without those that are left out or that would strike no agent of it.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = fault::draw(self.seed, self.level, self.agents, self.length_drawn());
         faults.retain(|fault| !self.without.contains(&fault.number));

@@ -82,14 +82,14 @@ pub enum StateError {
     },
     /// No process runs on the folder that could be taken over.
     NobodyThere {
-        /// Its door.
+        /// Its socket.
         path: PathBuf,
         /// What the system said.
         error: io::Error,
     },
-    /// The running process does not let itself be taken over.
+    /// The running process refused to be taken over.
     TurnedAway {
-        /// What it said.
+        /// The reason that it gave.
         why: String,
     },
     /// SIP has no fixed port: peers would not find the switch again.

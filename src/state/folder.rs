@@ -49,7 +49,7 @@ impl StateFolder {
         Self { path: path.to_owned(), lock: lock.into() }
     }
 
-    /// The lock, to hand it over: whoever has it has the folder.
+    /// The lock, to hand it over: the process that holds it has the folder.
     pub(super) fn lock(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()
     }
@@ -199,7 +199,7 @@ impl WorldFolder {
         Tail::open(self.ground.open(&self.journal(place)))
     }
 
-    /// Leaves word that the journal has failed, for the next start. The disk that is full takes a name more often than not.
+    /// Marks the journal as failed, for the next start. The disk that is full takes a name more often than not.
     pub(super) fn mark_failed(&self, why: &str) {
         let _ = self.ground.create(&self.path.join(FAILED)).and_then(|mut file| file.write_all(why.as_bytes()));
     }
@@ -221,7 +221,7 @@ impl WorldFolder {
         Ok(places.map(|place| place.epoch).max().unwrap_or(0))
     }
 
-    /// Puts a damaged file aside, for whoever wants to look at it.
+    /// Renames a damaged file, so that it can be examined.
     pub(super) fn put_aside(&self, path: &Path) -> io::Result<PathBuf> {
         let mut name = path.as_os_str().to_owned();
         name.push(".");

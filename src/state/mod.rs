@@ -2,9 +2,9 @@
 //!
 //! Every world has a folder of its own. The thread that runs it appends each tick to a journal before anything of the tick
 //! leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own, lives by the
+//! leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own, replays the
 //! journal a little behind, and encodes a snapshot where one journal ends and the next begins. A start finds the last
-//! snapshot, lives what the journals hold behind it, and goes on: the time in between is an input like any other.
-//!
+//! snapshot, replays the journals behind it, and goes on: the time in between is an input like any other.
 //! ```text
 //! DIR/lock                              held by the process that runs on it
 //! DIR/world-0/00001-000000000800.snapshot   the world at tick 800, in its first life

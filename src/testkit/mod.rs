@@ -1,4 +1,4 @@
-//! What a test of a plugin needs: a world in virtual time, with phones that are told what to do in one line each.
+//! What a test of a plugin needs: a world in virtual time, with phones that are driven by one line each.
 //!
 //! The phones are a SIP user agent that shares no code with the switch. Nothing here has a socket, a thread or a clock: a
 //! minute of a quiet call takes no time, and a test gives the same result every time it is run.
@@ -104,7 +104,7 @@ impl Testkit {
         self
     }
 
-    /// How long the world has lived.
+    /// How much time has passed in the world.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.lab.borrow().now())
     }

@@ -1,4 +1,4 @@
-//! What a phone says and hears in a call.
+//! What a phone sends and hears in a call.
 
 use crate::ua::digits::{Digits, DigitsHeard};
 use crate::ua::rtp::Packet;

@@ -1,4 +1,4 @@
-//! Looks on while a recording is played, and keeps what belongs to one call.
+//! Observes a recording while it is played, and keeps what belongs to one call.
 
 use super::media::Media;
 use super::{Call, Packet, SipStep, Step, Trace, What};
@@ -26,13 +26,13 @@ pub(super) struct Collector {
     trace: Trace,
     /// Sessions that were looked at already.
     known: BTreeSet<StableId>,
-    /// Our address towards each peer.
+    /// Our address for each peer.
     locals: BTreeMap<(Transport, SocketAddr), SocketAddr>,
     /// Messages seen, by direction and content.
     seen: BTreeSet<(bool, u64)>,
     media: Media,
     arrivals: Arrivals,
-    /// What this tick takes in, kept until it is known whose it is.
+    /// What this tick takes in, kept until the call that it belongs to is known.
     messages: Vec<(Flow, Bytes)>,
     commands: Vec<(u64, Operation)>,
 }
@@ -166,7 +166,7 @@ impl Collector {
                     self.add(at, What::State(format!("{from} → {to}")));
                 }
                 Output::Event(Event::Ended { session, cause, status }) if self.trace.sessions.contains(session) => {
-                    // A status that was kept for a refusal and that nobody has sent says nothing.
+                    // A status that was kept for a refusal but was never sent means nothing.
                     let is_known =
                         self.trace.messages().any(|message| message::status(&message.bytes) == Some(*status));
                     let status = if is_known { format!(" ({status})") } else { String::new() };
@@ -229,7 +229,7 @@ impl Witness for Collector {
     }
 }
 
-/// How far the clock that stamps packets is ahead of the ticks: it begins with the network, they with the world.
+/// How far the clock that stamps packets is ahead of the ticks: it begins with the network, the ticks with the world.
 #[derive(Default)]
 struct Arrivals {
     ahead_us: Option<i64>,

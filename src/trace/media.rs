@@ -1,4 +1,4 @@
-//! What the media of a call do: seen by comparing its streams before and after each tick.
+//! The media of a call, seen by comparing its streams before and after each tick.
 
 use crate::inspect::{direction, duration};
 use bevy_ecs::prelude::*;

@@ -1,4 +1,4 @@
-//! One call of a recording, from its first message to its last: what was sent and received, what became of it inside, and
+//! One call of a recording, from its first message to its last: what was sent and received, how its state changed, and
 //! what its media did.
 
 mod collect;
@@ -67,7 +67,7 @@ pub enum What {
     Sip(SipStep),
     /// The session changed.
     State(String),
-    /// Somebody outside asked for something.
+    /// The application outside asked for something.
     Command(String),
     /// Its media changed, or something was heard.
     Media(String),

@@ -6,8 +6,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// Decides about incoming calls and is told what becomes of all calls. Every method has a default, and can be written as an
-/// `async fn`.
+/// Decides about incoming calls and is told about the progress of all calls. Every method has a default, and can be
+/// written as an `async fn`.
 ///
 /// The methods run as tokio tasks. Those about one call come one after the other, except that the decision may still be
 /// pending when the call ends: its future is dropped then. A method that panics or takes longer than half a minute is
@@ -122,7 +122,7 @@ pub enum RejectReason {
     Unavailable,
     /// There is no such number (404).
     NotFound,
-    /// The caller may not (403).
+    /// The caller is not allowed to call (403).
     Forbidden,
     /// A status of one's own choice, 300 to 699.
     Status(u16),

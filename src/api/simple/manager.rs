@@ -25,9 +25,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the end of something is looked for while stopping.
 const STOP_LOOK: Duration = Duration::from_millis(10);
 
-/// A switch that answers calls and places them, without a word of SIP. Cheap to clone; all clones are the same one.
+/// A switch that answers and places calls; the application sees no SIP. Cheap to clone; all clones are the same one.
 ///
-/// When the last clone is dropped the switch stops at once, without saying goodbye; [`SessionManager::stop`] ends the
+/// When the last clone is dropped the switch stops at once, without sending BYE; [`SessionManager::stop`] ends the
 /// calls first.
 #[derive(Clone)]
 pub struct SessionManager {
@@ -125,14 +125,14 @@ impl SessionManager {
 
     /// Calls `to` (`NAME@HOST`, `sip:NAME@HOST:PORT;transport=tcp` ...) and connects the call to the configured service
     /// once it is answered. `from` is a URI or a bare name. With `sdp` that session description is offered, and its
-    /// media are not ours to handle. Returns when the call is on its way: [`CallSession::wait_for`] tells the rest.
+    /// media are not ours to handle. Returns when the INVITE is sent: [`CallSession::wait_for`] reports the rest.
     ///
     /// If the switch is not running yet it starts at the configured address.
     pub async fn make_call(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, Error> {
         let callee = Callee::parse(to)?;
         if self.inner.switch().is_err() {
             match self.start().await {
-                // Another task was faster.
+                // Another task has started it first.
                 Ok(()) | Err(Error::AlreadyRunning) => {}
                 Err(error) => return Err(error),
             }

@@ -1,4 +1,4 @@
-//! Asks a switch every few milliseconds whether it is there, and notes when it answered.
+//! Sends OPTIONS to a switch every few milliseconds and notes when it answered.
 
 use crate::bench::BenchError;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -55,7 +55,7 @@ fn ask(socket: &UdpSocket, target: SocketAddr, answers: &Mutex<Vec<Instant>>, st
         if Instant::now() >= next {
             number += 1;
             next += PACE;
-            // Where nobody listens nothing is sent.
+            // Where no process listens the send fails, and nothing is sent.
             let _ = socket.send(options(target, &own, number).as_bytes());
         }
         // It returns after `PACE` at the latest, and at once where a port is closed.

@@ -35,7 +35,7 @@ pub enum Failure {
     PortClosed(SocketAddr),
     /// No response at all.
     NoResponse(SocketAddr),
-    /// It rang, but nobody answered.
+    /// The peer rang, but did not answer.
     NotAnswered {
         seconds: u64,
     },

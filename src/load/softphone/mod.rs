@@ -1,4 +1,4 @@
-//! One call from the terminal: dials, speaks a tone, sends digits, listens, and says what came of it.
+//! One call from the terminal: calls, sends a tone and digits, listens, and returns the result.
 
 mod ear;
 mod failure;

@@ -8,7 +8,7 @@ use ringworld_components::edge::{Input, PacketPool};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
-/// What a world says about a pair: the number is that of the RTP port.
+/// What a world reports about a pair: the number is that of the RTP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PortReport {
     Taken(u16),

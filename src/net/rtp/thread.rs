@@ -26,7 +26,7 @@ const LEAD_NS: u64 = 150_000;
 const LEAD_NS_MAX: u64 = 2_000_000;
 /// How long a quiet thread blocks at most, in milliseconds.
 const QUIET_MS: u16 = 1_000;
-/// How long ports that somebody else held are left alone, in nanoseconds.
+/// How long ports that another process held are left alone, in nanoseconds.
 const RETRY_NS: u64 = 1_000_000_000;
 
 /// Carries packets between the sockets of its port pairs and all worlds.

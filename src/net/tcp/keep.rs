@@ -1,4 +1,4 @@
-//! Connections that change hands: out of a hub that ends, into one that begins.
+//! Connections that are handed from a hub that ends to one that begins.
 
 use super::hub::Hub;
 use super::table::{Connection, Stage};

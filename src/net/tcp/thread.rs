@@ -81,7 +81,7 @@ pub(in crate::net) fn spawn_tcp(start: TcpStart) -> io::Result<JoinHandle<()>> {
     let TcpStart { orders, rest, gate, end, kept, .. } = start;
     std::thread::Builder::new().name("ringworld-tcp".into()).spawn(move || {
         if gate.recv().is_ok() {
-            // Nobody may want it.
+            // The receiver may be gone.
             let _ = kept.send(runtime.block_on(serve(hub, rest, listeners, hub_events, orders, end)));
         }
     })

@@ -125,7 +125,7 @@ struct Way {
     from: Option<IpAddr>,
 }
 
-/// The way to a peer: by the socket and from the address that it spoke to, else by the first socket that can reach it.
+/// The way to a peer: the socket and the address that it sent to, else the first socket that can reach it.
 fn pick(listeners: &[Listener], peers: &Peers, remote: SocketAddr) -> Option<Way> {
     let way = |index: usize, from| {
         let listener = listeners.get(index)?;
@@ -142,7 +142,7 @@ fn pick(listeners: &[Listener], peers: &Peers, remote: SocketAddr) -> Option<Way
     {
         return Some(way);
     }
-    // One that is bound to loopback reaches nobody else, so it comes last for all others, and the other way round.
+    // One that is bound to loopback reaches only loopback, so it comes last for other peers, and the other way round.
     let suits = |index: &usize| {
         listeners.get(*index).is_some_and(|listener| listener.bound.ip().is_loopback() == remote.ip().is_loopback())
     };

@@ -65,7 +65,7 @@ impl Sink for Line {
     }
 }
 
-/// Where a follower that lives for other reasons leaves its snapshots, so that the recorder needs none of its own.
+/// Where a follower that runs for another purpose leaves its snapshots, so that the recorder needs none of its own.
 #[derive(Clone)]
 pub struct Feed {
     messages: Sender<Message>,
@@ -144,7 +144,7 @@ pub(super) struct Keeper {
     packer: zstd::bulk::Compressor<'static>,
     header: Option<Header>,
     ring: Ring,
-    /// How many of the oldest chunks the follower is living again, and what it will say.
+    /// How many of the oldest chunks the follower is replaying, and where its result arrives.
     following: Option<(usize, Receiver<Moved>)>,
 }
 
@@ -209,7 +209,7 @@ impl Keeper {
             self.make_room();
         }
         raw.clear();
-        // Buffers that nobody takes back are freed.
+        // Buffers that are not taken back are freed.
         let _ = self.give_back.try_send(raw);
     }
 
@@ -258,7 +258,7 @@ impl Keeper {
                 self.make_room();
             }
             Ok(Err(finding)) => {
-                // What is in the ring shows it: it is written out before it is given up.
+                // What is in the ring shows the defect: it is written out before it is given up.
                 let written = self.dump("the follower came to another world", Ending::Finished, self.ring.end().tick);
                 let file = written.map_or_else(|error| error, |path| path.display().to_string());
                 let text = format!("the follower of the flight recorder came to another world: {finding}; see {file}");

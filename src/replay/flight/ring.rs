@@ -1,4 +1,4 @@
-//! The chunks that are kept, and which of them may go.
+//! The chunks that are kept, and which of them may be removed.
 
 use crate::engine::ChainDigest;
 use crate::replay::chunks::{Chunks, unpack};
@@ -21,7 +21,7 @@ pub(super) struct Base {
     /// How many ticks were run until then.
     pub mark: Mark,
     pub chain: ChainDigest,
-    /// The world, packed; `None` if it had not begun, or if somebody will still bring it.
+    /// The world, packed; `None` if it had not begun, or if another follower will still bring it.
     pub snapshot: Option<Arc<(Vec<u8>, u32)>>,
 }
 
@@ -82,7 +82,7 @@ impl Ring {
         self.chunks.iter().take_while(goes).count()
     }
 
-    /// Lets the oldest chunks go: the ring begins where they end.
+    /// Removes the oldest chunks: the ring begins where they end.
     pub fn advance(&mut self, count: usize, base: Base) {
         let gone = self.chunks.drain(..count.min(self.chunks.len()));
         self.bytes -= gone.map(|chunk| chunk.bytes.len()).sum::<usize>();
@@ -97,7 +97,7 @@ impl Ring {
         !self.base.is_whole() || (self.next.is_none() && (is_long || is_large))
     }
 
-    /// Takes a snapshot that somebody has made where a chunk ends. One that there is no room for beside the older one takes
+    /// Takes a snapshot made where a chunk ends. One that there is no room for beside the older one takes
     /// its place at once.
     pub fn offer(&mut self, base: Base, bytes_max: usize) {
         let tick = base.mark.tick;
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn nothing_goes_before_the_ring_is_twice_as_long_as_the_window() {
         assert_eq!(ring(20, 1).surplus(100, 1_000), 0);
-        // 210 ticks: what lies more than 100 back goes.
+        // 210 ticks: what is more than 100 back is removed.
         assert_eq!(ring(21, 1).surplus(100, 1_000), 11);
     }
 

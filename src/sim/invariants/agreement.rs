@@ -1,4 +1,4 @@
-//! Both ends of every dialog, compared once the network has healed and all transactions had their time.
+//! Both ends of every dialog, compared once the network has healed and all transactions have timed out.
 
 use super::{Breach, Invariant, of_agent};
 use crate::engine::Engine;
@@ -20,7 +20,7 @@ struct Known {
     peer_tag: String,
 }
 
-/// Compares. Says how many dialogs both ends agreed upon.
+/// Compares. Returns the number of dialogs that both ends agreed upon.
 pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invariants) -> Result<u64, Breach> {
     let known = known_to_the_switch(engine);
     let mut agreed = 0;

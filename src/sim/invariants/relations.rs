@@ -1,4 +1,4 @@
-//! A look into the world: who depends on whom, and what is charged to whom.
+//! A look into the world: which sessions depend on which, and what each account is charged.
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;

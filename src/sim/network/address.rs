@@ -1,4 +1,4 @@
-//! Who lives where.
+//! The addresses of the switch and the agents.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -31,7 +31,7 @@ pub(crate) fn outside(agent: u32, port: u16, generation: u16) -> SocketAddr {
     }
 }
 
-/// The agent whom the switch would reach at this address.
+/// The agent that the switch would reach at this address.
 pub(super) fn agent_at(address: IpAddr, agents: usize) -> Option<u32> {
     let IpAddr::V4(address) = address else { return None };
     let [first, second, high, low] = address.octets();

@@ -1,4 +1,4 @@
-//! The simulated network: packets take their time, and the faults of the run befall them on the way.
+//! The simulated network: packets are delayed, and the faults of the run act on them on the way.
 //!
 //! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent. Addresses
 //! are those that each side sees: a NAT stands before every third agent.
@@ -104,12 +104,12 @@ pub(crate) struct Network {
     streams: Streams,
     /// The agents whose connection breaks in the middle of what they send next.
     breaking: BTreeSet<u32>,
-    /// Nobody is there to take what reaches the switch.
+    /// The switch is down: nothing takes what reaches it.
     is_down: bool,
     /// What was read from streams and not taken yet.
     cut: VecDeque<(u64, Arrival)>,
     heard: VecDeque<(u64, Delivery)>,
-    /// What became of messages that were cut out of a stream as something else: by whom, and what.
+    /// Messages that were cut out of a stream as something else than was sent: the agent, and a description.
     pub garbled: Vec<(u32, String)>,
     to_switch: Timeline<Arrival>,
     to_agents: Timeline<Delivery>,
@@ -136,7 +136,7 @@ impl Network {
         }
     }
 
-    /// The agent whom the switch reaches at this address.
+    /// The agent that the switch reaches at this address.
     pub fn agent_at(&self, address: std::net::IpAddr) -> Option<u32> {
         agent_at(address, self.links.len())
     }
@@ -146,7 +146,7 @@ impl Network {
         self.links.iter_mut().for_each(Link::heal);
     }
 
-    /// The agent is gone: nothing reaches it any more, and its connection breaks.
+    /// The agent has disappeared: nothing reaches it any more, and its connection breaks.
     pub fn vanish(&mut self, now: u64, agent: u32, refuses: bool) {
         self.close(now, agent);
         if let Some(link) = self.links.get_mut(agent as usize) {

@@ -150,7 +150,7 @@ impl Run {
         self.watchers.crossings.rtp_in += packets as u64;
         self.count_buffers(free + packets, rtp.len(), misses);
         self.exercised.ticks += 1;
-        // What does not leave any more was lost on its way, for all that anybody can tell.
+        // What does not leave any more counts as lost on its way: no peer can tell the difference.
         let leaving = match met {
             Met::Written(part) => (control.len() + rtp.len()) * part as usize / 1000,
             _ => usize::MAX,

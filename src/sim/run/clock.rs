@@ -10,7 +10,7 @@ const QUIET_TICKS_MAX: u64 = 40;
 pub(super) struct Clock {
     /// Nanoseconds since the run began; always at a tick.
     pub now: u64,
-    /// Ticks that the world has not lived yet.
+    /// Ticks that the world has not run yet.
     owed: u64,
     stalled_until: u64,
     faults: Vec<(Fault, Dice)>,
@@ -56,7 +56,7 @@ impl Clock {
         }
     }
 
-    /// The world begins again and has not lived so many ticks.
+    /// The world begins again and has not run so many ticks.
     pub fn owe(&mut self, ticks: u64) {
         self.owed = ticks;
     }

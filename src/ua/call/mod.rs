@@ -82,7 +82,7 @@ pub enum Happened {
     Ended,
 }
 
-/// What a user agent counts about signalling.
+/// The counters of a user agent for signalling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signalling {
     pub retransmissions_sent: u64,
@@ -100,7 +100,7 @@ impl std::ops::AddAssign for Signalling {
     }
 }
 
-/// Where a call stands.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Nothing was sent or received yet.
@@ -360,7 +360,7 @@ impl Call {
         self.start_pending(now, "CANCEL".into(), cseq, (hop, branch), bytes, out);
     }
 
-    /// It is over, here and now. A call that is over already stays as it is.
+    /// It is over now. A call that is over already stays as it is.
     pub fn finish(&mut self, now: u64, end: End) -> Happened {
         self.end.get_or_insert(end);
         self.ended = self.ended.min(now);

@@ -1,4 +1,4 @@
-//! What the peer asks inside the dialog (RFC 3261, section 12.2.2).
+//! Requests of the peer inside the dialog (RFC 3261, section 12.2.2).
 
 use super::answering::key_of;
 use super::{Call, End, Happened, State};

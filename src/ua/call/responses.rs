@@ -1,4 +1,4 @@
-//! What the peer answers.
+//! Responses of the peer.
 
 use super::{Call, End, Extra, Happened, Inviting, State};
 use crate::ua::Outbox;

@@ -1,4 +1,4 @@
-//! What becomes due: retransmissions, and the end of what is never answered.
+//! Timers: retransmissions, and the end of what is never answered.
 
 use super::{Call, End, Happened};
 use crate::ua::transaction::GIVE_UP;
