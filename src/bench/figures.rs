@@ -119,7 +119,7 @@ impl Figures {
     }
 }
 
-/// A value with as many digits as it deserves.
+/// A value with a fitting number of digits.
 fn number(value: f64) -> String {
     match value.abs() {
         _ if value.fract() == 0.0 => format!("{value:.0}"),

@@ -7,7 +7,7 @@ use std::path::Path;
 /// CPU time and memory of a process at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Usage {
-    /// CPU time of its living threads together, by name, in nanoseconds.
+    /// CPU time of its present threads together, by name, in nanoseconds.
     pub threads_ns: BTreeMap<String, u64>,
     /// Memory that it holds in RAM, in bytes.
     pub resident_bytes: u64,

@@ -63,7 +63,7 @@ fn code_of(failure: &Failure) -> u8 {
     if matches!(failure, Failure::BadUri(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) { USAGE } else { FAILED }
 }
 
-/// The thread waits for as long as the process lives. Without it, Ctrl-C ends the process without a BYE.
+/// The thread waits until the process ends. Without it, Ctrl-C ends the process without a BYE.
 fn hang_up_on_signal(stop: Arc<AtomicBool>) {
     let Ok(mut signals) = Signals::listen() else { return };
     let waiting = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

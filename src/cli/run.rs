@@ -27,7 +27,7 @@ pub struct RunArgs {
     /// The configuration; `ringworld config` prints one with all defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to speak SIP, as udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be given several times.
+    /// Where to listen for SIP, as udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be given several times.
     #[arg(long, value_name = "udp:ADDR|tcp:ADDR")]
     sip: Vec<SipListen>,
     /// The RTP ports, as FIRST-LAST.
@@ -84,7 +84,7 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
-    // Before the switch, so that no signal finds the process without its answer.
+    // Before the switch, so that every signal that arrives is handled.
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, format_args!("signals can't be waited for: {error}")),

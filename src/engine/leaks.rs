@@ -1,4 +1,4 @@
-//! Entities that have outlived what they were for: nothing will ever clean them up.
+//! Entities that have outlived their purpose: no system will ever remove them.
 
 use super::Engine;
 use bevy_ecs::archetype::ArchetypeId;
@@ -53,7 +53,7 @@ impl Engine {
     }
 }
 
-/// Walks round all entities, a few at a time, so that a living world can afford it.
+/// Iterates over all entities, a few at a time, so that a running world can afford it.
 #[derive(Debug, Default)]
 pub(super) struct Patrol {
     archetype: usize,

@@ -25,7 +25,7 @@ pub(super) struct Prepared {
 pub(super) struct Beginnings {
     /// The ports that calls are using already.
     pub ports: Vec<u16>,
-    /// How long the world has lived, in milliseconds.
+    /// The age of the world, in milliseconds.
     pub lived_ms: u64,
     /// Which life this is; 0 without a state folder.
     pub epoch: u16,

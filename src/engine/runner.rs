@@ -26,7 +26,7 @@ const QUIET_TICKS_MAX: u64 = 40;
 /// Ticks between two updates of the published status: a fifth of a second.
 const STATUS_TICKS: u64 = 40;
 
-/// How far the world's time of day may be from that of the machine before it is told.
+/// How far the world's time of day may be from that of the machine before it is corrected.
 const ANCHOR_MS_MAX: u64 = 1_000;
 
 /// What the thread of a world shares with the holders of the switch.
@@ -102,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How the thread of a world is told of the network, and tells that it has stopped for others to take its sockets.
+/// How the thread of a world gets its end of the network, and reports that it has stopped for a hand-over.
 pub(super) struct Berth {
     pub edges: Receiver<WorldEdge>,
     pub parked: Sender<Parked>,
@@ -140,7 +140,7 @@ impl Runner {
         Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, pacer, times, summary }
     }
 
-    /// Runs until it is told to stop, or has been taken over, and tells what was.
+    /// Runs until it is told to stop, or has been taken over, and returns the summary.
     pub fn run(mut self) -> Summary {
         self.summary.start = self.engine.census();
         self.summary.buffers.start = self.edge.buffers_in_use();
@@ -189,7 +189,7 @@ impl Runner {
         self.shared.stopping.load(Ordering::Acquire) || self.shared.parking.load(Ordering::Acquire)
     }
 
-    /// Runs tick after tick until it is told to stop, one way or another; the error is what a panic said.
+    /// Runs tick after tick until it is told to stop or to wait for a hand-over; the error is the message of a panic.
     fn live(&mut self) -> Result<(), String> {
         self.pacer.resume();
         let mut inputs = Vec::new();
@@ -205,7 +205,7 @@ impl Runner {
             owed += u64::from(due.ticks) + due.skipped;
             let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
             wishes.into_iter().for_each(|wish| self.watch.serve(&self.engine, wish));
-            // A tick in which nothing can happen is not run; the next one makes up for it.
+            // A tick in which nothing can happen is not run; the next one advances by more.
             if inputs.is_empty() && self.engine.now().0 + owed < next_due.0 && owed < QUIET_TICKS_MAX {
                 continue;
             }
@@ -280,8 +280,8 @@ impl Runner {
         });
     }
 
-    /// The ticks count monotonic time, the clocks of people are set now and then, and a machine may have slept: what the
-    /// world then needs to be told.
+    /// The ticks count monotonic time, the time of day is set now and then, and a machine may have slept: what the
+    /// world must then be told.
     fn anchor_again(&self) -> Option<Input> {
         let time = WallTime(unix_ms());
         let parted = time.0.abs_diff(self.engine.time().0) > ANCHOR_MS_MAX;

@@ -181,7 +181,7 @@ impl Switch {
         (self.taken_up.0, &self.taken_up.1)
     }
 
-    /// Where SIP is spoken, with the ports that the system chose.
+    /// The addresses for SIP, with the ports that the system chose.
     pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
         self.net.sip_addresses()
     }
@@ -217,7 +217,7 @@ impl Switch {
         reply.map_err(|_| Refusal::NoAnswer)?.result.map_err(Refusal::World)
     }
 
-    /// Asks the world that a session lives in.
+    /// Asks the world that holds a session.
     pub fn command_session(&self, session: StableId, operation: Operation) -> Result<StableId, Refusal> {
         self.command(usize::from(session.world()), operation)
     }
@@ -248,7 +248,7 @@ impl Switch {
         told.into_iter().map(|told| told.recv_timeout(FLIGHT_PATIENCE).unwrap_or_else(|_| late())).collect()
     }
 
-    /// Why a world has stopped by itself: something of it panicked. The switch is of no use any more then.
+    /// Why a world has stopped by itself: a system of it panicked. The switch is of no use any more then.
     pub fn failure(&self) -> Option<String> {
         let ended =
             |running: &Running| running.thread.is_finished().then(|| "the thread of a world has ended".to_owned());
@@ -279,7 +279,7 @@ impl Switch {
         self.stop()
     }
 
-    /// Stops at once and tells what was.
+    /// Stops at once and returns the summary.
     pub fn stop(self) -> Summary {
         let (mut total, broken) = (Summary::default(), self.failure());
         for running in &self.worlds {
@@ -304,7 +304,7 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a thread said when it panicked.
+/// The message of a panic.
 pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Alarms that are written out at most, so that a faulty switch does not fill the disk.
 const WRITTEN_MAX: usize = 8;
 
-/// How long an alarm keeps those after it from being written out: they are about the same thing mostly.
+/// How long an alarm keeps those after it from being written out: they mostly have the same cause.
 const WRITTEN_APART: Duration = Duration::from_secs(60);
 
 /// Entities that are looked at for leaks at a time: some microseconds' worth.
@@ -111,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or given up;
+    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or skipped;
     /// `buffers_in_use` are packet buffers of the process that hold a packet.
     pub fn look(&mut self, engine: &Engine, lost_ticks: u64, buffers_in_use: u64) {
         let lost = lost_ticks - std::mem::replace(&mut self.lost_ticks, lost_ticks);
@@ -179,7 +179,7 @@ impl Watch {
         self.alarms.last().cloned().unwrap_or_default()
     }
 
-    /// How the flight recorder fares.
+    /// The state of the flight recorder.
     pub fn flight(&self, engine: &Engine) -> Option<FlightSummary> {
         self.flight.as_ref().map(|flight| flight.summary(engine))
     }
@@ -189,7 +189,7 @@ impl Watch {
         &self.alarms
     }
 
-    /// Says so and writes out. If that was done just now, for this or another reason, an alarm of a new kind is still told.
+    /// Reports it and writes out. If that was done just now, for any reason, only an alarm of a new kind is reported.
     fn alarm(&mut self, engine: &Engine, reason: String) {
         let kind = reason.split(':').next().unwrap_or_default().to_owned();
         let (is_new, is_due) = (

@@ -18,7 +18,7 @@ use ringworld_systems::priority::mark_all_ports;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a world is made from. Two worlds with the same one, fed the same inputs, stay the same for ever.
+/// What a world is made from. Two worlds with the same configuration, fed the same inputs, stay the same for ever.
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
     /// The settings.
@@ -317,7 +317,7 @@ fn insist_on_what_the_engine_reads(world: &World) {
     insist_on::<RoomTable>(world);
 }
 
-/// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded
+/// In debug builds every world is checked against the registry when it is dropped: what is neither recorded
 /// nor declared not to be, and scratch that is not empty, is a defect.
 #[cfg(debug_assertions)]
 impl Drop for Engine {

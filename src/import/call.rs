@@ -30,7 +30,7 @@ pub(super) struct Call {
     pub requests: BTreeMap<String, Bytes>,
     /// Requests of the host by CSeq that the engine repeats by another method, or does not repeat.
     pub repeats: BTreeMap<(u32, String), Option<&'static str>>,
-    /// Whether the host holds the peer, and the CSeq number of its last wish to change that.
+    /// Whether the host holds the peer, and the CSeq number of its last re-INVITE that would change that.
     pub holds: bool,
     pub asked: Option<u32>,
     /// Whether that re-INVITE crossed one of the peer's (491): the engine sends it again by itself.

@@ -26,7 +26,7 @@ pub(super) struct Half {
     /// The sequence numbers of the first byte, if the beginning was captured, and of the next one, once it is known.
     first: Option<u32>,
     next: Option<u32>,
-    /// Up to where the other end has confirmed to have everything, whatever the capture has.
+    /// Up to where the other end has acknowledged all bytes, whatever the capture has.
     acknowledged: Option<u32>,
     /// The sequence number behind the last byte, once its end was seen.
     end: Option<u32>,

@@ -39,7 +39,7 @@ use stream::Streams;
 pub struct Local {
     /// Its address.
     pub ip: IpAddr,
-    /// Where it speaks SIP, if only that port is meant.
+    /// The port of its SIP, if only that port is meant.
     pub port: Option<u16>,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Local {
 }
 
 impl Local {
-    /// Whether `address` is where the host speaks SIP, with `other` at the other end.
+    /// Whether `address` is where the host has its SIP, with `other` at the other end.
     fn is_at(&self, address: SocketAddr, other: SocketAddr, transport: Transport) -> bool {
         if address.ip() != self.ip {
             return false;

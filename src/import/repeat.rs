@@ -131,7 +131,7 @@ fn changes(call: &mut Call, session: StableId, bytes: &[u8], cseq: u32, method: 
     }
 }
 
-/// The call that an INVITE of the host places.
+/// The operation that places the call of the host's INVITE.
 fn place(invite: &[u8], remote: SocketAddr, local: Local, service: &str) -> PlaceCall {
     let from = message::header(invite, "From").map(message::uri).unwrap_or_default();
     let to = message::title(invite).split(' ').nth(1).unwrap_or_default().to_owned();

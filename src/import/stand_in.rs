@@ -33,7 +33,7 @@ const QUIET_TICKS_MAX: u64 = 40;
 /// Calls that are told apart; what is more is not used.
 const CALLS_MAX: usize = 1_000_000;
 
-/// A world that lives through a capture, and its recording.
+/// A world that runs through a capture, and its recording.
 pub(super) struct StandIn {
     pub(super) engine: Engine,
     recorder: Recorder,
@@ -126,7 +126,7 @@ impl StandIn {
         Report { account, began_unix_ms, ticks, calls, alike, differences, not_repeated }
     }
 
-    /// Runs all ticks before this one, each with what happened in it.
+    /// Runs all ticks before this one, each with its inputs.
     fn advance_before(&mut self, tick: u64) {
         while self.engine.now().0.saturating_add(1) < tick {
             let now = self.engine.now().0;

@@ -1,4 +1,4 @@
-//! What is in a world, for people to read: a tree of what belongs to what, and every component of an entity in full.
+//! Prints a world: a tree of its entities by owner, and every component of an entity in full.
 
 mod line;
 mod resources;

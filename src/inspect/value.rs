@@ -1,4 +1,4 @@
-//! What `Debug` writes of a component, made readable: a field a line, bytes as text, ticks as seconds, entities by their
+//! The `Debug` output of a component, made readable: a field a line, bytes as text, ticks as seconds, entities by their
 //! stable ids. It works for any component, those of users' plugins included.
 
 use super::time::seconds;

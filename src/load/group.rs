@@ -160,7 +160,7 @@ mod tests {
             recorder.place(frame as u32 * 160, tone.frame(frame));
         }
         let mut report = Report::default();
-        // Two are there: right for the caller that does not speak. Three are there: one is missing.
+        // Two are there: right for the caller that sends nothing. Three are there: one is missing.
         for (member, present) in [(0, vec![0, 1]), (0, vec![0, 1, 2]), (1, vec![0, 1])] {
             let hearing = Hearing { group: 0, member, present: present.into(), recorder: recorder.clone() };
             hearing.judge(group, &mut report);

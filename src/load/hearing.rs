@@ -89,7 +89,7 @@ pub(crate) struct Sent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
     pub tones: &'a [Sent],
-    /// A tone that must not be heard: one's own, in a room.
+    /// A tone that must not be heard: the caller's own, in a room.
     pub absent: Option<Sent>,
 }
 

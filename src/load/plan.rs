@@ -32,7 +32,7 @@ pub struct Service {
     /// Callers in each group.
     pub members: usize,
     pub hears: Hears,
-    /// Whether callers have an RTP socket of their own and speak. Without, they only signal.
+    /// Whether callers have an RTP socket of their own and send audio. Without, they only signal.
     pub media: bool,
 }
 

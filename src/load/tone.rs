@@ -27,7 +27,7 @@ pub(crate) fn frequency_of(group: usize, member: usize, size: usize) -> Option<u
     Some(frequency(member * stride + group * 71))
 }
 
-/// The amplitude with which each of `size` members may speak so that their sum (practically) never clips.
+/// The amplitude with which each of `size` members may send so that their sum (practically) never clips.
 ///
 /// Few tones can all peak at once; for many, the sum is nearly Gaussian and 4.5 standard deviations are enough.
 pub(crate) fn amplitude_of(size: usize) -> i16 {

@@ -1,4 +1,4 @@
-//! What the network threads count: everything that came, went or was dropped, by cause.
+//! The counters of the network threads: everything that was received, sent or dropped, by cause.
 
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -119,7 +119,7 @@ impl WorldEdge {
         move_gauge(&self.counters.rtp_buffers, &mut self.told_made, pool.misses.wrapping_sub(pool.freed));
     }
 
-    /// What will not have been drained when the world stops.
+    /// What is left in the ring when the world stops.
     pub fn leftovers(&self) -> Leftovers {
         Leftovers { world: self.world, control: self.control.clone() }
     }

@@ -14,7 +14,7 @@ pub enum NetError {
         transport: Transport,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Not one RTP port pair of the range could be opened.
@@ -44,7 +44,7 @@ pub enum NetError {
     System {
         /// What was being done.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 /// All sockets that other threads, or another process, can go on with. What arrives meanwhile waits in them.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    /// Where SIP is spoken.
+    /// The sockets for SIP.
     pub sip: Vec<SipSocket>,
     /// The open pairs of RTP ports.
     pub rtp: Vec<RtpPair>,
@@ -27,7 +27,7 @@ pub struct Sockets {
 /// A socket that takes SIP: one of datagrams, or one that takes connections.
 #[derive(Debug)]
 pub struct SipSocket {
-    /// What is spoken over.
+    /// The transport.
     pub transport: Transport,
     /// The address as it stands in the settings.
     pub address: SocketAddr,

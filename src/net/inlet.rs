@@ -30,7 +30,7 @@ pub(super) enum Delivery {
 }
 
 impl Inlet {
-    /// The message as an input and the world it is for. None, and counted, if it deserves no answer.
+    /// The message as an input and the world it is for. None, and counted, if it gets no answer.
     pub fn parse(&self, flow: Flow, bytes: Bytes) -> Option<(usize, Input)> {
         let parsed = sip::parse_datagram(bytes.clone(), &self.limits);
         let world = match &parsed {
@@ -92,13 +92,13 @@ impl Inlet {
         }
         let failed = Input::SendFailed { transaction, failure };
         if let Delivery::Full(_) = self.offer(usize::from(transaction.world()), failed) {
-            // The transaction's own timer will find out.
+            // The transaction's timer reports the failure instead.
             self.counters.send_failed_lost.one();
         }
     }
 }
 
-/// Whether a datagram keeps a NAT binding open and says nothing (RFC 5626 section 3.5.1, RFC 6223): nothing but line ends
+/// Whether a datagram is a keep-alive for a NAT binding (RFC 5626 section 3.5.1, RFC 6223): nothing but line ends
 /// or zeros.
 pub(super) fn is_keep_alive(datagram: &[u8]) -> bool {
     datagram.len() <= 8 && datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))

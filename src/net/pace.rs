@@ -9,12 +9,12 @@ use std::time::Duration;
 /// How many ticks are run in a row to catch up, at most. What is owed beyond that is skipped.
 pub const CATCH_UP_TICKS_MAX: u32 = 8;
 
-/// What is owed after a wait.
+/// The ticks that are due after a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     /// How many ticks to run now: 1 to [`CATCH_UP_TICKS_MAX`].
     pub ticks: u32,
-    /// How many ticks more had passed and are given up. Time advances by `ticks + skipped`.
+    /// How many ticks more had passed and are skipped. Time advances by `ticks + skipped`.
     pub skipped: u64,
     /// How long after its deadline the first of the ticks starts, in microseconds.
     pub late_us: u64,
@@ -52,7 +52,7 @@ impl Pacer {
         self.next_ns = (now_ns / self.period_ns + 1) * self.period_ns;
     }
 
-    /// Sleeps until the next deadline, and says what is owed then. Returns at once if it has passed already.
+    /// Sleeps until the next deadline, and returns the ticks that are due then. Returns at once if it has passed.
     pub fn wait(&mut self) -> Due {
         let deadline = TimeSpec::from_duration(Duration::from_nanos(self.next_ns));
         while monotonic_ns() < self.next_ns {

@@ -167,7 +167,7 @@ impl Net {
         }
     }
 
-    /// Where SIP is spoken in fact, in the order of the settings: with the ports that the system chose.
+    /// The addresses for SIP, in the order of the settings: with the ports that the system chose.
     pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.sip_addresses
     }
@@ -182,9 +182,9 @@ impl Net {
         &self.counters
     }
 
-    /// The SIP address of ours that a peer reaches over a transport; None if we do not speak it with peers like that.
+    /// The SIP address of ours that a peer reaches over a transport; None if we have no SIP socket for such peers.
     ///
-    /// Asks the routing table when SIP is spoken on all addresses, so it is for the beginning of calls, not for packets.
+    /// Asks the routing table when SIP is bound to all addresses, so it is for the beginning of calls, not for packets.
     pub fn local_towards(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
         let ours = || self.sip_addresses.iter().filter(|(ours, _)| *ours == transport).map(|(_, address)| *address);
         let route = local_towards(remote).ok()?;

@@ -1,4 +1,4 @@
-//! A recording of which every tick is with the system before anything of that tick leaves: the journal of a state folder.
+//! The journal of a state folder: a recording in which every tick is with the system before any output of it leaves.
 //!
 //! It has the layout of a recording, but its chunks are not packed, and there is one for every tick that matters: packing
 //! is for a thread that no tick waits for.
@@ -86,7 +86,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Hands everything to the system that was lived so far, idle ticks included.
+    /// Hands everything up to now to the system, idle ticks included.
     pub fn settle(&mut self) -> io::Result<()> {
         self.write_idle();
         self.out.seal();

@@ -28,7 +28,7 @@ pub enum Purpose {
     Order,
     /// When the switch is killed.
     Kills,
-    /// How a kill meets it, or how the disk fares; numbered by fault.
+    /// At which point a kill stops the switch, or how a fault of the disk acts; numbered by fault.
     Kill,
     /// How the bytes of a connection are cut; numbered by connection.
     Stream,

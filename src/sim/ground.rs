@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Where the process is killed, next time that it comes there.
+/// The point at which the process is killed next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blow {
     /// In writing to a file with this ending, when so many thousandths of what is to be written were taken.
@@ -57,7 +57,7 @@ impl Inner {
         if self.is_dead { Err(io::Error::other("the process was killed")) } else { Ok(()) }
     }
 
-    /// Kills the process if this is the chosen point.
+    /// Kills the process if this is the point.
     fn meet(&mut self, place: Blow) -> io::Result<()> {
         if self.blow == Some(place) {
             (self.blow, self.is_dead) = (None, true);

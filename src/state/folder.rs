@@ -1,4 +1,4 @@
-//! What lies where in a state folder.
+//! The files of a state folder.
 
 use super::StateError;
 use super::ground::{Ground, Machine};
@@ -17,10 +17,10 @@ const TEMPORARY: &str = "tmp";
 const DAMAGED: &str = "damaged";
 const FAILED: &str = "failed";
 
-/// How much is read of why a journal had failed.
+/// How much is read of the reason why a journal had failed.
 const WHY_BYTES_MAX: usize = 1_000;
 
-/// A state folder that no other process can take as long as this lives.
+/// A state folder. No other process can take it while this exists.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
@@ -204,7 +204,7 @@ impl WorldFolder {
         let _ = self.ground.create(&self.path.join(FAILED)).and_then(|mut file| file.write_all(why.as_bytes()));
     }
 
-    /// Whether the journal had failed in the life before, in a sentence. Asked once.
+    /// Whether the journal had failed in the life before, and why, in a sentence. Asked once.
     pub(super) fn failure(&self) -> Option<String> {
         let path = self.path.join(FAILED);
         let file = self.ground.open(&path).ok()?;
@@ -230,10 +230,10 @@ impl WorldFolder {
         Ok(name.into())
     }
 
-    /// Removes what lives after this one have written: they never began.
+    /// Removes what lives after this one have written: none of them began.
     pub(super) fn remove_after(&self, epoch: u16) -> Result<(), StateError> {
         let later = |places: Vec<Place>| places.into_iter().filter(move |place| place.epoch > epoch);
-        // In this order a kill in between leaves a journal without a tick, which is no harm.
+        // In this order a kill in between leaves a journal without a tick, which does no harm.
         let snapshots = later(self.snapshots()?).map(|place| self.snapshot(place));
         let journals = later(self.journals()?).map(|place| self.journal(place));
         for path in snapshots.chain(journals) {

@@ -108,7 +108,7 @@ impl Device {
         extra: Extra<'_>,
         out: &mut Outbox,
     ) {
-        // A binding is registered for oneself (RFC 3261, section 10.2).
+        // A binding is registered for the sender's own address of record (RFC 3261, section 10.2).
         let to = if method == "REGISTER" { self.uri() } else { uri.to_owned() };
         let identity = self.identity(None, format!("<{to}>"));
         self.inquiries.push(Inquiry::send(now, identity, (method, uri, hop), extra, out));

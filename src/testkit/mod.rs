@@ -80,12 +80,12 @@ impl Testkit {
         Self { lab: Rc::new(RefCell::new(Lab::new(Box::new(make)))) }
     }
 
-    /// A new phone, which speaks UDP. Its user name is `name`.
+    /// A new phone over UDP. Its user name is `name`.
     pub fn phone(&self, name: &str) -> Phone {
         self.new_phone(name, false)
     }
 
-    /// A new phone, which speaks TCP.
+    /// A new phone over TCP.
     pub fn phone_over_tcp(&self, name: &str) -> Phone {
         self.new_phone(name, true)
     }

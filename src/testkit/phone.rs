@@ -16,8 +16,8 @@ use std::time::Duration;
 /// A phone of a [`Testkit`](super::Testkit): a SIP user agent that shares no code with the switch.
 ///
 /// A verb takes effect at once and travels with the next tick; time passes in the `await_...` methods, in
-/// [`Phone::hears_packets`] and in the methods of the testkit. Every verb is about the phone's last call, or about the one that
-/// [`Phone::line`] names.
+/// [`Phone::hears_packets`] and in the methods of the testkit. Every verb is about the phone's last call, or about the
+/// one that [`Phone::line`] names.
 #[derive(Clone)]
 pub struct Phone {
     pub(super) lab: Rc<RefCell<Lab>>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Characters between two columns.
 const GAP: usize = 52;
 
-/// A pause that is worth a line.
+/// A pause that gets a line.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Draws the ladder.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// A source that was silent for so long is worth a line.
+/// A source that was silent for so long gets a line.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The streams of a call as they were after the last tick.

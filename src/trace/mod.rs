@@ -127,7 +127,7 @@ impl Trace {
         self.steps.is_empty()
     }
 
-    /// The peers that SIP was spoken with, in the order in which they appear.
+    /// The peers that SIP was exchanged with, in the order in which they appear.
     pub fn peers(&self) -> Vec<SocketAddr> {
         let mut peers = Vec::new();
         for peer in self.messages().map(|message| message.peer) {

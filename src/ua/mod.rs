@@ -1,4 +1,4 @@
-//! A SIP user agent without sockets, threads or a clock (sans-IO), written apart from the switch.
+//! A SIP user agent without sockets, threads or a clock (sans-IO), independent of the switch.
 //!
 //! The callers and the answerer of `load`, the softphone, the agents of the simulator and the phones of the testkit are this
 //! user agent: each of them feeds it messages and the time, and sends what it puts into its [`Outbox`]. Nothing in this folder

@@ -1,4 +1,4 @@
-//! The calls that there are. An entry is created by the first news of a call and removed by the last.
+//! The calls that there are. An entry is created by the first event of a call and removed by the last.
 
 use super::call::{CallEnding, CallMedia, Parties, Record, SessionId, Standing};
 use ringworld_components::call::{EndCause, SessionState};
@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 /// Ended outgoing calls that their task has not claimed yet.
 const UNCLAIMED_MAX: usize = 1024;
 
-/// News that wait for a handler of one call; what is more is dropped and counted.
+/// Events that wait for the handler of one call; further ones are dropped and counted.
 pub(super) const NEWS_MAX: usize = 64;
 
 /// Something that a handler is told.
@@ -35,7 +35,7 @@ struct Entry {
 #[derive(Default)]
 pub(super) struct Calls(Mutex<BTreeMap<SessionId, Entry>>);
 
-/// A call that was not known before, and where its news come out.
+/// A call that was not known before, and where its events come out.
 pub(super) struct Fresh {
     pub record: Arc<Record>,
     pub news: mpsc::Receiver<News>,
@@ -81,7 +81,7 @@ impl Calls {
         (record, fresh)
     }
 
-    /// A call changed its state. Says how many news were dropped.
+    /// A call changed its state. Returns how many events were dropped.
     pub fn changed(&self, id: SessionId, from: SessionState, to: SessionState) -> (Option<Fresh>, u64) {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
@@ -90,12 +90,12 @@ impl Calls {
         (fresh, tell(entry, News::Changed(from, to)))
     }
 
-    /// Something happened in a call that changes neither its state nor its end. Says how many news were dropped.
+    /// Something happened in a call that changes neither its state nor its end. Returns how many events were dropped.
     pub fn happened(&self, id: SessionId, news: News) -> u64 {
         self.lock().get(&id).map_or(0, |entry| tell(entry, news))
     }
 
-    /// A call is over. Says how many news were dropped.
+    /// A call is over. Returns how many events were dropped.
     pub fn ended(&self, id: SessionId, ending: CallEnding) -> u64 {
         let mut calls = self.lock();
         let Some(entry) = calls.get_mut(&id) else { return 0 };

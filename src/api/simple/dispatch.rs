@@ -114,7 +114,7 @@ async fn ask(handler: Arc<dyn AnyHandler>, call: IncomingCall) {
 }
 
 /// If a world had to drop events because this thread was slow, the end of a call may be among them: asks for each call
-/// whether it still lives. No digits to send is a question that changes nothing.
+/// whether it still exists. A request to send no digits changes nothing.
 fn sweep(inner: &Arc<Inner>, known: u64) -> u64 {
     let Ok(switch) = inner.switch() else { return known };
     let lost = switch.status().iter().map(|world| world.events_lost).sum();

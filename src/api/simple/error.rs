@@ -1,4 +1,4 @@
-//! What can go wrong, as a sentence that says what to do.
+//! What can go wrong. Each error is a sentence that says what to do.
 
 use super::{CallEnding, CallState, SessionId};
 use crate::config::ConfigError;
@@ -23,7 +23,7 @@ pub enum Error {
     Unreachable {
         /// The host.
         host: String,
-        /// What the look-up said.
+        /// The resolver's error.
         why: String,
     },
     /// A setting has a value that can't work.

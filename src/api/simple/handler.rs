@@ -124,7 +124,7 @@ pub enum RejectReason {
     NotFound,
     /// The caller is not allowed to call (403).
     Forbidden,
-    /// A status of one's own choice, 300 to 699.
+    /// Any status, 300 to 699.
     Status(u16),
 }
 

@@ -169,7 +169,7 @@ impl SessionManager {
         self.active_calls().into_iter().find(|call| call.id() == id)
     }
 
-    /// News about calls that were dropped because the handler was too slow for them.
+    /// Events of calls that were dropped because the handler was too slow for them.
     pub fn news_lost(&self) -> u64 {
         self.inner.news_lost.load(Ordering::Relaxed)
     }
@@ -237,7 +237,7 @@ impl Inner {
         blocking(move || Ok(switch.command(world, operation)?)).await
     }
 
-    /// A room lives in one world; anything else is spread.
+    /// A room is in one world; anything else is spread over all.
     fn world_for(&self, switch: &Switch, service: &str) -> usize {
         match Service::named(service) {
             Some(Service::Conference(room)) => switch.world_of_room(&room),
@@ -269,7 +269,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::NotRunning))
 }
 
-/// A panic of another holder does not make what it held useless.
+/// A panic of another holder of the lock does not make what it guards useless.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

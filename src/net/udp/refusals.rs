@@ -31,7 +31,7 @@ impl Recent {
         self.0.push_back((remote, transaction));
     }
 
-    /// Takes out the transactions that sent to a peer which has turned out to be unreachable.
+    /// Removes and returns the transactions that sent to a peer that has turned out to be unreachable.
     pub fn take(&mut self, remote: SocketAddr) -> Vec<StableId> {
         let mut found: Vec<StableId> = Vec::new();
         self.0.retain(|(to, transaction)| {

@@ -96,7 +96,7 @@ impl UdpThread {
                     if stale && tries < TRIES_MAX {
                         continue;
                     }
-                    // The address may be ours no longer: then from whichever there is.
+                    // The address may have been removed from this machine: then from whichever there is.
                     if from.take().is_some() {
                         continue;
                     }
@@ -110,7 +110,7 @@ impl UdpThread {
     fn give_up(&self, ready: Option<&Ready>, error: Errno) {
         let Some(Ready { datagram, .. }) = ready else { return };
         if matches!(error, Errno::EAGAIN | Errno::ENOBUFS) {
-            // As good as lost on the way: the transaction will repeat it.
+            // As if lost on the way: the transaction will retransmit it.
             return self.inlet.counters.sip_udp_no_buffer.one();
         }
         self.inlet.counters.sip_udp_send_errors.one();

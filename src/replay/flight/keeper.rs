@@ -47,7 +47,7 @@ struct Signs {
     finding: Mutex<Option<String>>,
 }
 
-/// The end of the line at which the world's thread is.
+/// The end of the channel that the world's thread holds.
 pub(super) struct Line {
     messages: Sender<Message>,
     emptied: Receiver<Vec<u8>>,
@@ -97,7 +97,7 @@ impl Line {
         self.signs.bytes.load(Ordering::Relaxed)
     }
 
-    /// How it fares, as of the last chunk.
+    /// Its state, as of the last chunk.
     pub fn summary(&self, now: u64) -> FlightSummary {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let begins = load(&self.signs.begins);
@@ -149,7 +149,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; it ends when the line and its feeds are dropped.
+    /// Starts the thread; it ends when the channel and its feeds are dropped.
     pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend, is_fed: bool) -> io::Result<Line> {
         let (to_keeper, messages) = bounded(WAITING_MAX);
         let (give_back, emptied) = bounded(WAITING_MAX);

@@ -36,7 +36,7 @@ impl Base {
     }
 }
 
-/// A stretch of a world's life.
+/// A part of a world's history.
 #[derive(Default)]
 pub(super) struct Ring {
     pub base: Base,
@@ -66,7 +66,7 @@ impl Ring {
         self.chunks.back().map_or(self.base.mark, |chunk| chunk.mark)
     }
 
-    /// How many of the oldest chunks should go, once it is worth the trouble: when the ring is twice as long as the
+    /// How many of the oldest chunks should be removed, once it is worthwhile: when the ring is twice as long as the
     /// window, down to the window, or when half of the memory is taken, down to a quarter.
     pub fn surplus(&self, window_ticks: u64, bytes_max: usize) -> usize {
         let (end, room) = (self.end().tick, bytes_max.saturating_sub(self.bytes() - self.bytes));

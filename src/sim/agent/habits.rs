@@ -6,7 +6,7 @@ use crate::sim::{Dice, MS, Purpose, SECOND};
 use crate::ua::G711;
 use crate::ua::sdp::Layout;
 
-/// The most agents that speak: each needs a number of its own.
+/// The most agents that send audio: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;
 /// Speakers of a room.
 const ROOM: u32 = 5;
@@ -112,7 +112,7 @@ pub(crate) fn draw_layout(dice: &mut Dice, offers: bool) -> Layout {
 }
 
 /// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types or
-/// port, so an agent that speaks keeps both.
+/// port, so an agent that sends audio keeps both.
 pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut Vec<(u64, Act)>) {
     let shape = Shape {
         adds_line: dice.happens(500),

@@ -63,7 +63,7 @@ fn same(call: &Call, dialog: &Known) -> Result<(), String> {
         return Err(format!("the agent's tag is {}, for the switch it is {}", call.tag(), dialog.peer_tag));
     }
     let (agents, switchs) = ((call.ua.we_hold, call.ua.they_hold), (dialog.peer_holds, dialog.we_hold));
-    // While the switch holds it can't tell whether the agent's silence is its own wish, too.
+    // While the switch holds the agent, it can't tell whether the agent holds it, too.
     if agents != switchs && !(dialog.we_hold && call.ua.we_hold && call.ua.they_hold) {
         return Err(format!("(agent holds, switch holds): the agent says {agents:?}, the switch {switchs:?}"));
     }

@@ -118,7 +118,7 @@ impl Invariant {
         Self::SameAgain,
     ];
 
-    /// What it says, in a sentence.
+    /// The rule, in a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::SessionsEnd => "every session ends, once",

@@ -44,7 +44,7 @@ impl Run {
         self.watchers.heard(now, agent, &self.desk.agents, &hearing, digits);
     }
 
-    /// What an agent puts out goes on its way.
+    /// Sends what an agent puts out.
     pub(super) fn carry(&mut self, number: u32, out: Out) {
         let now = self.clock.now;
         let over_tcp = self.desk.agents.get(number as usize).is_some_and(|agent| agent.habits.over_tcp);
@@ -74,7 +74,7 @@ impl Run {
                     agent.is_tainted |= !is_whole;
                 }
                 let message = parse_datagram(bytes.clone(), &Limits::default());
-                // The network threads drop what deserves no answer.
+                // The network threads drop what gets no answer.
                 if message.as_ref().is_err_and(|malformed| malformed.response.is_none()) {
                     return;
                 }
@@ -121,7 +121,7 @@ impl Run {
         self.watchers.digits.arrived(agent, *session, timestamp, receives && is_source);
     }
 
-    /// The world lives a tick.
+    /// Runs a tick of the world.
     pub(super) fn tick_world(&mut self, elapsed: u32) {
         let inputs = self.rings.drain();
         let tick = self.engine.now().0 + u64::from(elapsed);

@@ -61,7 +61,7 @@ impl std::fmt::Display for End {
     }
 }
 
-/// What a message, a timer or a verb brought about.
+/// The effect of a message, a timer or a verb.
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum Happened {
@@ -109,7 +109,7 @@ pub enum State {
     Inviting,
     /// We are invited and have not answered.
     Invited,
-    /// There is a dialog, and media flow.
+    /// There is a dialog, and media is sent.
     Confirmed,
     /// We have sent BYE.
     Leaving,
