@@ -85,8 +85,8 @@ pub struct NetworkSettings {
     pub sip: Vec<SipListen>,
     /// The RTP ports, first and last. A call takes an even one and the odd one above it.
     pub rtp_ports: PortRange,
-    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, such as after a stall of
-    /// the machine.
+    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, such as after a stall
+    /// of the machine.
     pub rtp_port_stock: u32,
     /// How many worlds there are, each with its own thread and recording.
     pub worlds: u8,

@@ -155,8 +155,8 @@ impl Quiet {
         }
     }
 
-    /// One tick with what has been gathered. INVITEs that come out are answered in the next; calls that were answered are
-    /// returned, with the value of their To.
+    /// One tick with what has been gathered. INVITEs that come out are answered in the next; calls that were answered
+    /// are returned, with the value of their To.
     fn step(&mut self) -> Vec<(u32, String)> {
         let outputs = self.engine.tick(1, std::mem::take(&mut self.inputs));
         let mut answers = Vec::new();

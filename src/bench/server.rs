@@ -1,8 +1,8 @@
 //! The process that is measured: started, queried and stopped by the measuring process.
 //!
-//! It is this program again. Its configuration goes to its standard input as one line of JSON; it answers with the address
-//! that it listens on and the number of calls that it has taken up, then answers `status` with its summary as JSON,
-//! and `stop` with the last one. If the measuring process is killed, the input of this one ends, and it stops.
+//! It is this program again. Its configuration goes to its standard input as one line of JSON; it answers with the
+//! address that it listens on and the number of calls that it has taken up, then answers `status` with its summary as
+//! JSON, and `stop` with the last one. If the measuring process is killed, the input of this one ends, and it stops.
 
 use super::BenchError;
 use super::machine::pin;
@@ -53,7 +53,8 @@ impl Server {
         Self::start(what, core, &json(config)?)
     }
 
-    /// Starts a plain program that answers calls and sends each packet back: what the same traffic costs without a switch.
+    /// Starts a plain program that answers calls and sends each packet back: what the same traffic costs without a
+    /// switch.
     pub fn echo(core: usize) -> Result<Self, BenchError> {
         Self::start(&["echo"], core, "")
     }

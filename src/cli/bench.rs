@@ -12,8 +12,8 @@ use crate::bench::{BenchError, Cores, Figures, serve_echo, serve_switch};
 use std::process::ExitCode;
 
 /// The arguments of `ringworld bench`. The switch runs in a process of its own on one core, the callers on another.
-/// Exits with 1 if a call failed or was heard wrong; a target for speed that is missed is only shown, as it depends on the
-/// machine.
+/// Exits with 1 if a call failed or was heard wrong; a target for speed that is missed is only shown, as it depends on
+/// the machine.
 #[derive(clap::Args, Debug)]
 pub struct BenchArgs {
     /// Do little, for a few seconds: to see that it works.

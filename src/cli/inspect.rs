@@ -21,8 +21,8 @@ pub struct InspectArgs {
     session: Option<StableId>,
 }
 
-/// Plays the recording up to the tick and prints. The exit code is 1 if the tick or the entity does not exist, or if the
-/// replay differs on the way there; then the world is shown as it was before that.
+/// Plays the recording up to the tick and prints. The exit code is 1 if the tick or the entity does not exist, or if
+/// the replay differs on the way there; then the world is shown as it was before that.
 pub fn run(args: InspectArgs) -> ExitCode {
     let mut player = match open(&args.file, ReplayOptions::default()) {
         Ok(player) => player,

@@ -1,8 +1,10 @@
-//! Sums that add up in a world at the end of every tick, whatever happened in it. They are counted in two ways each, and
-//! cheaply: by the counters and tables that the world keeps, and by the entities themselves, an archetype at a time.
+//! Sums that add up in a world at the end of every tick, whatever happened in it. They are counted in two ways each,
+//! and cheaply: by the counters and tables that the world keeps, and by the entities themselves, an archetype at a
+//! time.
 //!
-//! A running switch looks at them some times a second, and one that does not hold is an alarm (`watch.rs`); the simulator
-//! looks at the same. They hold in a world with plugins of users, too: these have entities of their own kinds.
+//! A running switch looks at them some times a second, and one that does not hold is an alarm (`watch.rs`); the
+//! simulator looks at the same. They hold in a world with plugins of users, too: these have entities of their own
+//! kinds.
 
 use super::Engine;
 use bevy_ecs::archetype::Archetype;

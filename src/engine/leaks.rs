@@ -15,7 +15,8 @@ use ringworld_components::sip::{
 use std::fmt;
 use std::time::Duration;
 
-/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
+/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for
+/// ticks.
 pub(crate) const ENDING_MAX: Duration = Duration::from_secs(100);
 
 /// How long a session that is over stays so that others can read it: a tick, and some more where ticks come late.
@@ -37,8 +38,8 @@ impl fmt::Display for Leak {
 }
 
 impl Engine {
-    /// All entities that have leaked, in the order of their ids. Looks at every entity: for the end of a world, for tests
-    /// and for a look back.
+    /// All entities that have leaked, in the order of their ids. Looks at every entity: for the end of a world, for
+    /// tests and for a look back.
     ///
     /// ```
     /// use ringworld::engine::{Engine, WorldConfig};

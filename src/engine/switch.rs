@@ -109,7 +109,8 @@ impl From<StateError> for StartError {
     }
 }
 
-/// Changes the list of plugins of a world. It is called for every world of a switch, and again for a world that is restored.
+/// Changes the list of plugins of a world. It is called for every world of a switch, and again for a world that is
+/// restored.
 pub type Extend = Arc<dyn Fn(&mut Plugins) + Send + Sync>;
 
 impl Switch {
@@ -269,7 +270,8 @@ impl Switch {
         self.worlds.iter().all(|running| running.shared.has_drained() && running.shared.sessions() == 0)
     }
 
-    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and stops.
+    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and
+    /// stops.
     pub fn drain(self, patience: Duration) -> Summary {
         self.begin_drain();
         let deadline = Instant::now() + patience;

@@ -113,8 +113,8 @@ impl Engine {
     /// A world with the stock plugins, as `extend` changes their list.
     ///
     /// # Panics
-    /// The list of plugins can't be built: see [`Plugins`]. Two systems conflict and are not ordered. No plugin provides
-    /// something that the engine needs.
+    /// The list of plugins can't be built: see [`Plugins`]. Two systems conflict and are not ordered. No plugin
+    /// provides something that the engine needs.
     pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut Plugins)) -> Self {
         let mut plugins = Plugins::stock(config);
         extend(&mut plugins);
@@ -185,9 +185,9 @@ impl Engine {
         kernel::restore_world(self.app.world_mut(), snapshot, order)
     }
 
-    /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but those
-    /// in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is not heard
-    /// any more.
+    /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but
+    /// those in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is
+    /// not heard any more.
     pub fn begin_epoch(&mut self, epoch: u16, settings: Settings) {
         let world = self.app.world_mut();
         let mut streams = world.query::<(&mut ReceivePath, &mut RtpState)>();

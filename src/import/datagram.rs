@@ -1,5 +1,5 @@
-//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare IP,
-//! put together again where IP had cut them.
+//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare
+//! IP, put together again where IP had cut them.
 
 use super::account::Account;
 use super::capture::Frame;

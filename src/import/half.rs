@@ -151,7 +151,8 @@ impl Half {
 
     fn append(&mut self, bytes: &[u8], account: &mut Account, messages: &mut Vec<Bytes>) {
         self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
-        // Where the stream was joined in its middle, or after a gap, the next message that begins with a segment counts.
+        // Where the stream was joined in its middle, or after a gap, the next message that begins with a segment
+        // counts.
         if self.is_adrift {
             if !is_sip(bytes) {
                 account.bytes_skipped += bytes.len() as u64;

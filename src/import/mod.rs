@@ -129,8 +129,8 @@ impl std::error::Error for ImportError {}
 /// Makes a recording of a capture.
 ///
 /// # Errors
-/// The capture can't be read or holds nothing for the host, or the recording can't be written. A capture that is damaged
-/// is used up to the damage; the report says so.
+/// The capture can't be read or holds nothing for the host, or the recording can't be written. A capture that is
+/// damaged is used up to the damage; the report says so.
 pub fn import(capture: &Path, local: Local, config: &Config, out: &Path) -> Result<Report, ImportError> {
     let mut account = Account::default();
     let mut frames = Capture::open(capture)?;

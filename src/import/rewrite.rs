@@ -4,8 +4,8 @@
 use crate::capture::message;
 use bytes::Bytes;
 
-/// A request within a dialog: the tag that the host chose becomes the engine's, and so does the Call-ID where the engine
-/// placed the call.
+/// A request within a dialog: the tag that the host chose becomes the engine's, and so does the Call-ID where the
+/// engine placed the call.
 pub(super) fn request(message: &[u8], call_id: &[u8], to_tag: Option<&[u8]>) -> Bytes {
     edited(message, |name, value, out| match name {
         Name::CallId => line(out, b"Call-ID: ", call_id),

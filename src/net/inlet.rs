@@ -9,7 +9,8 @@ use ringworld_components::kernel::StableId;
 use ringworld_components::wire::sip::{self, Message};
 use std::sync::Arc;
 
-/// Which world a message belongs to; the worlds are numbered from 0. An answer out of range is taken modulo their number.
+/// Which world a message belongs to; the worlds are numbered from 0. An answer out of range is taken modulo their
+/// number.
 pub type Router = Arc<dyn Fn(&Message) -> usize + Send + Sync>;
 
 /// Parses, routes and delivers.

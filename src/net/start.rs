@@ -50,8 +50,9 @@ impl Net {
         Ok((net, edges))
     }
 
-    /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened. Until
-    /// [`Net::open`] nothing is read, taken or written, so the owner of the same sockets can still go on with them.
+    /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened.
+    /// Until [`Net::open`] nothing is read, taken or written, so the owner of the same sockets can still go on with
+    /// them.
     pub fn prepare(
         config: NetConfig,
         epoch: Epoch,
@@ -203,8 +204,8 @@ impl Net {
 }
 
 impl Net {
-    /// Sends what the worlds have handed over, as far as it can be sent at once, and waits for the threads to end. Everything
-    /// stays open. What the worlds have not taken is theirs to give ([`WorldEdge::leftovers`]).
+    /// Sends what the worlds have handed over, as far as it can be sent at once, and waits for the threads to end.
+    /// Everything stays open. What the worlds have not taken is theirs to give ([`WorldEdge::leftovers`]).
     pub fn halt(mut self) -> Sockets {
         self.end(TcpEnd::Keep);
         let TcpRest { connections, unsent } = self.tcp.try_recv().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The journal of a state folder: a recording in which every tick is with the system before any output of it leaves.
 //!
-//! It has the layout of a recording, but its chunks are not packed, and there is one for every tick that matters: packing
-//! is for a thread that no tick waits for.
+//! It has the layout of a recording, but its chunks are not packed, and there is one for every tick that matters:
+//! packing is for a thread that no tick waits for.
 
 use super::entry;
 use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS};
@@ -59,8 +59,8 @@ impl Journal {
     /// is handed to the system before this returns.
     ///
     /// # Errors
-    /// The disk takes nothing. It is tried again with the next tick, and nothing is lost unless the kind of the error is
-    /// `StorageFull` for good: see [`Journal::is_lost`].
+    /// The disk takes nothing. It is tried again with the next tick, and nothing is lost unless the kind of the error
+    /// is `StorageFull` for good: see [`Journal::is_lost`].
     pub fn end_of_tick(&mut self, engine: &Engine, leaves: bool) -> io::Result<()> {
         let chain = engine.chain();
         let before = self.chain.digest();
@@ -151,8 +151,8 @@ impl Journal {
     }
 }
 
-/// A file that holds a header alone: a snapshot, if there is a world in it. Packed it is some times smaller; to pack it takes
-/// about as long as to encode the world.
+/// A file that holds a header alone: a snapshot, if there is a world in it. Packed it is some times smaller; to pack it
+/// takes about as long as to encode the world.
 pub(crate) fn snapshot_file(header: &Header, is_packed: bool) -> io::Result<Vec<u8>> {
     let world = header.start.as_ref().map_or(0, |start| start.snapshot.len());
     let mut bytes = Vec::with_capacity(world + CHUNK_BYTES);

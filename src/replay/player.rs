@@ -222,8 +222,8 @@ impl Player {
         }
     }
 
-    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more than
-    /// one ahead: a switch skips ticks in which nothing happens.
+    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more
+    /// than one ahead: a switch skips ticks in which nothing happens.
     ///
     /// # Errors
     /// As [`Player::step`].

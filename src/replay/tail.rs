@@ -75,7 +75,8 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Reads the header of a file that was opened; `None` if that is not yet there as a whole, or if there is no file yet.
+    /// Reads the header of a file that was opened; `None` if that is not yet there as a whole, or if there is no file
+    /// yet.
     pub fn open(file: io::Result<Box<dyn ReadAt + Send>>) -> Result<Option<(Self, Header)>, TailError> {
         let file = match file {
             Ok(file) => file,

@@ -4,8 +4,8 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{RngCore, SeedableRng};
 use std::ops::RangeInclusive;
 
-/// What dice are thrown for. Leaving out an agent or a fault leaves the throws of all others as they were, which is what
-/// makes a failing run shrink.
+/// What dice are thrown for. Leaving out an agent or a fault leaves the throws of all others as they were, which is
+/// what makes a failing run shrink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The settings of the world.

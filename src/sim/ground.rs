@@ -111,7 +111,8 @@ impl Ground {
         lock(&self.0).files.keys().filter(|path| has_ending(path, ending)).count()
     }
 
-    /// Changes a byte near the end of the youngest file with this ending; `bits` says which, and how. False if there is none.
+    /// Changes a byte near the end of the youngest file with this ending; `bits` says which, and how. False if there is
+    /// none.
     pub fn damage(&self, ending: &str, bits: u64) -> bool {
         let inner = lock(&self.0);
         let Some((_, content)) = inner.files.iter().rfind(|(path, _)| has_ending(path, ending)) else { return false };

@@ -8,7 +8,8 @@
 //! - `agent/` are the user agents; they share no code with the switch.
 //! - `network/` carries their packets, and [`fault`] lists what happens to them.
 //! - `operator.rs` gives the switch the commands of an operator.
-//! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that folder.
+//! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that
+//!   folder.
 //! - [`invariants`] say what must hold, whatever happens.
 //! - [`shrink()`] finds the smallest run that still fails, and [`twice()`] compares runs of one seed.
 //!

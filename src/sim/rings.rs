@@ -1,4 +1,5 @@
-//! The rings between the network and the world: the same kinds as in `net`, full at the same point, counted the same way.
+//! The rings between the network and the world: the same kinds as in `net`, full at the same point, counted the same
+//! way.
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use ringworld_components::edge::{Input, PacketHandle};

@@ -59,7 +59,8 @@ pub enum StateError {
         /// This build.
         ours: String,
     },
-    /// What came after the snapshot was written by a world with other plugins, and only the same ones come to the same world.
+    /// What came after the snapshot was written by a world with other plugins, and only the same ones come to the same
+    /// world.
     OtherPlugins {
         /// The journal.
         path: PathBuf,

@@ -150,8 +150,8 @@ impl WorldFolder {
         self.ground.sync(&self.path)
     }
 
-    /// Writes a snapshot for a process that waits for it, and will soon have written one that is packed and outlives a loss of
-    /// power.
+    /// Writes a snapshot for a process that waits for it, and will soon have written one that is packed and outlives a
+    /// loss of power.
     pub(super) fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
         self.leave_snapshot(place, snapshot_file(header, false), |_| Ok(()))
     }

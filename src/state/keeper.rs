@@ -19,7 +19,8 @@ use std::time::Duration;
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
 
-/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to live them again.
+/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to live them
+/// again.
 const LIVING_MAX: Duration = Duration::from_millis(250);
 
 /// But not before they have taken so many times as long as a snapshot does: it costs that much.
@@ -69,7 +70,8 @@ pub(super) struct Health {
     pub apart_ms_max: AtomicU64,
     /// What the last snapshot took, to encode and to write.
     pub snapshot_us: AtomicU64,
-    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower stands still.
+    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower stands
+    /// still.
     buffers: Mutex<EncodeBuffers>,
     failed: Mutex<Option<String>>,
 }
@@ -134,8 +136,8 @@ pub struct Keeper {
 
 impl Keeper {
     /// Begins to keep a world before its first tick of this life, with a snapshot of it. A world that was recovered was
-    /// last seen where it stands at this time of day, in milliseconds since 1970. The snapshots of its follower go to `feed`,
-    /// too.
+    /// last seen where it stands at this time of day, in milliseconds since 1970. The snapshots of its follower go to
+    /// `feed`, too.
     pub fn start(
         folder: &Path,
         world: &WorldConfig,
@@ -338,8 +340,8 @@ impl Keeper {
     }
 }
 
-/// Begins a journal of the world as it stands, and a follower behind it. Where an older snapshot leads to the same world the
-/// follower writes the next one: no start waits for it.
+/// Begins a journal of the world as it stands, and a follower behind it. Where an older snapshot leads to the same
+/// world the follower writes the next one: no start waits for it.
 fn begin(
     folder: &WorldFolder,
     header: &mut Header,

@@ -132,7 +132,8 @@ fn live_on(
         let path = folder.journal(journal);
         let outcome = match folder.read_journal(journal) {
             Ok(Some((tail, header))) => live(heir, tail, header, &mut last, &path)?,
-            // Its writer was killed while it began it: the next one, of another life, goes on where this one would have.
+            // Its writer was killed while it began it: the next one, of another life, goes on where this one would
+            // have.
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

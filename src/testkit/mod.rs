@@ -1,7 +1,7 @@
 //! What a test of a plugin needs: a world in virtual time, with phones that are driven by one line each.
 //!
-//! The phones are a SIP user agent that shares no code with the switch. Nothing here has a socket, a thread or a clock: a
-//! minute of a quiet call takes no time, and a test gives the same result every time it is run.
+//! The phones are a SIP user agent that shares no code with the switch. Nothing here has a socket, a thread or a clock:
+//! a minute of a quiet call takes no time, and a test gives the same result every time it is run.
 //!
 //! ```
 //! use ringworld::prelude::*;
@@ -117,8 +117,8 @@ impl Testkit {
         self.lab.borrow_mut().issue(operation)
     }
 
-    /// The switch calls a phone, and connects it to a service once it has answered. The session. What the phone awaits is looked for
-    /// from here on.
+    /// The switch calls a phone, and connects it to a service once it has answered. The session. What the phone awaits
+    /// is looked for from here on.
     ///
     /// # Panics
     /// If the call cannot be placed.
@@ -187,8 +187,8 @@ impl Testkit {
         self
     }
 
-    /// Gives a fresh world the same inputs, restarts included, and compares what comes out of every tick, and the digests at
-    /// the end. A plugin that reads a clock, or lets the order of a hash map reach an output, is found here.
+    /// Gives a fresh world the same inputs, restarts included, and compares what comes out of every tick, and the
+    /// digests at the end. A plugin that reads a clock, or lets the order of a hash map reach an output, is found here.
     ///
     /// # Panics
     /// If something differs; it names the tick.
@@ -201,8 +201,8 @@ impl Testkit {
         self
     }
 
-    /// Waits until transactions are over, and checks that the world holds what it held before the first call: no entity, port
-    /// or timer more, and nothing that is not registered.
+    /// Waits until transactions are over, and checks that the world holds what it held before the first call: no
+    /// entity, port or timer more, and nothing that is not registered.
     ///
     /// # Panics
     /// If something is left.

@@ -1,4 +1,5 @@
-//! The ladder of a call for the terminal: a column for each peer, the switch at the right, and what happened in it beside.
+//! The ladder of a call for the terminal: a column for each peer, the switch at the right, and what happened in it
+//! beside.
 
 use super::svg_text::cut;
 use super::{SipStep, Trace, What};

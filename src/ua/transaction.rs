@@ -1,5 +1,5 @@
-//! Sends a message again until it is answered or given up: a request (RFC 3261, section 17.1), or a final response to INVITE
-//! that waits for its ACK (sections 13.3.1.4 and 17.2.1).
+//! Sends a message again until it is answered or given up: a request (RFC 3261, section 17.1), or a final response to
+//! INVITE that waits for its ACK (sections 13.3.1.4 and 17.2.1).
 
 use std::net::SocketAddr;
 

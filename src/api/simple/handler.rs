@@ -71,7 +71,8 @@ pub trait CallHandler: Send + Sync + 'static {
 /// A future that owns all it needs.
 pub(super) type OwnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A [`CallHandler`] of any type. The methods of that trait return futures of types of their own, so it can't be a trait object.
+/// A [`CallHandler`] of any type. The methods of that trait return futures of types of their own, so it can't be a
+/// trait object.
 pub(super) trait AnyHandler: Send + Sync {
     /// Asks for the decision about a call.
     fn decide(self: Arc<Self>, call: IncomingCall) -> OwnedFuture<CallAction>;

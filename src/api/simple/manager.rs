@@ -73,8 +73,8 @@ impl SessionManager {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The handler that decides about calls from now on. Until this is called it is that of the builder, or all calls are
-    /// answered.
+    /// The handler that decides about calls from now on. Until this is called it is that of the builder, or all calls
+    /// are answered.
     pub async fn set_call_handler(&self, handler: Arc<impl CallHandler>) -> Result<(), Error> {
         *lock(&self.inner.handler) = handler;
         Ok(())

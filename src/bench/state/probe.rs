@@ -77,7 +77,8 @@ fn options(target: SocketAddr, own: &str, number: u64) -> String {
     )
 }
 
-/// The longest time between two answers of which one at least lies between the moments, or between the last one and `to`.
+/// The longest time between two answers of which one at least lies between the moments, or between the last one and
+/// `to`.
 fn longest(answers: &[Instant], from: Instant, to: Instant) -> Duration {
     let first = answers.partition_point(|answer| *answer < from).saturating_sub(1);
     let inside = answers.get(first..).unwrap_or_default().iter().copied().take_while(|answer| *answer <= to);

@@ -140,8 +140,8 @@ struct Arrival {
     arrived_ns: u64,
 }
 
-/// Where a batch is received into, and what the system wants prepared for it. The buffers are besides those of the pool: one
-/// that is handed on is replaced from there.
+/// Where a batch is received into, and what the system wants prepared for it. The buffers are besides those of the
+/// pool: one that is handed on is replaced from there.
 pub(super) struct Batch {
     packets: [(Buffer, Arrival); BATCH],
     headers: MultiHeaders<SockaddrStorage>,

@@ -50,8 +50,8 @@ pub(in crate::net) fn link(
 ) -> (RtpLink, RtpEdge) {
     let (received, received_in) = RingBuffer::new(packets);
     let (to_send, to_send_in) = RingBuffer::new(packets);
-    // A pair is offered once and reported twice before it is offered again, and marked seldom. A report that does not fit is
-    // counted.
+    // A pair is offered once and reported twice before it is offered again, and marked seldom. A report that does not
+    // fit is counted.
     let (offers, offers_in) = RingBuffer::new(pairs.max(1));
     let (reports, reports_in) = RingBuffer::new(pairs.max(1) * 4);
     let (empty_to_world, empty_at_world) = RingBuffer::new(packets);

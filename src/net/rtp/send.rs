@@ -112,7 +112,8 @@ impl RtpThread {
         }
     }
 
-    /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
+    /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could
+    /// not.
     pub(super) fn fill_stock(&mut self) -> Option<io::Error> {
         let Self { ports, links, epoll, rtp_bind, marks, counters, .. } = self;
         if !ports.is_short() {

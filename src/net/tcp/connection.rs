@@ -200,7 +200,8 @@ async fn read(
         let pings = reading.framer.take_pings();
         parts.inlet.counters.sip_keep_alives.add(u64::from(pings));
         if pings > 0 {
-            // RFC 5626 section 4.4.1. One answer serves for all that came at once; a peer that does not read it is slow.
+            // RFC 5626 section 4.4.1. One answer serves for all that came at once; a peer that does not read it is
+            // slow.
             let pong = Outgoing { bytes: Bytes::from_static(b"\r\n"), transaction: StableId(0), or_udp: false };
             if !queue.push(pong, parts.queue_bytes_max) {
                 return End::Gone;

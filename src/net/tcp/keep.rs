@@ -9,8 +9,8 @@ use ringworld_components::edge::{ConnId, Flow, Target, Transport};
 use tokio::net::TcpStream;
 
 impl Hub {
-    /// Stops all connections where they are, and returns those that are open. Those that were still being opened are given
-    /// up: what waited for them is returned.
+    /// Stops all connections where they are, and returns those that are open. Those that were still being opened are
+    /// given up: what waited for them is returned.
     pub async fn keep(&mut self) -> TcpRest {
         self.freeze.send_replace(true);
         let mut rest = TcpRest::default();

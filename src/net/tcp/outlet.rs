@@ -16,8 +16,8 @@ pub(in crate::net) enum TcpOrder {
         bytes: Bytes,
         /// The transaction to tell if it fails; 0 for none.
         transaction: StableId,
-        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer can't
-        /// be reached over TCP.
+        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer
+        /// can't be reached over TCP.
         or_udp: bool,
     },
     /// Close a connection.

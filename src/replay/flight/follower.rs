@@ -57,7 +57,8 @@ impl Job {
 
 /// A snapshot, packed.
 pub(super) fn pack(snapshot: &[u8]) -> (Vec<u8>, u32) {
-    // Packetizer fails only for want of memory, which is not caught elsewhere either; an empty snapshot is refused later.
+    // Packetizer fails only for want of memory, which is not caught elsewhere either; an empty snapshot is refused
+    // later.
     let packed = zstd::bulk::compress(snapshot, LEVEL).unwrap_or_default();
     (fitting(packed), u32::try_from(snapshot.len()).unwrap_or(u32::MAX))
 }

@@ -1,9 +1,9 @@
 //! The flight recorder: the last minute of a world, always in memory, written out when something goes wrong.
 //!
-//! The thread of the world hands over the same chunks that a recording into a file consists of. A keeper packs them into
-//! a ring. A recording must begin with a snapshot of the world, and encoding a large world takes longer than there is
-//! between two ticks; so the keeper holds an old snapshot, and when the ring has become twice as long as asked for, a
-//! follower, a second world on a thread of low priority, is restored from it, replays the older half of the ring, is
+//! The thread of the world hands over the same chunks that a recording into a file consists of. A keeper packs them
+//! into a ring. A recording must begin with a snapshot of the world, and encoding a large world takes longer than there
+//! is between two ticks; so the keeper holds an old snapshot, and when the ring has become twice as long as asked for,
+//! a follower, a second world on a thread of low priority, is restored from it, replays the older half of the ring, is
 //! encoded and dropped. Between these times the recorder costs the memory of the ring and of one packed snapshot, both
 //! counted against its limit. If a follower does not come to the recorded digests, the world is not a function of its
 //! inputs: that, too, is an alarm.
@@ -106,8 +106,8 @@ impl FlightRecorder {
         Self::begin(engine, world, settings, extend, false)
     }
 
-    /// Starts that of a world that has a follower already, which is to leave its snapshots in the feed. Nothing is encoded
-    /// here.
+    /// Starts that of a world that has a follower already, which is to leave its snapshots in the feed. Nothing is
+    /// encoded here.
     ///
     /// # Errors
     /// No thread could be started.

@@ -89,8 +89,8 @@ impl Ring {
         (self.base, self.next) = (base, None);
     }
 
-    /// Whether a snapshot of now would be of use: if the ring has no beginning, or will have to be shorter once it has grown
-    /// as much again.
+    /// Whether a snapshot of now would be of use: if the ring has no beginning, or will have to be shorter once it has
+    /// grown as much again.
     pub fn wants_snapshot(&self, window_ticks: u64, bytes_max: usize) -> bool {
         let is_long = self.end().tick.saturating_sub(self.base.mark.tick) >= window_ticks;
         let is_large = self.bytes > bytes_max.saturating_sub(self.base.bytes()) / 4;
@@ -115,8 +115,8 @@ impl Ring {
         }
     }
 
-    /// Begins at the snapshot that was offered, if that makes it short enough and leaves the window; or if it has to, for
-    /// want of memory. True if one waits for that.
+    /// Begins at the snapshot that was offered, if that makes it short enough and leaves the window; or if it has to,
+    /// for want of memory. True if one waits for that.
     pub fn begin_at_next(&mut self, window_ticks: u64, bytes_max: usize) -> bool {
         let Some((count, next)) = self.next.take() else { return false };
         let is_old = self.end().tick.saturating_sub(next.mark.tick) >= window_ticks;

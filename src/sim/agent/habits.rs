@@ -111,8 +111,8 @@ pub(crate) fn draw_layout(dice: &mut Dice, offers: bool) -> Layout {
     Layout { before, after, types_from }
 }
 
-/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types or
-/// port, so an agent that sends audio keeps both.
+/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types
+/// or port, so an agent that sends audio keeps both.
 pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut Vec<(u64, Act)>) {
     let shape = Shape {
         adds_line: dice.happens(500),

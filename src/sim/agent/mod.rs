@@ -1,7 +1,7 @@
 //! The simulated user agents: one call at a time each, from either side, with pauses between them.
 //!
-//! Nothing in this folder uses a type or a function of the switch: an agent is the user agent of `ua` with habits, so that one
-//! error can't hide on both sides of a call.
+//! Nothing in this folder uses a type or a function of the switch: an agent is the user agent of `ua` with habits, so
+//! that one error can't hide on both sides of a call.
 
 mod call;
 mod habits;

@@ -1,7 +1,7 @@
 //! The simulated network: packets are delayed, and the faults of the run act on them on the way.
 //!
-//! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent. Addresses
-//! are those that each side sees: a NAT stands before every third agent.
+//! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent.
+//! Addresses are those that each side sees: a NAT stands before every third agent.
 
 mod address;
 mod link;
@@ -306,8 +306,8 @@ impl Network {
         }
     }
 
-    /// Reads from a connection at the switch's end, and does what its edge does: answers keep-alives, and closes what can't
-    /// be cut into messages any more.
+    /// Reads from a connection at the switch's end, and does what its edge does: answers keep-alives, and closes what
+    /// can't be cut into messages any more.
     fn read(&mut self, now: u64, at: u64, conn: ConnId) {
         let Some(stream) = self.streams.get(conn) else { return };
         let (agent, flow, read) = (stream.agent, stream.flow, stream.read_at_switch(now));

@@ -1,5 +1,5 @@
-//! TCP connections: one an agent, bytes in order, until they break. Nothing says where a message begins but the bytes: they
-//! travel in pieces, cut and joined at random, and the switch's end cuts them by the framer of its own edge.
+//! TCP connections: one an agent, bytes in order, until they break. Nothing says where a message begins but the bytes:
+//! they travel in pieces, cut and joined at random, and the switch's end cuts them by the framer of its own edge.
 
 use super::super::{Dice, MS, Purpose};
 use crate::ua::frame;

@@ -34,8 +34,8 @@ impl Clock {
         self.faults.clear();
     }
 
-    /// Goes on to the tick at or after `due`, at least by one and not by more than may be skipped. With something waiting
-    /// in the rings, by one.
+    /// Goes on to the tick at or after `due`, at least by one and not by more than may be skipped. With something
+    /// waiting in the rings, by one.
     pub fn advance(&mut self, due: u64, is_empty: bool) {
         let ticks = due.div_ceil(TICK).saturating_sub(self.now / TICK);
         let ticks = if is_empty { ticks.clamp(1, QUIET_TICKS_MAX) } else { 1 };

@@ -159,8 +159,8 @@ impl Call {
         self.reply(key, source, bytes, out);
     }
 
-    /// A final response is sent again like a request other than INVITE: at T1, 2*T1 ... T2. A 2xx over any transport (section
-    /// 13.3.1.4).
+    /// A final response is sent again like a request other than INVITE: at T1, 2*T1 ... T2. A 2xx over any transport
+    /// (section 13.3.1.4).
     fn await_ack(
         &mut self,
         now: u64,

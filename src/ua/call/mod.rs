@@ -328,8 +328,8 @@ impl Call {
         self.pending.push(Pending { method, cseq, transaction });
     }
 
-    /// Ends the call as its state has it: BYE, CANCEL, a refusal, or nothing if it never began. A BYE waits for the ACK of our
-    /// 2xx (RFC 3261, section 15), a CANCEL for a provisional response (section 9.1).
+    /// Ends the call as its state has it: BYE, CANCEL, a refusal, or nothing if it never began. A BYE waits for the ACK
+    /// of our 2xx (RFC 3261, section 15), a CANCEL for a provisional response (section 9.1).
     pub fn hang_up(&mut self, now: u64, out: &mut Outbox) {
         match self.state {
             State::New => drop(self.finish(now, End::Cancelled)),
