@@ -72,7 +72,7 @@ impl Server {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(BenchError::new("the process to measure has no pipes"));
         };
-        // Should it have ended already, the next read says so.
+        // If it has ended already, the next read fails.
         let _ = writeln!(input, "{config}");
         let mut server = Self { child, input, output: BufReader::new(output), address: LOOPBACK, taken_up: 0 };
         let first = server.line()?;

@@ -157,7 +157,7 @@ fn resident_bytes() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The progress bar: it goes by time, and says how many are in a call.
+/// The progress bar: it advances with time, and shows how many are in a call.
 struct Bar {
     bar: ProgressBar,
     began: Instant,

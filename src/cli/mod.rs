@@ -63,7 +63,7 @@ enum Command {
     Diff(diff::DiffArgs),
 }
 
-/// Reads the command line, does what it says, and tells how that went. `RINGWORLD_LOG` chooses what is logged to
+/// Reads the command line, does what it says, and returns the exit code. `RINGWORLD_LOG` chooses what is logged to
 /// standard error (`debug`, `ringworld=trace` ...; warnings by default, nothing of a simulation).
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How often the end of the calls is looked for.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// The arguments of `ringworld run`. What is given here goes before the file.
+/// The arguments of `ringworld run`. What is given here overrides the file.
 #[derive(clap::Args, Debug, Default)]
 pub struct RunArgs {
     /// The configuration; `ringworld config` prints one with all defaults.
@@ -121,7 +121,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 
 /// Why the switch is no longer served.
 enum Served {
-    /// A signal says so.
+    /// A signal asks for it.
     Told(Switch),
     /// A world stopped by itself.
     Broken(Switch, String),

@@ -47,7 +47,7 @@ pub enum Sum {
     Participants,
     /// Every entity that has a name is found by it.
     Names,
-    /// Every child session says what it is to its parent.
+    /// Every child session states its relation to its parent.
     Children,
     /// Every sequence has a leg.
     Sequences,

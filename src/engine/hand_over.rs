@@ -12,12 +12,13 @@ use crate::state::{Door, Heir, Legacy, StateError, Successor};
 pub enum HandOver {
     /// Another process has it now; this was its summary.
     Gone(Heir, Box<Summary>),
-    /// It goes on by itself, for this reason.
+    /// It goes on in this process, for this reason.
     Stays(Box<Switch>, String),
 }
 
 impl Switch {
-    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that can't be, it goes on.
+    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that fails, that process
+    /// goes on.
     pub fn take_over(config: &Config, extend: Extend) -> Result<Self, StartError> {
         let (folder, sockets, verdict) = Legacy::ask(&config.state.folder)?.split();
         let switch = Self::begin(config, extend, Some(folder), sockets, || verdict.ready());

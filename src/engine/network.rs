@@ -13,8 +13,8 @@ fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
     Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
 }
 
-/// Prepares the network for worlds that are ready; it begins with [`Net::open`]. `turn` tells the TCP connections of
-/// one life apart.
+/// Prepares the network for worlds that are ready; it begins with [`Net::open`]. `turn` distinguishes the TCP
+/// connections of one life from those of another.
 pub(super) fn prepare_net(
     config: &Config,
     beginnings: &[Beginnings],

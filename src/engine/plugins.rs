@@ -174,7 +174,7 @@ impl Plugins {
         for change in self.adjustments {
             change(&mut app);
         }
-        // Here, and not in the first tick: a conflict is told of at once, and systems are initialised in the order in
+        // Here, and not in the first tick: a conflict is reported at once, and systems are initialised in the order in
         // which they were added, whatever is changed about the schedule afterwards.
         app.world_mut().schedule_scope(Tick, |world, schedule| {
             if let Err(error) = schedule.initialize(world) {

@@ -267,7 +267,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A slow subscriber loses events, and one that is gone is forgotten.
+    /// A slow subscriber loses events, and one that has closed its channel is removed.
     fn tell(&mut self, event: &Event) {
         let lost = &mut self.summary.events_lost;
         lock(&self.shared.subscribers).retain(|subscriber| match subscriber.try_send(event.clone()) {

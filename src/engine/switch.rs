@@ -177,7 +177,7 @@ impl Switch {
         Ok(Self { config, folder, net, resumed: 0, worlds, numbers, taken_up })
     }
 
-    /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
+    /// How many calls go on from an earlier life of the state folder, and what was found damaged, in sentences.
     pub fn taken_up(&self) -> (u64, &[String]) {
         (self.taken_up.0, &self.taken_up.1)
     }

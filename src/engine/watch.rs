@@ -20,7 +20,7 @@ const PATROL_ENTITIES: usize = 250;
 /// Ticks between two looks at everything that is in the world.
 const WHOLE_TICKS: u64 = 2_000;
 
-/// Packet buffers that may hold a packet though there is no stream: for unknown sources, and for the count's error.
+/// Packet buffers that may hold a packet though there is no stream: from unknown sources, or by the count's error.
 const BUFFERS_ASTRAY_MAX: u64 = 64;
 
 /// How many looks in a row must find more of them than that: ten are two seconds.
@@ -42,14 +42,14 @@ pub(super) struct Watch {
     panics: u64,
     /// The sums that did not add up at the last look.
     broken: BTreeSet<Sum>,
-    /// Whether all packet buffers of the process are this world's, and how many looks in a row found some astray.
+    /// Whether all packet buffers of the process are this world's, and how many looks in a row found some missing.
     owns_buffers: bool,
     astray: u32,
     looked_at: u64,
     patrol: Patrol,
     written: usize,
     last: Option<Instant>,
-    /// The kinds of alarms that there were: what stands before the colon.
+    /// The kinds of alarms that there were: the text before the colon.
     kinds: BTreeSet<String>,
     /// Recordings on their way, with the text to report for each and the channel that waits for it.
     pending: Vec<(String, Receiver<FlightDump>, Option<Wish>)>,

@@ -143,7 +143,7 @@ impl Engine {
     /// As [`Engine::tick`]; a panic of a system is caught.
     ///
     /// # Errors
-    /// What the panic said. The world is broken then: it can be looked at, but not run any more.
+    /// The message of the panic. The world is broken then: it can be looked at, but not run any more.
     pub fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
         catch_unwind(AssertUnwindSafe(|| self.tick(elapsed, inputs))).map_err(|panic| {
             self.is_broken = true;
@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but
-    /// those in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is
+    /// those in use. A world that was draining takes calls again. What its jitter buffers held is out of date, and is
     /// not heard any more.
     pub fn begin_epoch(&mut self, epoch: u16, settings: Settings) {
         let world = self.app.world_mut();
@@ -300,7 +300,7 @@ impl Engine {
     }
 }
 
-/// Each plugin that is disabled must leave another one that provides what the engine itself reads.
+/// If a plugin is disabled, another one must provide what the engine itself reads.
 fn insist_on_what_the_engine_reads(world: &World) {
     fn insist_on<R: Resource>(world: &World) {
         let name = std::any::type_name::<R>();

@@ -1,4 +1,4 @@
-//! A capture of SIP and RTP becomes a recording: the engine stands in the place of one of its hosts, is given what that
+//! A capture of SIP and RTP becomes a recording: the engine takes the place of one of its hosts, is given what that
 //! host received, and answers by itself. Where its answers are not those of the host, that is listed.
 //!
 //! The engine's tags and ports are not the host's, and the peers in the capture don't know it. What they send is

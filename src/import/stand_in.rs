@@ -30,7 +30,7 @@ const AFTERWARDS: u64 = 200;
 /// Ticks that are skipped at most when nothing happens, as a running switch does it.
 const QUIET_TICKS_MAX: u64 = 40;
 
-/// Calls that are told apart; what is more is not used.
+/// Calls that are followed, at most; further ones are not used.
 const CALLS_MAX: usize = 1_000_000;
 
 /// A world that runs through a capture, and its recording.

@@ -106,7 +106,7 @@ impl<'w> Tree<'w> {
         others.filter_map(|stream| self.id(self.root_of(stream))).map(|id| id.to_string()).collect()
     }
 
-    /// A dialog stands below its INVITE usage; one of subscriptions alone above these.
+    /// A dialog is shown below its INVITE usage; one of subscriptions alone above these.
     fn usage_above(&self, dialog: EntityRef) -> Option<Entity> {
         let mut usages = dialog.get::<Usages>()?.iter();
         usages.find(|usage| self.world.get::<InviteUsageOf>(*usage).is_some())

@@ -8,7 +8,8 @@ pub(crate) const FREQUENCIES: usize = (HIGHEST_HZ - LOWEST_HZ) / 10 * 4;
 /// The `n`-th usable frequency in Hz, rising.
 ///
 /// All of them are odd and no multiple of five, so no two packets within a second carry the same samples: an echoed
-/// packet can be told by its content alone. All are whole numbers, so over exactly one second they are orthogonal.
+/// packet can be recognised by its content alone. All are whole numbers, so over exactly one second they are
+/// orthogonal.
 fn frequency(n: usize) -> u16 {
     let n = n % FREQUENCIES;
     (LOWEST_HZ + n / 4 * 10 + [1, 3, 7, 9][n % 4]) as u16

@@ -89,7 +89,7 @@ counters! {
     sip_large_over_tcp,
     /// Large requests that came back to UDP because no TCP connection could be opened.
     sip_large_over_udp,
-    /// Repeats of large requests that were held back: over TCP, where they had gone, nothing is repeated.
+    /// Repeats of large requests that were held back: a request that was sent over TCP is not repeated.
     sip_large_repeats_withheld,
     /// TCP connections open now (a gauge).
     tcp_connections,

@@ -29,7 +29,7 @@ pub struct Sockets {
 pub struct SipSocket {
     /// The transport.
     pub transport: Transport,
-    /// The address as it stands in the settings.
+    /// The address as the settings have it.
     pub address: SocketAddr,
     /// The socket.
     pub socket: OwnedFd,
@@ -62,7 +62,7 @@ pub struct TcpConnection {
 pub struct Held {
     /// Whether it was opened by us, so that we can open it again.
     pub dialled: bool,
-    /// Whether the worlds have heard that it is open.
+    /// Whether the worlds were told that it is open.
     pub announced: bool,
     /// What was read and not delivered: the beginning of a message mostly.
     pub unread: Bytes,

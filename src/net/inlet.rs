@@ -22,7 +22,7 @@ pub(super) struct Inlet {
     pub counters: Arc<NetCounters>,
 }
 
-/// What became of an input that was offered to a world.
+/// The result of offering an input to a world.
 pub(super) enum Delivery {
     /// It is in the world's ring, or the world has ended.
     Done,

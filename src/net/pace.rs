@@ -6,7 +6,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use std::time::Duration;
 
-/// How many ticks are run in a row to catch up, at most. What is owed beyond that is skipped.
+/// How many ticks are run in a row to catch up, at most. Further ticks that are due are skipped.
 pub const CATCH_UP_TICKS_MAX: u32 = 8;
 
 /// The ticks that are due after a wait.
@@ -75,7 +75,7 @@ impl Pacer {
         Due { ticks: ticks as u32, skipped: owed - ticks, late_us: late_ns / 1_000 }
     }
 
-    /// The next deadline, in nanoseconds of `CLOCK_MONOTONIC`: what the network threads want to know.
+    /// The next deadline, in nanoseconds of `CLOCK_MONOTONIC`, for the network threads.
     pub fn next_deadline_ns(&self) -> u64 {
         self.next_ns
     }

@@ -32,7 +32,7 @@ pub struct Net {
     wakers: Vec<Waker>,
     stop: Arc<AtomicBool>,
     end_tcp: Option<oneshot::Sender<TcpEnd>>,
-    /// Every thread waits here for the word to begin.
+    /// Every thread waits here for the command to begin.
     gate: Option<channel::Sender<()>>,
     /// Copies of the SIP sockets, and where the other threads put theirs when they end.
     sip: Vec<SipSocket>,

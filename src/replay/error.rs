@@ -123,9 +123,9 @@ pub enum Divergence {
         /// The tick.
         tick: u64,
     },
-    /// What the media of this tick found out.
+    /// The facts that the media of this tick produced.
     Facts {
-        /// The facts that the media of this tick produced.
+        /// The tick.
         tick: u64,
     },
     /// The world itself at this tick, though everything that came out of it is the same.

@@ -32,7 +32,7 @@ pub(super) const TICKS: u8 = 2;
 /// The end.
 pub(super) const FOOTER: u8 = 3;
 
-/// What stands in front of a chunk.
+/// The frame in front of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub packed: u32,

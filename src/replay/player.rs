@@ -53,7 +53,7 @@ pub enum Executor {
 pub enum Claims {
     /// Signalling and packets.
     ControlAndMedia,
-    /// Signalling only: the recording holds no payloads, and its facts stand in for the media.
+    /// Signalling only: the recording holds no payloads, and its facts replace the media.
     Control,
 }
 
@@ -245,7 +245,8 @@ impl Player {
         }
     }
 
-    /// Plays as far as the world is not past `tick`: to the state that it had then. Says whether there is more to play.
+    /// Plays as far as the world is not past `tick`: to the state that it had then. Returns whether there is more to
+    /// play.
     pub fn run_up_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
         loop {
             match self.next_tick()? {
@@ -258,7 +259,7 @@ impl Player {
         }
     }
 
-    /// Plays until the world is at `tick` or past it, or to the end; says whether there is more to play.
+    /// Plays until the world is at `tick` or past it, or to the end; returns whether there is more to play.
     pub fn run_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
         while self.tick() < tick {
             if self.step()?.is_none() {

@@ -17,7 +17,7 @@ pub struct Recorder {
     scribe: Scribe<Writer>,
 }
 
-/// What became of a recording.
+/// The result of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordingSummary {
     /// The file.
@@ -44,7 +44,7 @@ impl Recorder {
         Ok(Self { path: path.to_owned(), scribe: Scribe::new(header, Writer::create(path, bytes_max)?, true) })
     }
 
-    /// Starts the recording of a world in the middle of its life, between two ticks: it begins with a snapshot.
+    /// Starts the recording of a world that has run before, between two ticks: it begins with a snapshot.
     pub fn create_at(
         path: &Path,
         world: &WorldConfig,

@@ -80,7 +80,7 @@ impl<S: Sink> Scribe<S> {
         }
     }
 
-    /// Of a world in the middle of its life.
+    /// Of a world that has run before.
     pub fn begin_at(&mut self, engine: &Engine) {
         let (tick, chain) = (engine.now().0, engine.chain());
         self.chain = Chain::resume(chain);

@@ -53,7 +53,7 @@ impl fmt::Display for TailError {
 
 /// A file that may still be growing.
 pub(crate) trait ReadAt {
-    /// Reads what there is from this byte on, and says how much that was: nothing at the end.
+    /// Reads what there is from this byte on, and returns how much that was: nothing at the end.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 

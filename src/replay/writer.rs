@@ -40,7 +40,7 @@ enum Message {
     Finish(Footer),
 }
 
-/// What became of the file.
+/// The result of writing the file.
 #[derive(Debug)]
 pub(super) struct Written {
     pub bytes: u64,

@@ -4,7 +4,7 @@
 //! replaced. One thread and one seed decide everything, so a run that fails can be run again, step by step, and made
 //! smaller until only what matters is left.
 //!
-//! - [`Scenario`] says what to run; [`run()`] runs it.
+//! - [`Scenario`] describes a run; [`run()`] runs it.
 //! - `agent/` are the user agents; they share no code with the switch.
 //! - `network/` carries their packets, and [`fault`] lists what happens to them.
 //! - `operator.rs` gives the switch the commands of an operator.

@@ -28,7 +28,7 @@ impl Rings {
         self.ports.push(port);
     }
 
-    /// Offers signalling; says whether there was room.
+    /// Offers signalling; returns whether there was room.
     pub fn push(&mut self, input: Input) -> bool {
         let fits = self.control.0.try_send(input).is_ok();
         self.lost += u64::from(!fits);
@@ -54,7 +54,7 @@ impl Rings {
         inputs
     }
 
-    /// The process that held them is gone, with all that waited.
+    /// The process that held them was killed: all that waited is lost.
     pub fn clear(&mut self) {
         self.ports.clear();
         self.control.1.try_iter().for_each(drop);

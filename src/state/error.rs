@@ -14,7 +14,7 @@ pub enum StateError {
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// Another process runs on it.
@@ -85,7 +85,7 @@ pub enum StateError {
     NobodyThere {
         /// Its socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The running process refused to be taken over.

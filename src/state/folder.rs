@@ -106,7 +106,7 @@ impl WorldFolder {
         &self.path
     }
 
-    /// What it stands on.
+    /// The ground that it is on.
     pub fn ground(&self) -> &dyn Ground {
         self.ground.as_ref()
     }
@@ -188,7 +188,7 @@ impl WorldFolder {
         let path = self.journal(place);
         let begun = Journal::begin(self.ground.create(&path)?, header);
         if begun.is_err() {
-            // A recovery would take it for one that goes on here.
+            // A recovery would take it for a journal that continues here.
             let _ = self.ground.remove(&path);
         }
         begun
@@ -204,7 +204,7 @@ impl WorldFolder {
         let _ = self.ground.create(&self.path.join(FAILED)).and_then(|mut file| file.write_all(why.as_bytes()));
     }
 
-    /// Whether the journal had failed in the life before, and why, in a sentence. Asked once.
+    /// Whether the journal had failed in the previous life, and why, in a sentence. Asked once.
     pub(super) fn failure(&self) -> Option<String> {
         let path = self.path.join(FAILED);
         let file = self.ground.open(&path).ok()?;

@@ -19,11 +19,11 @@ use std::time::Duration;
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
 
-/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to live them
+/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to replay them
 /// again.
 const LIVING_MAX: Duration = Duration::from_millis(250);
 
-/// But not before they have taken so many times as long as a snapshot does: it costs that much.
+/// But not before they have taken so many times as long as a snapshot does, to bound the cost of snapshots.
 const SNAPSHOT_SHARE: u32 = 3;
 
 /// The state of a state folder.
@@ -70,8 +70,8 @@ pub(super) struct Health {
     pub apart_ms_max: AtomicU64,
     /// What the last snapshot took, to encode and to write.
     pub snapshot_us: AtomicU64,
-    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower stands
-    /// still.
+    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower is
+    /// stopped.
     buffers: Mutex<EncodeBuffers>,
     failed: Mutex<Option<String>>,
 }
@@ -208,7 +208,7 @@ impl Keeper {
         }
     }
 
-    /// How many ticks have passed since the world last stood still, by the time of day.
+    /// How many ticks have passed since the world was last stopped, by the time of day.
     pub fn missed_ticks(&self) -> u64 {
         if planted!(DowntimeLost) {
             return 0;
@@ -278,7 +278,7 @@ impl Keeper {
         if !planted!(IdleUnwritten) && journal.settle().is_err() {
             return;
         }
-        // Without a new one the old one goes on growing, and is tried again in the next tick.
+        // If that fails, the old one goes on, and a new one is tried in the next tick.
         let Ok(next) = self.folder.begin_journal(place, &header) else { return };
         match journal.end(engine) {
             Ok(()) => {

@@ -1,11 +1,11 @@
 //! Calls that survive their process: a state folder with a journal of all inputs and snapshots of the worlds.
 //!
 //! Every world has a folder of its own. The thread that runs it appends each tick to a journal before anything of the
-//! tick leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own, lives
-//! by the leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own,
+//! tick leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own,
 //! replays the journal a little behind, and encodes a snapshot where one journal ends and the next begins. A start
 //! finds the last snapshot, replays the journals behind it, and goes on: the time in between is an input like any
 //! other.
+//!
 //! ```text
 //! DIR/lock                              held by the process that runs on it
 //! DIR/world-0/00001-000000000800.snapshot   the world at tick 800, in its first life

@@ -66,7 +66,7 @@ pub(crate) fn recover_asleep(
         let began = Instant::now();
         let path = folder.snapshot(place);
         let read = match folder.read_snapshot(place) {
-            // Whole, for all that this build can tell: the one that wrote it may want it.
+            // It may be whole for the build that wrote it, and is kept for that.
             Err(error @ TailError::Version { .. }) => return Err(StateError::Format { path, why: error.to_string() }),
             read => read.map_err(|error| error.to_string()),
         };

@@ -45,7 +45,7 @@ impl Given {
     }
 }
 
-/// The ticks that the world has run.
+/// A step of the world, kept for a replay.
 enum Lived {
     Tick { elapsed: u32, given: Vec<Given>, chain: ChainDigest },
     Restart,

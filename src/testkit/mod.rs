@@ -139,12 +139,12 @@ impl Testkit {
         self.issue(Operation::Place(call)).unwrap_or_else(|error| panic!("{} cannot be called: {error}", phone.name()))
     }
 
-    /// The state of a session; `None` once it is gone.
+    /// The state of a session; `None` once it has been removed.
     pub fn state(&self, session: StableId) -> Option<SessionState> {
         self.get::<Session>(session).map(|session| session.state())
     }
 
-    /// A copy of a component of a session; `None` if it has none, or is gone.
+    /// A copy of a component of a session; `None` if it has none, or has been removed.
     pub fn get<C: Component + Clone>(&self, session: StableId) -> Option<C> {
         self.look(|engine| {
             let entity = engine.world().resource::<StableIds>().find(session)?;
@@ -152,7 +152,7 @@ impl Testkit {
         })
     }
 
-    /// Everything that the world has told the outside so far.
+    /// All events of the world so far.
     pub fn events(&self) -> Vec<Event> {
         self.lab.borrow().events.clone()
     }

@@ -79,7 +79,7 @@ impl Collector {
         collector
     }
 
-    /// What was gathered, with what has come of the media that go on at `now`.
+    /// What was gathered, with the state of the media that go on at `now`.
     pub fn finish(mut self, now: Now) -> Trace {
         self.add_flows(now, &self.media.ports());
         self.trace
@@ -236,7 +236,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    /// When a packet arrived that tick took in: none can before it has come.
+    /// When a packet arrived that tick took in: none can before it has arrived.
     fn in_time_of_ticks(&mut self, arrived_us: u64, tick_us: u64) -> u64 {
         let ahead_us = arrived_us.wrapping_sub(tick_us) as i64;
         let most_us = self.ahead_us.map_or(ahead_us, |most| most.max(ahead_us));

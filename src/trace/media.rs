@@ -41,7 +41,7 @@ impl Media {
         self.0.values().map(|view| view.port).collect()
     }
 
-    /// Looks at the streams after a tick, and tells what is new, and which ports were released.
+    /// Looks at the streams after a tick, and reports what is new, and which ports were released.
     pub fn look(
         &mut self,
         world: &World,

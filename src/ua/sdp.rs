@@ -25,7 +25,7 @@ pub struct RemoteAudio {
 /// How a side writes its descriptions, beside what they say of its audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Lines of other media before that of audio, and after it. No phone accepts them.
+    /// Lines of other media before that of audio, and after it. They are always refused.
     pub before: u8,
     pub after: u8,
     /// The first of three dynamic payload types: for mu-law, A-law and telephone-event. 0: they are the usual ones.

@@ -12,7 +12,7 @@ const T2: u64 = 4_000 * MS;
 /// A transaction without an answer ends after this time (timers B and F).
 pub const GIVE_UP: u64 = 64 * T1;
 
-/// Messages on their way out: each with where it goes.
+/// Messages to be sent, each with its destination.
 pub type Outbox = Vec<(SocketAddr, Vec<u8>)>;
 
 #[derive(Debug)]

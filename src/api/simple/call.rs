@@ -245,7 +245,7 @@ impl IncomingCall {
         to.split_once('@').map_or("", |(user, _)| user.split([';', ':']).next().unwrap_or_default())
     }
 
-    /// The name of the call in the peer's logs (its Call-ID).
+    /// The Call-ID, which is the name of the call in the peer's logs.
     pub fn call_id(&self) -> &str {
         self.session.record.party(|parties| &parties.call_id)
     }

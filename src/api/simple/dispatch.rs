@@ -17,7 +17,7 @@ const METHOD_PATIENCE: Duration = Duration::from_secs(30);
 /// How often lost events are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads events until the switch or the manager is gone.
+/// Reads events until the switch or the manager is dropped.
 pub(super) fn read_events(manager: &Weak<Inner>, events: &Receiver<Event>) {
     let mut swept = Instant::now();
     let mut lost = 0;

@@ -76,7 +76,7 @@ pub(super) type OwnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) trait AnyHandler: Send + Sync {
     /// Asks for the decision about a call.
     fn decide(self: Arc<Self>, call: IncomingCall) -> OwnedFuture<CallAction>;
-    /// Tells what became of a call.
+    /// Reports the progress of a call.
     fn tell(self: Arc<Self>, call: CallSession, news: News) -> OwnedFuture<()>;
 }
 
@@ -112,7 +112,7 @@ pub enum CallAction {
     Defer,
 }
 
-/// Why a call is refused, as the caller will be told.
+/// Why a call is refused. The caller gets the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectReason {
     /// The called party is busy (486).

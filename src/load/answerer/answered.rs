@@ -29,7 +29,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Takes an INVITE; `number` tells the calls of an answerer apart.
+    /// Takes an INVITE; `number` distinguishes the calls of an answerer.
     pub fn begin(
         number: u64,
         (socket, rtp): (UdpSocket, SocketAddr),

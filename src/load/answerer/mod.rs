@@ -40,7 +40,7 @@ pub enum Behaviour {
     Ignore,
 }
 
-/// What an answerer has seen so far.
+/// The counters of an answerer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub invites: u64,

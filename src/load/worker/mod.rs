@@ -36,7 +36,7 @@ const SLOTS: usize = 20;
 const SIP_TOKEN: u64 = u64::MAX;
 const SINK_TOKEN: u64 = u64::MAX - 1;
 
-/// What a worker tells while it runs.
+/// What a worker reports while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub started: AtomicU64,

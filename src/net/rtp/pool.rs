@@ -13,7 +13,7 @@ pub(super) type Buffer = Box<Packet>;
 pub(super) struct Pool {
     free: Vec<Buffer>,
     size: usize,
-    /// What the gauge was last told.
+    /// The value that the gauge last got.
     told: u64,
     counters: Arc<NetCounters>,
 }

@@ -39,7 +39,7 @@ pub(super) struct Hub {
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub events: mpsc::UnboundedSender<HubEvent>,
-    /// True tells all connections to stop where they are.
+    /// If true, all connections stop where they are.
     pub freeze: watch::Sender<bool>,
 }
 
@@ -221,7 +221,7 @@ impl Hub {
         }
     }
 
-    /// Tells the worlds that an open connection is gone.
+    /// Tells the worlds that an open connection is closed.
     pub fn tell_closed(&self, conn: ConnId) {
         for world in 0..self.inlet.worlds.len() {
             if let Delivery::Full(input) = self.inlet.offer(world, Input::ConnClosed(conn)) {

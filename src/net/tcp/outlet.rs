@@ -7,7 +7,7 @@ use ringworld_components::edge::{ConnId, SendFailure, Target};
 use ringworld_components::kernel::StableId;
 use tokio::sync::mpsc;
 
-/// What a world wants from the TCP thread.
+/// An order of a world to the TCP thread.
 #[derive(Debug)]
 pub(in crate::net) enum TcpOrder {
     /// Send a message.

@@ -22,7 +22,7 @@ pub struct Outgoing {
     pub or_udp: bool,
 }
 
-/// How many turns a writer is given: each is one of some dozen connections.
+/// How often a sender yields to the writer before the connection counts as too slow.
 const TURNS_MAX: usize = 32;
 
 /// Of how many transactions a connection remembers that they moved to it. Of more the oldest are over by then.

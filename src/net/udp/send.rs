@@ -19,7 +19,7 @@ const BATCH: usize = 64;
 /// How often one datagram is tried when the socket reports the error of another one.
 const TRIES_MAX: usize = 4;
 
-/// What the system wants prepared for a batch: without a source address, and with one of either family.
+/// What the system calls need for a batch: without a source address, and with one of either family.
 pub(super) struct SendHeaders {
     plain: MultiHeaders<SockaddrStorage>,
     from_v4: MultiHeaders<SockaddrStorage>,

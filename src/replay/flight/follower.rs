@@ -63,7 +63,7 @@ pub(super) fn pack(snapshot: &[u8]) -> (Vec<u8>, u32) {
     (fitting(packed), u32::try_from(snapshot.len()).unwrap_or(u32::MAX))
 }
 
-/// What a recording that begins there says in its header.
+/// The header of a recording that begins there.
 pub(super) fn start_of(base: &Base) -> Result<Option<Start>, ReplayError> {
     let Some(packed) = &base.snapshot else { return Ok(None) };
     let snapshot = unpack(&packed.0, packed.1).ok_or(ReplayError::Restore(RestoreError::Format))?;

@@ -32,7 +32,7 @@ enum Message {
     },
 }
 
-/// What the keeper lets the thread of the world know.
+/// What the keeper reports to the thread of the world.
 #[derive(Default)]
 struct Signs {
     /// The ring was given up.

@@ -98,7 +98,7 @@ pub struct FlightRecorder {
 }
 
 impl FlightRecorder {
-    /// Starts the flight recorder of a world, between two ticks. A world in the middle of its life is encoded at once.
+    /// Starts the flight recorder of a world, between two ticks. A world that has run before is encoded at once.
     ///
     /// # Errors
     /// No thread could be started.

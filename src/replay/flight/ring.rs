@@ -21,7 +21,7 @@ pub(super) struct Base {
     /// How many ticks were run until then.
     pub mark: Mark,
     pub chain: ChainDigest,
-    /// The world, packed; `None` if it had not begun, or if another follower will still bring it.
+    /// The world, packed; `None` if it had not begun, or if a snapshot of it is still to be offered.
     pub snapshot: Option<Arc<(Vec<u8>, u32)>>,
 }
 

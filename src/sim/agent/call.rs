@@ -43,7 +43,7 @@ impl Call {
         self.ua.ring(180, out);
     }
 
-    /// Answers or refuses, if the time has come. Says whether the call is up.
+    /// Answers or refuses, if the time has come. Returns whether the call is up.
     pub fn answer_if_due(&mut self, now: u64, out: &mut Outbox) -> bool {
         let Some((_, status)) = self.answers.take_if(|(at, _)| *at <= now) else { return false };
         if status >= 300 {

@@ -1,4 +1,4 @@
-//! Voices that can be told apart in any mix, sample by sample.
+//! Voices that can be distinguished in any mix, sample by sample.
 //!
 //! A frame of 160 samples has ten slots. A speaker is heard in one slot alone, as a pattern of signs: sixteen bits that
 //! name the speaker and the frame. Others of the room use other slots, so their sum is read exactly, and

@@ -1,4 +1,4 @@
-//! Both ends of every dialog, compared once the network has healed and all transactions have timed out.
+//! Both ends of every dialog, compared once the network has healed and all transactions have ended.
 
 use super::{Breach, Invariant, of_agent};
 use crate::engine::Engine;

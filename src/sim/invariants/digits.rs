@@ -26,7 +26,7 @@ pub(in crate::sim) struct Digits {
     heard: BTreeMap<StableId, usize>,
     /// How many digits were heard by the switch.
     pub count: u64,
-    /// Whether the switch has lost some ticks, and nothing can be told of digits any more.
+    /// Whether the switch has lost some ticks, and nothing is known of digits any more.
     pub is_void: bool,
 }
 

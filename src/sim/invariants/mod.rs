@@ -53,7 +53,7 @@ pub enum Invariant {
     HoldIsSilent,
     /// The lines of a session description keep their number and their places.
     LinesStay,
-    /// What is heard was said not long ago.
+    /// What is heard was sent not long ago.
     DelayBounded,
     /// Every digit arrives once and in order; one whose packets all came without a fault arrives.
     DigitsOnce,

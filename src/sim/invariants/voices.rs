@@ -25,7 +25,7 @@ impl Lags {
     fn between(&self, now: u64, speaker: u32, listener: u32) -> u64 {
         let concerns = |fault: &&Fault| fault.agent.is_none_or(|agent| agent == speaker || agent == listener);
         let is_felt = |fault: &&Fault| fault.from <= now && fault.to.saturating_add(AFTER) > now;
-        // A stop of the world may meet a frame in the buffer, and another one what is repeated of it.
+        // One stop of the world may delay a frame in the buffer, and another one the repetition of that frame.
         let times = |fault: &Fault| if matches!(fault.kind, Kind::LateTicks | Kind::SkippedTicks) { 2 } else { 1 };
         let lags = self.0.iter().filter(concerns).filter(is_felt).map(|fault| times(fault) * fault.lag()).sum::<u64>();
         // In an echo the way of one is taken twice.

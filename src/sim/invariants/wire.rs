@@ -100,7 +100,8 @@ impl Wire {
         if let Some(status) = status.and_then(|status| status.parse().ok()) {
             self.responses.entry(status).or_default().1 += 1;
         }
-        // An agent whose messages were changed on the way, or break the rules, may get a response to another request.
+        // An agent whose messages were changed on the way, or break the rules, may get a response to a request that the
+        // agent did not send.
         let is_trusted = agent.is_some_and(|agent| agent.is_honest() && !agent.is_tainted);
         let message = match Message::parse(bytes) {
             Ok(message) => message,

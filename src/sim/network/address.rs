@@ -8,7 +8,7 @@ pub(crate) const SWITCH: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// What a NAT adds to a port in each generation of its bindings: more than there are RTP ports of an agent.
 const STEP: u16 = 2_000;
 
-/// Whether a NAT stands before the agent.
+/// Whether the agent is behind a NAT.
 pub(crate) fn is_behind_nat(agent: u32) -> bool {
     agent % 3 == 2
 }

@@ -1,7 +1,7 @@
 //! The simulated network: packets are delayed, and the faults of the run act on them on the way.
 //!
 //! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent.
-//! Addresses are those that each side sees: a NAT stands before every third agent.
+//! Addresses are those that each side sees: every third agent is behind a NAT.
 
 mod address;
 mod link;
@@ -30,7 +30,7 @@ pub(crate) enum Arrival {
     Readable(ConnId),
     /// A TCP connection is open.
     Opened(Flow),
-    /// A TCP connection is gone.
+    /// A TCP connection is closed.
     Closed(ConnId),
     /// A datagram on the RTP port `port`.
     Rtp { agent: u32, port: u16, peer: SocketAddr, bytes: Vec<u8> },

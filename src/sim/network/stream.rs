@@ -22,7 +22,8 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// Sends bytes in pieces, none of which arrives before `at` or before what was sent earlier; says when each does.
+    /// Sends bytes in pieces, none of which arrives before `at` or before what was sent earlier; returns when each
+    /// does.
     fn send(&mut self, at: u64, bytes: &[u8], dice: &mut Dice) -> Vec<u64> {
         self.last = self.last.max(at);
         let mut rest = bytes;

@@ -127,7 +127,7 @@ impl Run {
         let folder = WorldFolder::on(Arc::new(ground.clone()), Path::new(FOLDER));
         let epoch = self.engine.world().resource::<StableIds>().epoch();
         let world = WorldConfig { epoch, ..self.config.clone() };
-        // The ticks that it owes are to come.
+        // The ticks that it has missed are still to be run.
         let last_seen_ms = Some(EPOCH_MS + self.engine.now().as_millis());
         self.begin(ground, folder, &world, last_seen_ms);
     }

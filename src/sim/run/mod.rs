@@ -1,4 +1,4 @@
-//! Runs a scenario: lets time pass, and carries what happens to the agents and the switch.
+//! Runs a scenario: lets time pass, and delivers what happens to the agents and the switch.
 
 mod border;
 mod clock;

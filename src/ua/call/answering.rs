@@ -54,7 +54,7 @@ pub(super) fn key_of(message: &Message<'_>) -> Option<String> {
 }
 
 impl Call {
-    /// An INVITE outside of a dialog came. Nothing is sent yet; the owner says what becomes of it.
+    /// An INVITE outside of a dialog came. Nothing is sent yet; the owner decides what to do with it.
     pub fn invited(&mut self, now: u64, message: &Message<'_>, bytes: &[u8], source: SocketAddr) {
         let Some(key) = key_of(message) else { return };
         self.began = now;
