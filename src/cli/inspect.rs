@@ -33,7 +33,7 @@ pub fn run(args: InspectArgs) -> ExitCode {
         return fail(FAILED, format_args!("the recording begins at tick {began}, after tick {tick}"));
     }
     let played = player.run_up_to(args.tick.unwrap_or(u64::MAX));
-    // Of ticks in which nothing happened the recording knows the last one before them.
+    // The recording does not hold ticks in which nothing happened: the last one before them is shown.
     let asked = args.tick.filter(|_| matches!(played, Ok(true)));
     let now = Now(asked.unwrap_or(player.tick()));
     let shown = match args.session {

@@ -30,7 +30,7 @@ pub struct Difference {
     pub at: Duration,
     /// The Call-ID.
     pub call_id: String,
-    /// The request that it answers, or `request` itself.
+    /// The request that it answers, or its own method, in words.
     pub about: String,
     /// In what they differ.
     pub points: Vec<Point>,

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a released port rests, in ticks.
+/// How long a released port is kept back, in ticks.
 const PORT_RESTS: u64 = 20;
 
 /// How long the engine goes on behind the last frame, in ticks: its last answers are to be seen.

@@ -24,7 +24,7 @@ pub(crate) fn frequency_of(group: usize, member: usize, size: usize) -> Option<u
     if stride == 0 || member >= size {
         return None;
     }
-    // 71 and 1200 have no common factor: consecutive groups walk through all shifts.
+    // 71 and 1200 have no common factor: consecutive groups use all shifts in turn.
     Some(frequency(member * stride + group * 71))
 }
 

@@ -46,7 +46,7 @@ pub struct RtpPair {
     pub rtcp: OwnedFd,
 }
 
-/// An open connection, and what it holds. Its numbers stay: the worlds know it by them.
+/// An open connection, and what it holds. Its numbers stay: the worlds use them.
 #[derive(Debug)]
 pub struct TcpConnection {
     /// Both addresses, and the number.

@@ -14,7 +14,7 @@ pub struct Scenario {
     pub seed: u64,
     /// How many agents there are.
     pub agents: u32,
-    /// How long they live before the network heals, in seconds.
+    /// How long they run before the network heals (all faults end), in seconds.
     pub seconds: u32,
     /// How much goes wrong.
     pub level: Level,

@@ -35,7 +35,7 @@ pub struct StateBench {
 const LOOK: Duration = Duration::from_millis(250);
 /// Port pairs besides those of calls that last and of those that come while no switch answers.
 const SPARE_PORTS: usize = 200;
-/// A pause in which a switch comes to rest.
+/// A pause until a switch is idle.
 const REST: Duration = Duration::from_secs(2);
 
 /// A switch that ran for a while under load.

@@ -120,7 +120,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
                 return Err(Failure::Connection { to: self.to, error });
             }
             if self.call.due_at() <= now {
-                // The loop sees by its state whether the call has ended.
+                // The state of the call tells the loop whether it has ended.
                 let _ = self.call.on_time(now, &mut self.out);
             }
             self.speak(now);

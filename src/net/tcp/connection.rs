@@ -134,7 +134,7 @@ pub(super) async fn run(
     None
 }
 
-/// Tells every world that the connection is open, unless they know: its beginning must not get lost.
+/// Tells every world that the connection is open, unless they were told: this must not get lost.
 async fn announce(parts: &Parts, announced: &mut bool) {
     for world in 0..parts.inlet.worlds.len() {
         if !*announced {

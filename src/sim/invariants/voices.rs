@@ -5,7 +5,7 @@ use crate::sim::agent::{Agent, Call, FRAMES, Hearing, Sound};
 use crate::sim::fault::{Fault, Kind};
 use crate::sim::{MS, SECOND, network};
 
-/// The delay between two agents in a calm network: 200 ms of the jitter buffer, three frames that repeat what was
+/// The delay between two agents without faults: 200 ms of the jitter buffer, three frames that repeat what was
 /// lost, the frame that is being mixed, a tick at each end, and both ways.
 const CALM_MAX: u64 = 320 * MS + 2 * network::DELAY_MAX;
 

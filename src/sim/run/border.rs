@@ -15,7 +15,7 @@ use ringworld_components::media::{RtpState, Stream, StreamTable};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::net::SocketAddr;
 
-/// How long a released port rests before it is offered again.
+/// How long a released port is kept back before it is offered again.
 const REST: u64 = SECOND / 10;
 
 impl Run {

@@ -48,7 +48,7 @@ pub struct Failure {
     pub tick: u64,
     /// What did not hold.
     pub breaches: Vec<Breach>,
-    /// The faults that were at work.
+    /// The faults that were active.
     pub faults: Vec<Fault>,
 }
 
@@ -118,7 +118,7 @@ struct Run {
     clock: Clock,
     /// Faults that happen once and are still to come, the next one last.
     instants: Vec<Fault>,
-    /// RTP ports that rest before they are offered again, and until when.
+    /// RTP ports that are kept back before they are offered again, and until when.
     resting: VecDeque<(u64, u16)>,
     /// Messages in the ring: the agent, the message, and whether it is whole.
     under_way: Vec<(u32, Bytes, bool)>,
