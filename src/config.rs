@@ -81,12 +81,12 @@ pub fn sip_limits(sip: &SipSettings) -> Limits {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSettings {
-    /// Where SIP is spoken: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+    /// The addresses for SIP: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
     pub sip: Vec<SipListen>,
     /// The RTP ports, first and last. A call takes an even one and the odd one above it.
     pub rtp_ports: PortRange,
-    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, after a stall of the
-    /// machine say.
+    /// How many open port pairs are kept in stock: the calls that can be answered in one burst, such as after a stall
+    /// of the machine.
     pub rtp_port_stock: u32,
     /// How many worlds there are, each with its own thread and recording.
     pub worlds: u8,
@@ -183,7 +183,7 @@ impl RecordSettings {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateSettings {
-    /// The folder that calls survive a restart in; empty: they don't.
+    /// The folder that calls survive a restart in; empty: there is none.
     pub folder: PathBuf,
 }
 
@@ -211,7 +211,7 @@ impl FromStr for RecordMedia {
     }
 }
 
-/// A place where SIP is spoken, as text `udp:127.0.0.1:5060` or `tcp:[::1]:5060`.
+/// An address for SIP, as text `udp:127.0.0.1:5060` or `tcp:[::1]:5060`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SipListen {
     /// The transport.

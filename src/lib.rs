@@ -1,7 +1,8 @@
 //! Ringworld: a soft-switch engine whose calls live in an Entity-Component-System world.
 //!
-//! The default feature `cli` adds what only the `ringworld` command needs: the simulator, the load generator, the benchmarks,
-//! traces and imports of captures. A crate with a plugin writes `default-features = false` and compiles without them.
+//! The default feature `cli` adds what only the `ringworld` command needs: the simulator, the load generator, the
+//! benchmarks, traces and imports of captures. A crate with a plugin writes `default-features = false` and compiles
+//! without them.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -1,5 +1,5 @@
-//! Programming interfaces for those who build upon the switch. [`simple`] is for calls without a word of SIP, and its
-//! names stand here, too; whoever wants the world itself takes [`crate::prelude`] and [`crate::engine`].
+//! Programming interfaces for applications that use the switch. [`simple`] handles calls and hides SIP; its
+//! names are re-exported here. An application that needs the world uses [`crate::prelude`] and [`crate::engine`].
 
 pub mod simple;
 

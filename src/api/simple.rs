@@ -1,4 +1,4 @@
-//! Three lines to a server that answers calls.
+//! A server that answers calls, in three lines.
 //!
 //! ```
 //! use ringworld::api::simple::{AutoAnswerHandler, Error, SessionConfig, SessionManager};
@@ -15,10 +15,10 @@
 //! }
 //! ```
 //!
-//! A [`CallHandler`] decides about calls and is told what becomes of them; [`SessionManager::make_call`] places one;
+//! A [`CallHandler`] decides about calls and is told about their progress; [`SessionManager::make_call`] places one;
 //! [`SessionManager::builder`] takes plugins for the worlds.
-//! Handlers run as tokio tasks outside the world. One that panics or never returns harms its own call alone: when the
-//! world's deadline has passed ([`SessionConfig::deferral`]) the caller is told that nobody is available.
+//! Handlers run as tokio tasks outside the world. One that panics or never returns affects its own call alone: when the
+//! world's deadline has passed ([`SessionConfig::deferral`]) the call is refused with 480 (Temporarily Unavailable).
 
 mod address;
 mod builder;

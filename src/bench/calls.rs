@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// At which rate, for how long, by whom.
+/// The rate, the duration and the caller.
 #[derive(Clone, Debug)]
 pub struct CallsBench {
     /// New calls a second.

@@ -1,4 +1,4 @@
-//! Datagrams that the kernel dropped because nobody read them in time.
+//! Datagrams that the kernel dropped because the process did not read them in time.
 
 use std::fs::read_to_string;
 

@@ -39,8 +39,8 @@ pub struct Figure {
     /// Whether it is that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub met: Option<bool>,
-    /// Whether the command fails if it is not. So do figures that say whether all went right; how fast it went depends on
-    /// the machine.
+    /// Whether the command fails if it is not. So do figures that say whether all went right; how fast it went depends
+    /// on the machine.
     pub must: bool,
 }
 
@@ -119,7 +119,7 @@ impl Figures {
     }
 }
 
-/// A value with as many digits as it deserves.
+/// A value with a fitting number of digits.
 fn number(value: f64) -> String {
     match value.abs() {
         _ if value.fract() == 0.0 => format!("{value:.0}"),

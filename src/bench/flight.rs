@@ -1,4 +1,4 @@
-//! What a flight recorder has after a run, and whether that is of any use.
+//! What a flight recorder holds after a run, and whether it replays.
 
 use super::server::count;
 use super::{BenchError, Bound, Figures};

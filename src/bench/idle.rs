@@ -1,4 +1,4 @@
-//! What waiting costs: an unused switch, held calls, rooms in which nobody talks, and the tick alone.
+//! What waiting costs: an unused switch, held calls, rooms with silent participants, and the tick alone.
 
 use super::machine::CoreClock;
 use super::observe::{Sample, Window, observe, watch};
@@ -38,7 +38,7 @@ impl IdleBench {
         Ok(vec![self.held(cores)?, self.rooms(cores)?, self.ticks(cores)?])
     }
 
-    /// An unused switch, then the same one with calls that say nothing.
+    /// An unused switch, then the same one with calls that send nothing.
     fn held(self, cores: Cores) -> Result<Figures, BenchError> {
         let mut conditions = Conditions::now(Some(cores));
         let mut server = Server::switch(cores.server, with_ports(self.calls + 128))?;
@@ -70,7 +70,7 @@ impl IdleBench {
         Ok(figures)
     }
 
-    /// Rooms of one, who says nothing.
+    /// Rooms of one participant, which sends nothing.
     fn rooms(self, cores: Cores) -> Result<Figures, BenchError> {
         let mut conditions = Conditions::now(Some(cores));
         let rooms = self.rooms.min(ports_possible(self.rooms));

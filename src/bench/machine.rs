@@ -1,4 +1,4 @@
-//! The machine that is measured on: its cores, who runs where, and who else was busy meanwhile.
+//! The machine that is measured on: its cores, which process ran on which core, and what else used the CPU meanwhile.
 
 use super::BenchError;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -20,8 +20,8 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// The first two cores that this process may use. The calling thread and all that it starts move to the second one, so
-    /// this is to be called once.
+    /// The first two cores that this process may use. The calling thread and all that it starts move to the second one,
+    /// so this is to be called once.
     pub fn take() -> Result<Self, BenchError> {
         let set = sched_getaffinity(Pid::from_raw(0)).map_err(BenchError::while_doing("reading the allowed cores"))?;
         let allowed = (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false));
@@ -52,7 +52,7 @@ pub struct Conditions {
     pub kernel: String,
     /// Where the packets went.
     pub network: &'static str,
-    /// Who ran where.
+    /// Which process ran on which core.
     pub pinned: Option<Cores>,
     /// Whether this is an optimised build. Figures of others mean nothing.
     pub optimised: bool,
@@ -60,8 +60,8 @@ pub struct Conditions {
     pub scheduling: String,
     /// Processes waiting for a core, on average over the minute before.
     pub load_before: String,
-    /// CPU time that one thread needs to send itself a datagram of 172 bytes over loopback and to read it, in microseconds:
-    /// the least that a packet in and out can cost here and now.
+    /// CPU time that one thread needs to send itself a datagram of 172 bytes over loopback and to read it, in
+    /// microseconds: the least that a packet in and out can cost here and now.
     pub datagram_us: f64,
     /// The part of the server's core that others took during the run, in per cent; with what a hypervisor stole.
     pub others_percent: Option<f64>,
@@ -111,7 +111,8 @@ impl Conditions {
     }
 }
 
-/// The scheduling in `/proc/self/stat` (proc_pid_stat(5)). The name of the program may hold blanks and ends with a bracket.
+/// The scheduling in `/proc/self/stat` (proc_pid_stat(5)). The name of the program may hold blanks and ends with a
+/// bracket.
 fn scheduling(stat: &str) -> String {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // Without pid and name, nice is the 17th field and the policy the 39th.

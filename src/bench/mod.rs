@@ -1,8 +1,9 @@
 //! Whole-process measurements: a switch in a process of its own on one core, the callers on another.
 //!
-//! Each of [`calls`], [`rtp`], [`rooms`], [`idle`], [`state`] and [`sim`] starts what it measures, measures it, and returns [`Figures`]: values
-//! with their units, the targets that they are held against, and the conditions under which they were taken. The
-//! `ringworld bench` command prints them. [`quiet`] fills a world without sockets; `benches/world.rs` uses it too.
+//! Each of [`calls`], [`rtp`], [`rooms`], [`idle`], [`state`] and [`sim`] starts what it measures, measures it, and
+//! returns [`Figures`]: values with their units, the targets that they are held against, and the conditions under which
+//! they were taken. The `ringworld bench` command prints them. [`quiet`] fills a world without sockets;
+//! `benches/world.rs` uses it too.
 
 pub mod calls;
 mod drops;

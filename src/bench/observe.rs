@@ -6,8 +6,8 @@ use super::usage::Usage;
 use crate::load::{self, Plan, Progress, Report};
 use std::time::{Duration, Instant};
 
-/// Let pass at both ends of the time in which all are connected: start and end of a call are no steady state, and callers
-/// stop speaking shortly before they hang up.
+/// Let pass at both ends of the time in which all are connected: start and end of a call are no steady state, and
+/// callers stop speaking shortly before they hang up.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// What there was at a moment.

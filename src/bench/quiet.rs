@@ -47,7 +47,7 @@ impl Default for Quiet {
 
 impl Quiet {
     /// A world of established sessions: a quarter of them called in and have ports and a stream, as there are not more
-    /// ports; the others were placed with a description of somebody else's media. All transactions are over.
+    /// ports; the others were placed with a description of another host's media. All transactions are over.
     pub fn with_sessions(sessions: u32) -> Result<Self, BenchError> {
         let called = (sessions / 4).min(WITH_PORTS_MAX);
         let mut quiet = Self::default();
@@ -155,8 +155,8 @@ impl Quiet {
         }
     }
 
-    /// One tick with what has been gathered. INVITEs that come out are answered in the next; calls that were answered are
-    /// returned, with the value of their To.
+    /// One tick with what has been gathered. INVITEs that come out are answered in the next; calls that were answered
+    /// are returned, with the value of their To.
     fn step(&mut self) -> Vec<(u32, String)> {
         let outputs = self.engine.tick(1, std::mem::take(&mut self.inputs));
         let mut answers = Vec::new();

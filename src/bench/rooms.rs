@@ -1,4 +1,4 @@
-//! Conference rooms in which everybody talks.
+//! Conference rooms in which all participants talk.
 
 use super::machine::CoreClock;
 use super::observe::{Window, observe};

@@ -91,7 +91,7 @@ fn all(report: &Report) -> Bound {
     Bound::AtLeast(report.echo.expected as f64)
 }
 
-/// Why what the callers heard says little.
+/// Why what the callers heard proves little.
 pub(super) fn behind(report: &Report) -> String {
     format!(
         "the callers could not keep pace ({} packets over 5 ms late, {} never sent, the latest by {} ms): this machine was \

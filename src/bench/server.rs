@@ -1,8 +1,8 @@
-//! The process that is measured: started, asked and stopped by the one that measures.
+//! The process that is measured: started, queried and stopped by the measuring process.
 //!
-//! It is this program again. Its configuration goes to its standard input as one line of JSON; it answers with the address
-//! that it listens on and the number of calls that it has taken up, then answers `status` with its summary as JSON, and `stop` with the last one. Should the measuring
-//! process die, its input ends, and so does it.
+//! It is this program again. Its configuration goes to its standard input as one line of JSON; it answers with the
+//! address that it listens on and the number of calls that it has taken up, then answers `status` with its summary as
+//! JSON, and `stop` with the last one. If the measuring process is killed, the input of this one ends, and it stops.
 
 use super::BenchError;
 use super::machine::pin;
@@ -26,7 +26,7 @@ const STOP: &str = "stop";
 const WRITE_FLIGHT: &str = "flight";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// How often it is looked whether somebody wants to take over.
+/// How often the server checks whether another process wants to take over.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A child process; killed when dropped.
@@ -53,7 +53,8 @@ impl Server {
         Self::start(what, core, &json(config)?)
     }
 
-    /// Starts a plain program that answers calls and sends each packet back: what the same traffic costs without a switch.
+    /// Starts a plain program that answers calls and sends each packet back: what the same traffic costs without a
+    /// switch.
     pub fn echo(core: usize) -> Result<Self, BenchError> {
         Self::start(&["echo"], core, "")
     }
@@ -71,7 +72,7 @@ impl Server {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(BenchError::new("the process to measure has no pipes"));
         };
-        // Should it have ended already, the next read says so.
+        // If it has ended already, the next read fails.
         let _ = writeln!(input, "{config}");
         let mut server = Self { child, input, output: BufReader::new(output), address: LOOPBACK, taken_up: 0 };
         let first = server.line()?;
@@ -201,13 +202,13 @@ pub fn serve_echo(core: usize) -> Result<(), BenchError> {
     stdin().read_line(&mut String::new()).map_err(BenchError::while_doing("reading the configuration"))?;
     let answerer = Answerer::start(LOOPBACK, Behaviour::Echo, None).map_err(BenchError::while_doing("listening"))?;
     say(&format_args!("{} 0", answerer.address()));
-    // Until told to stop, or nobody is left to tell.
+    // Until it is told to stop, or its input ends.
     stdin().lock().lines().map_while(Result::ok).take_while(|line| line != STOP).for_each(|_| say(&Value::Null));
     say(&Value::Null);
     Ok(())
 }
 
-/// Writes a line. That nobody reads it shows at the next reading.
+/// Writes a line. If the reader is gone, the next read shows it.
 fn say(what: &impl std::fmt::Display) {
     let mut out = stdout().lock();
     let _ = writeln!(out, "{what}").and_then(|()| out.flush());

@@ -9,7 +9,7 @@ use std::time::Instant;
 const FEW: u32 = 1_000;
 const MANY: u32 = 100_000;
 const ROOMS: u32 = 10_000;
-/// Ticks that one world makes before it is another one's turn, so that a busy moment of the machine meets them all.
+/// Ticks that one world makes before it is another one's turn, so that a busy moment of the machine affects all.
 const TURN: usize = 100;
 /// Ticks in a second.
 const RATE: f64 = 200.0;

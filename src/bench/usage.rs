@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel tells from outside.
+//! The CPU time and memory of a process, as the kernel reports them.
 
 use std::collections::BTreeMap;
 use std::fs::{read_dir, read_to_string};
@@ -7,7 +7,7 @@ use std::path::Path;
 /// CPU time and memory of a process at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Usage {
-    /// CPU time of its living threads together, by name, in nanoseconds.
+    /// CPU time of its present threads together, by name, in nanoseconds.
     pub threads_ns: BTreeMap<String, u64>,
     /// Memory that it holds in RAM, in bytes.
     pub resident_bytes: u64,

@@ -12,8 +12,8 @@ use crate::bench::{BenchError, Cores, Figures, serve_echo, serve_switch};
 use std::process::ExitCode;
 
 /// The arguments of `ringworld bench`. The switch runs in a process of its own on one core, the callers on another.
-/// Exits with 1 if a call failed or was heard wrong; a target for speed that is missed is only shown, as it depends on the
-/// machine.
+/// Exits with 1 if a call failed or was heard wrong; a target for speed that is missed is only shown, as it depends on
+/// the machine.
 #[derive(clap::Args, Debug)]
 pub struct BenchArgs {
     /// Do little, for a few seconds: to see that it works.
@@ -55,7 +55,7 @@ enum What {
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3_600))]
         seconds: Option<u32>,
     },
-    /// Rooms in which everybody talks: who hears whom, loss, CPU a leg. One of 500 and fifty of ten, unless said otherwise.
+    /// Rooms in which all participants talk: what each hears, loss, CPU a leg. One of 500 and fifty of ten by default.
     Rooms {
         /// Rooms.
         #[arg(long, value_name = "N", requires = "members", value_parser = clap::value_parser!(u32).range(1..=1_000))]

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The arguments of `ringworld call`.
 #[derive(clap::Args, Debug)]
 pub struct CallArgs {
-    /// Whom to call: sip:USER@HOST[:PORT][;transport=tcp].
+    /// The URI to call: sip:USER@HOST[:PORT][;transport=tcp].
     uri: String,
     /// The address shown to the other side.
     #[arg(long, value_name = "URI")]
@@ -63,7 +63,7 @@ fn code_of(failure: &Failure) -> u8 {
     if matches!(failure, Failure::BadUri(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) { USAGE } else { FAILED }
 }
 
-/// The thread waits for as long as the process lives. Without it, Ctrl-C ends the process without a BYE.
+/// The thread waits until the process ends. Without it, Ctrl-C ends the process without a BYE.
 fn hang_up_on_signal(stop: Arc<AtomicBool>) {
     let Ok(mut signals) = Signals::listen() else { return };
     let waiting = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

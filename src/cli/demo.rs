@@ -29,7 +29,7 @@ pub struct DemoArgs {
     /// How many callers there are: half of them in rooms of ten, the others in echo.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     calls: u32,
-    /// How long everybody talks once all are there.
+    /// How long the callers talk once all are connected.
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=3_600))]
     seconds: u32,
     /// Keep the recording in this file.
@@ -142,7 +142,7 @@ fn configuration(calls: u32, file: &Path) -> Config {
 const PORTS: std::ops::Range<u32> = 10_000..32_000;
 
 fn rtp_range(calls: u32, process: u32) -> PortRange {
-    // Two ports a call, half as many again for those that somebody else holds or that are just being closed.
+    // Two ports a call, half as many again for those that other processes hold or that are just being closed.
     let width = (calls * 3 + 256).min(PORTS.end - PORTS.start - 2);
     let room = PORTS.end - PORTS.start - width;
     let first = (PORTS.start + process.wrapping_mul(7_919) % room) & !1;
@@ -157,7 +157,7 @@ fn resident_bytes() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The progress bar: it goes by time, and says how many are in a call.
+/// The progress bar: it advances with time, and shows how many are in a call.
 struct Bar {
     bar: ProgressBar,
     began: Instant,

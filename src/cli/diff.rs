@@ -1,4 +1,4 @@
-//! `ringworld diff`: where two recordings part.
+//! `ringworld diff`: where two recordings begin to differ.
 
 use super::output::print;
 use super::{FAILED, USAGE, fail};

@@ -21,8 +21,8 @@ pub struct InspectArgs {
     session: Option<StableId>,
 }
 
-/// Plays the recording up to the tick and prints. The exit code is 1 if the tick or the entity does not exist, or if the
-/// replay differs on the way there; then the world is shown as it was before that.
+/// Plays the recording up to the tick and prints. The exit code is 1 if the tick or the entity does not exist, or if
+/// the replay differs on the way there; then the world is shown as it was before that.
 pub fn run(args: InspectArgs) -> ExitCode {
     let mut player = match open(&args.file, ReplayOptions::default()) {
         Ok(player) => player,
@@ -33,7 +33,7 @@ pub fn run(args: InspectArgs) -> ExitCode {
         return fail(FAILED, format_args!("the recording begins at tick {began}, after tick {tick}"));
     }
     let played = player.run_up_to(args.tick.unwrap_or(u64::MAX));
-    // Of ticks in which nothing happened the recording knows the last one before them.
+    // The recording does not hold ticks in which nothing happened: the last one before them is shown.
     let asked = args.tick.filter(|_| matches!(played, Ok(true)));
     let now = Now(asked.unwrap_or(player.tick()));
     let shown = match args.session {

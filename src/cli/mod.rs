@@ -1,7 +1,7 @@
-//! The `ringworld` command: one file a subcommand.
+//! The `ringworld` command: one file for each subcommand.
 //!
 //! Exit codes: 0 if all is right, 1 if what was asked for failed, 2 if the command line or the configuration is wrong.
-//! What went wrong is said in one sentence on standard error that tells what to do next.
+//! An error is one sentence on standard error, which also says what to do next.
 
 mod bench;
 mod call;
@@ -63,7 +63,7 @@ enum Command {
     Diff(diff::DiffArgs),
 }
 
-/// Reads the command line, does what it says, and tells how that went. `RINGWORLD_LOG` chooses what is logged to
+/// Reads the command line, does what it says, and returns the exit code. `RINGWORLD_LOG` chooses what is logged to
 /// standard error (`debug`, `ringworld=trace` ...; warnings by default, nothing of a simulation).
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;

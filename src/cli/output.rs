@@ -17,7 +17,7 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Prints to standard output. A reader that went away (`| head`) is no error.
+/// Prints to standard output. A reader that has closed it (`| head`) is no error.
 pub(super) fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! `ringworld replay`: lives a recording again and says whether the same came out.
+//! `ringworld replay`: replays a recording and reports whether the result is the same.
 
 use super::output::print;
 use super::{FAILED, fail, open};

@@ -21,13 +21,13 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How often the end of the calls is looked for.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// The arguments of `ringworld run`. What is given here goes before the file.
+/// The arguments of `ringworld run`. What is given here overrides the file.
 #[derive(clap::Args, Debug, Default)]
 pub struct RunArgs {
     /// The configuration; `ringworld config` prints one with all defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to speak SIP, as udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be given several times.
+    /// Where to listen for SIP, as udp:ADDRESS:PORT or tcp:ADDRESS:PORT; may be given several times.
     #[arg(long, value_name = "udp:ADDR|tcp:ADDR")]
     sip: Vec<SipListen>,
     /// The RTP ports, as FIRST-LAST.
@@ -84,7 +84,7 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
-    // Before the switch, so that no signal finds the process without its answer.
+    // Before the switch, so that every signal that arrives is handled.
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, format_args!("signals can't be waited for: {error}")),
@@ -121,7 +121,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 
 /// Why the switch is no longer served.
 enum Served {
-    /// A signal says so.
+    /// A signal asks for it.
     Told(Switch),
     /// A world stopped by itself.
     Broken(Switch, String),
@@ -167,7 +167,7 @@ fn serve(mut switch: Switch, signals: &mut Signals) -> Served {
     }
 }
 
-/// Hands over to who knocked; the exit code if that ends us.
+/// Hands over to the process that asked to take over; the exit code if this process then ends.
 fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
     let successor = match Successor::greet(stream) {
         Ok(successor) => successor,

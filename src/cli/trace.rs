@@ -28,8 +28,8 @@ pub struct TraceArgs {
     pcap: Option<PathBuf>,
 }
 
-/// Plays the recording and prints the ladder. The exit code is 1 if there is no such call or several may be meant, if the
-/// replay differs or the file is damaged (what was seen until then is shown), or if a file can't be written.
+/// Plays the recording and prints the ladder. The exit code is 1 if there is no such call or several may be meant, if
+/// the replay differs or the file is damaged (what was seen until then is shown), or if a file can't be written.
 pub fn run(args: TraceArgs) -> ExitCode {
     let name = args.call.as_str();
     let mut ways = Vec::new();

@@ -62,7 +62,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks what a type alone can't hold: ranges, and names of services.
+    /// Checks what a type can't express: ranges, and names of services.
     ///
     /// ```
     /// let mut config = ringworld::config::Config::default();

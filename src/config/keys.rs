@@ -1,5 +1,5 @@
 //! Every key of the configuration: what it is, in which unit, and what is allowed. The one place where this is written:
-//! `ringworld config` prints it, and the check of a file goes by it.
+//! `ringworld config` prints it, and the check of a file uses it.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Key {
 pub enum Allowed {
     /// A whole number from the first to the last.
     Numbers(i64, i64),
-    /// Said in words.
+    /// A description in words.
     Words(&'static str),
 }
 

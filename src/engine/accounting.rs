@@ -1,8 +1,10 @@
-//! Sums that add up in a world at the end of every tick, whatever happened in it. They are counted in two ways each, and
-//! cheaply: by the counters and tables that the world keeps, and by the entities themselves, an archetype at a time.
+//! Sums that add up in a world at the end of every tick, whatever happened in it. They are counted in two ways each,
+//! and cheaply: by the counters and tables that the world keeps, and by the entities themselves, an archetype at a
+//! time.
 //!
-//! A running switch looks at them some times a second, and one that does not hold is an alarm (`watch.rs`); the simulator
-//! looks at the same. They hold in a world with plugins of users, too: these have entities of their own kinds.
+//! A running switch looks at them some times a second, and one that does not hold is an alarm (`watch.rs`); the
+//! simulator looks at the same. They hold in a world with plugins of users, too: these have entities of their own
+//! kinds.
 
 use super::Engine;
 use bevy_ecs::archetype::Archetype;
@@ -39,13 +41,13 @@ pub enum Sum {
     Streams,
     /// Every port in use is that of a stream.
     Ports,
-    /// Every room is found by its name, and somebody is in it.
+    /// Every room is found by its name, and has a participant.
     Rooms,
     /// Every participant is in a room and is the voice of a stream.
     Participants,
     /// Every entity that has a name is found by it.
     Names,
-    /// Every child session says what it is to its parent.
+    /// Every child session states its relation to its parent.
     Children,
     /// Every sequence has a leg.
     Sequences,

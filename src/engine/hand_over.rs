@@ -8,16 +8,17 @@ use super::switch::{Extend, Running, StartError, Switch};
 use crate::config::Config;
 use crate::state::{Door, Heir, Legacy, StateError, Successor};
 
-/// What became of a switch that somebody wanted to take over.
+/// The result of a hand-over that another process asked for.
 pub enum HandOver {
     /// Another process has it now; this was its summary.
     Gone(Heir, Box<Summary>),
-    /// It goes on by itself, for this reason.
+    /// It goes on in this process, for this reason.
     Stays(Box<Switch>, String),
 }
 
 impl Switch {
-    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that can't be, it goes on.
+    /// Takes over from the process that runs on the state folder: its sockets, its calls. If that fails, that process
+    /// goes on.
     pub fn take_over(config: &Config, extend: Extend) -> Result<Self, StartError> {
         let (folder, sockets, verdict) = Legacy::ask(&config.state.folder)?.split();
         let switch = Self::begin(config, extend, Some(folder), sockets, || verdict.ready());
@@ -27,15 +28,15 @@ impl Switch {
         switch
     }
 
-    /// Opens the way in for who wants to take over; `None` without a state folder.
+    /// Opens the socket for a process that wants to take over; `None` without a state folder.
     pub fn open_door(&self) -> Option<Result<Door, StateError>> {
         self.folder.as_ref().as_ref().map(Door::open)
     }
 
-    /// Stops at a tick and hands everything over, or goes on if the other refuses.
+    /// Stops at a tick and hands everything over, or goes on if the other process refuses.
     ///
     /// # Errors
-    /// The other did not take it, and the network could not be started again.
+    /// The other process did not take it, and the network could not be started again.
     pub fn hand_over(self, to: &Successor) -> Result<HandOver, StartError> {
         for running in &self.worlds {
             running.shared.park();
@@ -51,7 +52,7 @@ impl Switch {
                 beginnings.push(Beginnings::default());
                 continue;
             };
-            // Now that nothing more can come.
+            // After the network threads have ended, so nothing more can arrive.
             sockets.untaken.extend(leftovers.take());
             beginnings.push(world);
             why = why.or(failed);
@@ -64,7 +65,7 @@ impl Switch {
                 Err(why)
             }
         };
-        // From here on the other may run: nothing may keep us from ending.
+        // From here on the other process may run, so this one must end.
         let given = given.and_then(|heir| to.let_go().map(|()| heir).map_err(|error| error.to_string()));
         match given {
             Ok(heir) => {

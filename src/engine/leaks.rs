@@ -1,4 +1,4 @@
-//! Entities that have outlived what they were for: nothing will ever clean them up.
+//! Entities that have outlived their purpose: no system will ever remove them.
 
 use super::Engine;
 use bevy_ecs::archetype::ArchetypeId;
@@ -15,10 +15,11 @@ use ringworld_components::sip::{
 use std::fmt;
 use std::time::Duration;
 
-/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for ticks.
+/// A session in `Terminating` waits for one transaction, or for a CANCEL's and then for its INVITE's; some more for
+/// ticks.
 pub(crate) const ENDING_MAX: Duration = Duration::from_secs(100);
 
-/// How long a session that is over stays for others to look at it: a tick, and some more where ticks come late.
+/// How long a session that is over stays so that others can read it: a tick, and some more where ticks come late.
 const OVER_MAX: Duration = Duration::from_secs(1);
 
 /// An entity that has leaked.
@@ -37,8 +38,8 @@ impl fmt::Display for Leak {
 }
 
 impl Engine {
-    /// All entities that have leaked, in the order of their ids. Looks at every entity: for the end of a world, for tests
-    /// and for a look back.
+    /// All entities that have leaked, in the order of their ids. Looks at every entity: for the end of a world, for
+    /// tests and for a look back.
     ///
     /// ```
     /// use ringworld::engine::{Engine, WorldConfig};
@@ -53,7 +54,7 @@ impl Engine {
     }
 }
 
-/// Walks round all entities, a few at a time, so that a living world can afford it.
+/// Iterates over all entities, a few at a time, so that a running world can afford it.
 #[derive(Debug, Default)]
 pub(super) struct Patrol {
     archetype: usize,
@@ -106,7 +107,7 @@ fn session(world: &World, entity: Entity) -> Option<&'static str> {
     }
 }
 
-/// A dialog goes with its last usage; an INVITE usage and a stream go with their session; a subscription with its timer.
+/// A dialog ends with its last usage, an INVITE usage and a stream with their session, a subscription with its timer.
 fn owned(world: &World, entity: Entity) -> Option<&'static str> {
     if world.get::<Dialog>(entity).is_some() {
         let has_usage = world.get::<Usages>(entity).is_some_and(|usages| !usages.is_empty());
@@ -183,7 +184,7 @@ mod tests {
     use ringworld_components::kernel::StableIds;
     use ringworld_components::media::RoomState;
 
-    /// A world with rooms that nobody is in.
+    /// A world with rooms without participants.
     fn with_empty_rooms(count: usize) -> Engine {
         let mut engine = Engine::new(&WorldConfig::default());
         let world = engine.app_mut().world_mut();
@@ -196,7 +197,7 @@ mod tests {
         engine
     }
 
-    /// What an engine must not hold when it goes.
+    /// What an engine must not hold when it is dropped.
     fn clean(engine: &mut Engine) {
         let world = engine.app_mut().world_mut();
         let rooms: Vec<Entity> = world.query_filtered::<Entity, With<Room>>().iter(world).collect();

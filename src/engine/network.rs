@@ -7,13 +7,14 @@ use crate::net::{Epoch, Marks, Net, NetConfig, NetError, RingSizes, Sockets, Tcp
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The worlds' time on this machine's clock: the first one's, from which the others' are some ticks away at most.
+/// The worlds' time on this machine's clock: that of the first, from which the others' differ by some ticks at most.
 fn epoch_of(beginnings: &[Beginnings]) -> Epoch {
     let lived_ms = beginnings.first().map_or(0, |world| world.lived_ms);
     Epoch::at_ns((monotonic_ns() as i64).saturating_sub_unsigned(lived_ms.saturating_mul(1_000_000)))
 }
 
-/// Prepares the network for worlds that are ready; it begins with [`Net::open`]. `turn` tells the TCP connections of one life apart.
+/// Prepares the network for worlds that are ready; it begins with [`Net::open`]. `turn` distinguishes the TCP
+/// connections of one life from those of another.
 pub(super) fn prepare_net(
     config: &Config,
     beginnings: &[Beginnings],

@@ -21,12 +21,12 @@ use std::fmt;
 
 /// The ordered list of a world's plugins: the stock plugins first, then what a user adds.
 ///
-/// The list is a programming-time declaration: a plugin that is added twice, or one to be disabled that is not there, is a
-/// panic at start-up. The names of the plugins ([`Plugin::name`]), in order, are part of the schema: a recording or a snapshot
-/// of another list is refused, and the refusal names the plugin that differs.
+/// The list is a programming-time declaration: a plugin that is added twice, or one to be disabled that is not there,
+/// is a panic at start-up. The names of the plugins ([`Plugin::name`]), in order, are part of the schema: a recording
+/// or a snapshot of another list is refused, and the refusal names the plugin that differs.
 ///
-/// [`KernelPlugin`], [`EdgePlugin`] and [`FactsPlugin`] are in every world, before all others. They can be neither disabled nor
-/// replaced.
+/// [`KernelPlugin`], [`EdgePlugin`] and [`FactsPlugin`] are in every world, before all others. They can be neither
+/// disabled nor replaced.
 ///
 /// ```
 /// use ringworld::prelude::*;
@@ -125,7 +125,8 @@ impl Plugins {
     /// Puts `new` in the place of the plugin `Old`.
     ///
     /// # Panics
-    /// `Old` is not in the list, or is one that every world has, or a plugin of the name of `new` is in the list already.
+    /// `Old` is not in the list, or is one that every world has, or a plugin of the name of `new` is in the list
+    /// already.
     pub fn replace<Old: Plugin>(&mut self, new: impl Plugin) -> &mut Self {
         let at = self.position::<Old>("replaced");
         self.entries.remove(at);
@@ -143,8 +144,9 @@ impl Plugins {
         self.replace::<P>(plugin)
     }
 
-    /// Changes the application once all plugins are built. The change is not part of the list and so not of the schema: it is
-    /// for what may differ between a recording and its replay, such as the executor or a setting that is tried out.
+    /// Changes the application once all plugins are built. The change is not part of the list and so not of the schema:
+    /// it is for what may differ between a recording and its replay, such as the executor or a setting that is tried
+    /// out.
     pub fn adjust(&mut self, change: impl FnOnce(&mut App) + 'static) -> &mut Self {
         self.adjustments.push(Box::new(change));
         self
@@ -172,8 +174,8 @@ impl Plugins {
         for change in self.adjustments {
             change(&mut app);
         }
-        // Here, and not in the first tick: a conflict is told of at once, and systems are initialised in the order in which
-        // they were added, whatever is changed about the schedule afterwards.
+        // Here, and not in the first tick: a conflict is reported at once, and systems are initialised in the order in
+        // which they were added, whatever is changed about the schedule afterwards.
         app.world_mut().schedule_scope(Tick, |world, schedule| {
             if let Err(error) = schedule.initialize(world) {
                 panic!("the systems of this world can't be ordered: {}", error.to_string(schedule.graph(), world));

@@ -20,12 +20,12 @@ pub(super) struct Prepared {
     pub recovery: Option<Recovery>,
 }
 
-/// What the network must know before it starts, and whoever starts the switch.
+/// What the network, and the code that starts the switch, must know before the network starts.
 #[derive(Debug, Default)]
 pub(super) struct Beginnings {
     /// The ports that calls are using already.
     pub ports: Vec<u16>,
-    /// How long the world has lived, in milliseconds.
+    /// The age of the world, in milliseconds.
     pub lived_ms: u64,
     /// Which life this is; 0 without a state folder.
     pub epoch: u16,

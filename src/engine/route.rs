@@ -5,8 +5,8 @@ use ringworld_components::sip::world_of;
 use ringworld_components::wire::sip::{Message, Method, Request};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The world of a message: by our own tag or branch, then by the name of the room, then by Call-ID. A call lives in one
-/// world for life.
+/// The world of a message: by our own tag or branch, then by the name of the room, then by Call-ID. A call stays in one
+/// world until it ends.
 pub fn world_of_message(message: &Message, worlds: usize) -> usize {
     if worlds <= 1 {
         return 0;

@@ -26,10 +26,10 @@ const QUIET_TICKS_MAX: u64 = 40;
 /// Ticks between two updates of the published status: a fifth of a second.
 const STATUS_TICKS: u64 = 40;
 
-/// How far the world's time of day may be from that of the machine before it is told.
+/// How far the world's time of day may be from that of the machine before it is corrected.
 const ANCHOR_MS_MAX: u64 = 1_000;
 
-/// What the thread of a world shares with those who hold the switch.
+/// What the thread of a world shares with the holders of the switch.
 #[derive(Default)]
 pub(super) struct Shared {
     stopping: AtomicBool,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     status: Mutex<Summary>,
     replies: Mutex<BTreeMap<u64, Sender<Reply>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
-    /// What the first subscriber hears first: calls of an earlier life that nobody has decided about.
+    /// What the first subscriber gets first: calls of an earlier life that are still undecided.
     undecided: Mutex<Vec<Event>>,
     wishes: Mutex<Vec<Wish>>,
     failure: Mutex<Option<String>>,
@@ -60,7 +60,7 @@ impl Shared {
 
     pub fn subscribe(&self, tell: Sender<Event>) {
         for event in std::mem::take(&mut *lock(&self.undecided)) {
-            // Who can't hold them all decides about fewer: each has its deadline.
+            // A subscriber with room for fewer events decides about fewer calls: each call has its deadline.
             let _ = tell.try_send(event);
         }
         lock(&self.subscribers).push(tell);
@@ -102,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How the thread of a world is told of the network, and tells that it has stopped for others to take its sockets.
+/// How the thread of a world gets its end of the network, and reports that it has stopped for a hand-over.
 pub(super) struct Berth {
     pub edges: Receiver<WorldEdge>,
     pub parked: Sender<Parked>,
@@ -113,7 +113,7 @@ pub(super) struct Parked {
     pub beginnings: Beginnings,
     /// What it has not taken in.
     pub leftovers: Leftovers,
-    /// Why nobody can take over, if so.
+    /// Why no process can take over, if that is so.
     pub failed: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl Runner {
         Self { engine, edge, berth, recorder, keeper, watch, shared, pool_share, pacer, times, summary }
     }
 
-    /// Runs until it is told to stop, or has been taken over, and tells what was.
+    /// Runs until it is told to stop, or has been taken over, and returns the summary.
     pub fn run(mut self) -> Summary {
         self.summary.start = self.engine.census();
         self.summary.buffers.start = self.edge.buffers_in_use();
@@ -153,7 +153,7 @@ impl Runner {
                 break;
             }
             if !self.stand_by() {
-                // What the folder holds is another's now.
+                // What the folder holds belongs to another process now.
                 self.keeper = None;
                 break;
             }
@@ -167,7 +167,7 @@ impl Runner {
         self.summary
     }
 
-    /// Leaves a snapshot and waits: with an edge the world goes on, without one somebody else has taken over.
+    /// Leaves a snapshot and waits: with an edge the world goes on, without one another process has taken over.
     fn stand_by(&mut self) -> bool {
         let parked = match &mut self.keeper {
             Some(keeper) => keeper.park(&self.engine),
@@ -189,11 +189,11 @@ impl Runner {
         self.shared.stopping.load(Ordering::Acquire) || self.shared.parking.load(Ordering::Acquire)
     }
 
-    /// Runs tick after tick until it is told to stop, one way or another; the error is what a panic said.
+    /// Runs tick after tick until it is told to stop or to wait for a hand-over; the error is the message of a panic.
     fn live(&mut self) -> Result<(), String> {
         self.pacer.resume();
         let mut inputs = Vec::new();
-        // The time in which nobody ran the world is an input like any other.
+        // The time in which no process ran the world is an input like any other.
         let mut owed = self.keeper.as_ref().map_or(0, Keeper::missed_ticks);
         let (mut published, mut next_due) = (0u64, Now(0));
         while !self.is_told() {
@@ -205,7 +205,7 @@ impl Runner {
             owed += u64::from(due.ticks) + due.skipped;
             let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
             wishes.into_iter().for_each(|wish| self.watch.serve(&self.engine, wish));
-            // A tick in which nothing can happen is not run; the next one makes up for it.
+            // A tick in which nothing can happen is not run; the next one advances by more.
             if inputs.is_empty() && self.engine.now().0 + owed < next_due.0 && owed < QUIET_TICKS_MAX {
                 continue;
             }
@@ -223,7 +223,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A system panicked: what led to it is written out, and nothing more is done with this world.
+    /// A system panicked: what led to the panic is written out, and this world does not run again.
     fn break_off(&mut self, message: &str) {
         let what = self.watch.broken(&self.engine, message);
         self.summary.recordings.extend(self.recorder.take().map(|recorder| recorder.break_off(&self.engine)));
@@ -267,7 +267,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A slow subscriber loses events, and one that is gone is forgotten.
+    /// A slow subscriber loses events, and one that has closed its channel is removed.
     fn tell(&mut self, event: &Event) {
         let lost = &mut self.summary.events_lost;
         lock(&self.shared.subscribers).retain(|subscriber| match subscriber.try_send(event.clone()) {
@@ -280,8 +280,8 @@ impl Runner {
         });
     }
 
-    /// The ticks count monotonic time, the clocks of people are set now and then, and a machine may have slept: what the
-    /// world then needs to be told.
+    /// The ticks count monotonic time, the time of day is set now and then, and a machine may have slept: what the
+    /// world must then be told.
     fn anchor_again(&self) -> Option<Input> {
         let time = WallTime(unix_ms());
         let parted = time.0.abs_diff(self.engine.time().0) > ANCHOR_MS_MAX;

@@ -1,4 +1,4 @@
-//! What a switch did, counted.
+//! The figures of a switch's run.
 
 use super::Census;
 use crate::net::NetSnapshot;
@@ -10,7 +10,7 @@ use ringworld_components::media::MediaCounters;
 use serde::Serialize;
 use std::time::Duration;
 
-/// The figures of a run: what was counted, and what there was at its start, at its peak and at its end.
+/// The figures of a run: its counters, and the levels at its start, at its peak and at its end.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     /// Calls, requests, responses, drops, limits.
@@ -45,11 +45,11 @@ pub struct Summary {
     pub alarms: Vec<String>,
     /// What each world recorded.
     pub recordings: Vec<RecordingSummary>,
-    /// How the flight recorder fares, if there is one.
+    /// The state of the flight recorder, if there is one.
     pub flight: Option<FlightSummary>,
-    /// How the state folder fares, if there is one.
+    /// The state of the state folder, if there is one.
     pub state: Option<StateSummary>,
-    /// How long it took to take the world up from there, if it was.
+    /// How long it took to restore the world from there, if it was restored.
     pub recovery: Option<Recovery>,
 }
 

@@ -32,7 +32,7 @@ pub struct Switch {
     pub(super) config: Config,
     pub(super) folder: Arc<Option<StateFolder>>,
     pub(super) net: Net,
-    /// How often it went on after nobody took it over.
+    /// How often it went on after a hand-over that failed.
     pub(super) resumed: u64,
     pub(super) worlds: Vec<Running>,
     pub(super) numbers: AtomicU64,
@@ -40,7 +40,7 @@ pub struct Switch {
     pub(super) taken_up: (u64, Vec<String>),
 }
 
-/// A world that is ready and waits for its end of the network.
+/// A world that is ready and waits for its edge.
 struct Waiting {
     shared: Arc<Shared>,
     edge: Sender<WorldEdge>,
@@ -109,7 +109,8 @@ impl From<StateError> for StartError {
     }
 }
 
-/// Changes the list of plugins of a world. It is called for every world of a switch, and again for a world that is restored.
+/// Changes the list of plugins of a world. It is called for every world of a switch, and again for a world that is
+/// restored.
 pub type Extend = Arc<dyn Fn(&mut Plugins) + Send + Sync>;
 
 impl Switch {
@@ -176,12 +177,12 @@ impl Switch {
         Ok(Self { config, folder, net, resumed: 0, worlds, numbers, taken_up })
     }
 
-    /// How many calls go on from an earlier life of the state folder, and what was found damaged of it, in sentences.
+    /// How many calls go on from an earlier life of the state folder, and what was found damaged, in sentences.
     pub fn taken_up(&self) -> (u64, &[String]) {
         (self.taken_up.0, &self.taken_up.1)
     }
 
-    /// Where SIP is spoken, with the ports that the system chose.
+    /// The addresses for SIP, with the ports that the system chose.
     pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
         self.net.sip_addresses()
     }
@@ -217,7 +218,7 @@ impl Switch {
         reply.map_err(|_| Refusal::NoAnswer)?.result.map_err(Refusal::World)
     }
 
-    /// Asks the world that a session lives in.
+    /// Asks the world that holds a session.
     pub fn command_session(&self, session: StableId, operation: Operation) -> Result<StableId, Refusal> {
         self.command(usize::from(session.world()), operation)
     }
@@ -248,7 +249,7 @@ impl Switch {
         told.into_iter().map(|told| told.recv_timeout(FLIGHT_PATIENCE).unwrap_or_else(|_| late())).collect()
     }
 
-    /// Why a world has stopped by itself: something of it panicked. The switch is of no use any more then.
+    /// Why a world has stopped by itself: a system of it panicked. The switch is of no use any more then.
     pub fn failure(&self) -> Option<String> {
         let ended =
             |running: &Running| running.thread.is_finished().then(|| "the thread of a world has ended".to_owned());
@@ -269,7 +270,8 @@ impl Switch {
         self.worlds.iter().all(|running| running.shared.has_drained() && running.shared.sessions() == 0)
     }
 
-    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and stops.
+    /// Refuses new calls, ends the others with BYE, waits until all are gone, but not longer than `patience`, and
+    /// stops.
     pub fn drain(self, patience: Duration) -> Summary {
         self.begin_drain();
         let deadline = Instant::now() + patience;
@@ -279,7 +281,7 @@ impl Switch {
         self.stop()
     }
 
-    /// Stops at once and tells what was.
+    /// Stops at once and returns the summary.
     pub fn stop(self) -> Summary {
         let (mut total, broken) = (Summary::default(), self.failure());
         for running in &self.worlds {
@@ -304,7 +306,7 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a thread said when it panicked.
+/// The message of a panic.
 pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it left no message")

@@ -1,4 +1,4 @@
-//! Watches over a world from outside: keeps its flight recorder, and has it written out when something is wrong.
+//! Observes a world from outside: keeps its flight recorder, and has it written out when something is wrong.
 
 use super::leaks::Patrol;
 use super::{Engine, Sum};
@@ -8,10 +8,10 @@ use ringworld_components::edge::Input;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Alarms that are written out at most, so that a sick switch does not fill the disk.
+/// Alarms that are written out at most, so that a faulty switch does not fill the disk.
 const WRITTEN_MAX: usize = 8;
 
-/// How long an alarm keeps those after it from being written out: they are about the same thing mostly.
+/// How long an alarm keeps those after it from being written out: they mostly have the same cause.
 const WRITTEN_APART: Duration = Duration::from_secs(60);
 
 /// Entities that are looked at for leaks at a time: some microseconds' worth.
@@ -20,7 +20,7 @@ const PATROL_ENTITIES: usize = 250;
 /// Ticks between two looks at everything that is in the world.
 const WHOLE_TICKS: u64 = 2_000;
 
-/// Packet buffers that may hold a packet though there is no stream: what strangers send, and what the counting is off by.
+/// Packet buffers that may hold a packet though there is no stream: from unknown sources, or by the count's error.
 const BUFFERS_ASTRAY_MAX: u64 = 64;
 
 /// How many looks in a row must find more of them than that: ten are two seconds.
@@ -42,16 +42,16 @@ pub(super) struct Watch {
     panics: u64,
     /// The sums that did not add up at the last look.
     broken: BTreeSet<Sum>,
-    /// Whether all packet buffers of the process are this world's, and how many looks in a row found some astray.
+    /// Whether all packet buffers of the process are this world's, and how many looks in a row found some missing.
     owns_buffers: bool,
     astray: u32,
     looked_at: u64,
     patrol: Patrol,
     written: usize,
     last: Option<Instant>,
-    /// The kinds of alarms that there were: what stands before the colon.
+    /// The kinds of alarms that there were: the text before the colon.
     kinds: BTreeSet<String>,
-    /// Recordings on their way, with what to say of each and who wants to know.
+    /// Recordings on their way, with the text to report for each and the channel that waits for it.
     pending: Vec<(String, Receiver<FlightDump>, Option<Wish>)>,
     /// What was found wrong, in words.
     alarms: Vec<String>,
@@ -111,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or given up;
+    /// Looks for what must not be, some times a second. `lost_ticks` counts those that were late or skipped;
     /// `buffers_in_use` are packet buffers of the process that hold a packet.
     pub fn look(&mut self, engine: &Engine, lost_ticks: u64, buffers_in_use: u64) {
         let lost = lost_ticks - std::mem::replace(&mut self.lost_ticks, lost_ticks);
@@ -179,7 +179,7 @@ impl Watch {
         self.alarms.last().cloned().unwrap_or_default()
     }
 
-    /// How the flight recorder fares.
+    /// The state of the flight recorder.
     pub fn flight(&self, engine: &Engine) -> Option<FlightSummary> {
         self.flight.as_ref().map(|flight| flight.summary(engine))
     }
@@ -189,7 +189,7 @@ impl Watch {
         &self.alarms
     }
 
-    /// Says so and writes out. If that was done just now, for this or another reason, an alarm of a new kind is still told.
+    /// Reports it and writes out. If that was done just now, for any reason, only an alarm of a new kind is reported.
     fn alarm(&mut self, engine: &Engine, reason: String) {
         let kind = reason.split(':').next().unwrap_or_default().to_owned();
         let (is_new, is_due) = (

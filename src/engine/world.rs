@@ -18,7 +18,7 @@ use ringworld_systems::priority::mark_all_ports;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a world is made from. Two worlds with the same one, fed the same inputs, stay the same for ever.
+/// What a world is made from. Two worlds with the same configuration, fed the same inputs, stay the same for ever.
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
     /// The settings.
@@ -113,8 +113,8 @@ impl Engine {
     /// A world with the stock plugins, as `extend` changes their list.
     ///
     /// # Panics
-    /// The list of plugins can't be built: see [`Plugins`]. Two systems conflict and are not ordered. No plugin provides
-    /// something that the engine needs.
+    /// The list of plugins can't be built: see [`Plugins`]. Two systems conflict and are not ordered. No plugin
+    /// provides something that the engine needs.
     pub fn with_plugins(config: &WorldConfig, extend: impl FnOnce(&mut Plugins)) -> Self {
         let mut plugins = Plugins::stock(config);
         extend(&mut plugins);
@@ -143,7 +143,7 @@ impl Engine {
     /// As [`Engine::tick`]; a panic of a system is caught.
     ///
     /// # Errors
-    /// What the panic said. The world is broken then: it can be looked at, but not run any more.
+    /// The message of the panic. The world is broken then: it can be looked at, but not run any more.
     pub fn tick_or_break(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Outputs, String> {
         catch_unwind(AssertUnwindSafe(|| self.tick(elapsed, inputs))).map_err(|panic| {
             self.is_broken = true;
@@ -185,9 +185,9 @@ impl Engine {
         kernel::restore_world(self.app.world_mut(), snapshot, order)
     }
 
-    /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but those
-    /// in use. A world that was draining takes calls again. What lay in its jitter buffers is of the past, and is not heard
-    /// any more.
+    /// Begins another life of a restored world: ids of a new epoch, today's settings, and no port at its disposal but
+    /// those in use. A world that was draining takes calls again. What its jitter buffers held is out of date, and is
+    /// not heard any more.
     pub fn begin_epoch(&mut self, epoch: u16, settings: Settings) {
         let world = self.app.world_mut();
         let mut streams = world.query::<(&mut ReceivePath, &mut RtpState)>();
@@ -212,7 +212,7 @@ impl Engine {
         self.world().resource::<StreamTable>().ports()
     }
 
-    /// The calls that somebody outside has still to decide about, as they were announced.
+    /// The calls that the application outside has still to decide about, as they were announced.
     pub fn undecided(&mut self) -> Vec<Event> {
         let world = self.app.world_mut();
         if !world.resource::<Settings>().services.ask_handler {
@@ -300,7 +300,7 @@ impl Engine {
     }
 }
 
-/// A plugin that is disabled must leave behind another that provides what the engine itself reads.
+/// If a plugin is disabled, another one must provide what the engine itself reads.
 fn insist_on_what_the_engine_reads(world: &World) {
     fn insist_on<R: Resource>(world: &World) {
         let name = std::any::type_name::<R>();
@@ -317,7 +317,7 @@ fn insist_on_what_the_engine_reads(world: &World) {
     insist_on::<RoomTable>(world);
 }
 
-/// In debug builds no world goes without the check of the registry, whatever test it lived in: what is neither recorded
+/// In debug builds every world is checked against the registry when it is dropped: what is neither recorded
 /// nor declared not to be, and scratch that is not empty, is a defect.
 #[cfg(debug_assertions)]
 impl Drop for Engine {

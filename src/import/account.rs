@@ -1,4 +1,4 @@
-//! What became of a capture: what was used, what was not and why.
+//! What was used of a capture, what was not, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ pub struct Account {
     pub damaged: Option<String>,
     /// Packets without a time, as simple blocks of pcapng have none.
     pub without_time: u64,
-    /// Frames that stand behind later ones.
+    /// Frames that come behind later ones.
     pub out_of_order: u64,
     /// Times that the clock of the capture was set, by more than frames can be out of order or a host can pause.
     pub clock_jumps: u64,
@@ -73,7 +73,7 @@ pub struct Account {
     addresses: BTreeMap<SocketAddr, u64>,
 }
 
-/// Addresses that are told apart.
+/// Addresses that are counted separately, at most.
 const ADDRESSES_MAX: usize = 10_000;
 
 impl Account {

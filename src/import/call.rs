@@ -1,4 +1,4 @@
-//! What is known of one call of the capture: by which names the host has it, and by which the engine.
+//! What is known of one call of the capture: its names at the host, and its names at the engine.
 
 use crate::capture::{description, message};
 use bytes::Bytes;
@@ -30,14 +30,14 @@ pub(super) struct Call {
     pub requests: BTreeMap<String, Bytes>,
     /// Requests of the host by CSeq that the engine repeats by another method, or does not repeat.
     pub repeats: BTreeMap<(u32, String), Option<&'static str>>,
-    /// Whether the host holds the peer, and the CSeq number of its last wish to change that.
+    /// Whether the host holds the peer, and the CSeq number of its last re-INVITE that would change that.
     pub holds: bool,
     pub asked: Option<u32>,
-    /// Whether that wish met one of the peer's (491): the engine comes back to it by itself.
+    /// Whether that re-INVITE crossed one of the peer's (491): the engine sends it again by itself.
     pub met: bool,
-    /// The CSeq number of the INVITE that somebody outside the engine has still to decide about.
+    /// The CSeq number of the INVITE that the application outside the engine has still to decide about.
     pub undecided: Option<u32>,
-    /// To whom the engine was asked to place it, until its INVITE is seen.
+    /// The address that the engine was asked to call, until its INVITE is seen.
     pub placing: Option<SocketAddr>,
     /// What the host sent, and what the engine did.
     pub captured: Vec<Sent>,
@@ -94,7 +94,7 @@ impl Call {
         }
     }
 
-    /// Whether the message has to wait until the engine has had its say: one before it was given in this very tick.
+    /// Whether the message has to wait for the engine's outputs: one before it was given in this very tick.
     pub fn has_to_wait(&self, tick: u64) -> bool {
         self.given_at == tick
     }

@@ -47,7 +47,7 @@ pub(super) struct Capture {
     /// What is added to all times since the clock jumped, in nanoseconds.
     shift_ns: i128,
     read: u64,
-    /// What was read and is not given out yet, by time and then as it stands in the file.
+    /// What was read and is not given out yet, by time and then by its place in the file.
     waiting: BTreeMap<(Duration, u64), Frame>,
 }
 

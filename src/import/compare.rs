@@ -95,7 +95,7 @@ fn in_words(kind: &Kind) -> String {
     }
 }
 
-/// In what a message of the engine is not like the host's. `last` is the one before it of which the engine's came last.
+/// How a message of the engine differs from the host's. `last` is the one before it of which the engine's came last.
 fn points(pair: &Pair<'_>, last: Option<&Pair<'_>>) -> Vec<Point> {
     let (captured, engine) = (pair.captured.1, pair.engine.1);
     let mut points = Described::of(&captured.bytes).differences(&Described::of(&engine.bytes));
@@ -113,7 +113,7 @@ fn points(pair: &Pair<'_>, last: Option<&Pair<'_>>) -> Vec<Point> {
     points
 }
 
-/// A message that only one of them sent.
+/// A message that only one of the two sent.
 fn lonely(call_id: &str, call: &Call, kind: &Kind, sent: &Sent, is_captured: bool) -> Difference {
     let title = message::title(&sent.bytes);
     let words = match kind {

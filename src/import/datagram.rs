@@ -1,5 +1,5 @@
-//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare IP,
-//! put together again where IP had cut them.
+//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare
+//! IP, put together again where IP had cut them.
 
 use super::account::Account;
 use super::capture::Frame;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long a datagram may wait for its fragments (RFC 8200 section 4.5).
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Datagrams that may wait for fragments; the capture may be somebody's attack.
+/// Datagrams that may wait for fragments; the capture may hold an attack.
 const FRAGMENTED_MAX: usize = 4_096;
 
 /// The header of a Linux cooked capture of the second version.

@@ -26,7 +26,7 @@ pub(super) struct Half {
     /// The sequence numbers of the first byte, if the beginning was captured, and of the next one, once it is known.
     first: Option<u32>,
     next: Option<u32>,
-    /// Up to where the other end has confirmed to have everything, whatever the capture has.
+    /// Up to where the other end has acknowledged all bytes, whatever the capture has.
     acknowledged: Option<u32>,
     /// The sequence number behind the last byte, once its end was seen.
     end: Option<u32>,
@@ -151,7 +151,8 @@ impl Half {
 
     fn append(&mut self, bytes: &[u8], account: &mut Account, messages: &mut Vec<Bytes>) {
         self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
-        // Where the stream was joined in its middle, or after a gap, the next message that begins with a segment counts.
+        // Where the stream was joined in its middle, or after a gap, the next message that begins with a segment
+        // counts.
         if self.is_adrift {
             if !is_sip(bytes) {
                 account.bytes_skipped += bytes.len() as u64;

@@ -1,4 +1,4 @@
-//! What of a message is compared: what a peer or a user would notice.
+//! The parts of a message that are compared: what a peer or a user would notice.
 
 use super::report::Point;
 use crate::capture::description::{self, Media};

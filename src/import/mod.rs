@@ -1,4 +1,4 @@
-//! A capture of SIP and RTP becomes a recording: the engine stands in the place of one of its hosts, is given what that
+//! A capture of SIP and RTP becomes a recording: the engine takes the place of one of its hosts, is given what that
 //! host received, and answers by itself. Where its answers are not those of the host, that is listed.
 //!
 //! The engine's tags and ports are not the host's, and the peers in the capture don't know it. What they send is
@@ -39,7 +39,7 @@ use stream::Streams;
 pub struct Local {
     /// Its address.
     pub ip: IpAddr,
-    /// Where it speaks SIP, if only that port is meant.
+    /// The port of its SIP, if only that port is meant.
     pub port: Option<u16>,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Local {
 }
 
 impl Local {
-    /// Whether `address` is where the host speaks SIP, with `other` at the other end.
+    /// Whether `address` is where the host has its SIP, with `other` at the other end.
     fn is_at(&self, address: SocketAddr, other: SocketAddr, transport: Transport) -> bool {
         if address.ip() != self.ip {
             return false;
@@ -129,8 +129,8 @@ impl std::error::Error for ImportError {}
 /// Makes a recording of a capture.
 ///
 /// # Errors
-/// The capture can't be read or holds nothing for the host, or the recording can't be written. A capture that is damaged
-/// is used up to the damage; the report says so.
+/// The capture can't be read or holds nothing for the host, or the recording can't be written. A capture that is
+/// damaged is used up to the damage; the report says so.
 pub fn import(capture: &Path, local: Local, config: &Config, out: &Path) -> Result<Report, ImportError> {
     let mut account = Account::default();
     let mut frames = Capture::open(capture)?;

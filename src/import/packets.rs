@@ -16,8 +16,8 @@ use std::time::Duration;
 const ECHOED_WITHIN: Duration = Duration::from_secs(2);
 
 impl StandIn {
-    /// A packet for a port of the host: the call is the one in which the host named the port or, where the host's side was
-    /// not captured, the one in which the peer named its own.
+    /// A packet for a port of the host: the call is the one in which the host named the port or, where the host's side
+    /// was not captured, the one in which the peer named its own.
     pub(super) fn packet(&mut self, at: Duration, port: u16, peer: SocketAddr, bytes: &[u8], account: &mut Account) {
         // Where both ends are at one address, as on the loopback, only the ports tell whose packet it is.
         if self.call_of(port).is_none() && peer.ip() == self.local.ip && self.call_of(peer.port()).is_some() {
@@ -50,7 +50,8 @@ impl StandIn {
         self.pending.push(Input::Rtp(packet));
     }
 
-    /// A packet of the host: the engine makes its own, but a digit it must be asked for, unless it gives back what it heard.
+    /// A packet of the host: the engine makes its own, but a digit it must be asked for, unless it gives back what it
+    /// heard.
     pub(super) fn packet_sent(&mut self, at: Duration, port: u16, bytes: &[u8], account: &mut Account) {
         let Some(id) = self.call_of(port).cloned() else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };

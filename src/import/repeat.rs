@@ -24,7 +24,7 @@ enum Meaning {
     Not(&'static str),
 }
 
-/// Who the host is, and what it would be asked.
+/// The host, and what the engine would be asked to do.
 struct Host<'h> {
     local: Local,
     services: &'h ServiceSettings,
@@ -93,7 +93,7 @@ impl Host<'_> {
         }
     }
 
-    /// Where somebody outside decides about calls, the host's answer is the decision.
+    /// Where the application outside decides about calls, the host's answer is the decision.
     fn decides(&self, call: &mut Call, living: Option<StableId>, status: u16, cseq: u32, method: &str) -> Meaning {
         let is_asked = self.services.ask_handler && method == "INVITE" && call.undecided == Some(cseq);
         let Some(session) = living.filter(|_| is_asked && status > 100) else { return Meaning::ByItself };
@@ -131,7 +131,7 @@ fn changes(call: &mut Call, session: StableId, bytes: &[u8], cseq: u32, method: 
     }
 }
 
-/// The call that an INVITE of the host places.
+/// The operation that places the call of the host's INVITE.
 fn place(invite: &[u8], remote: SocketAddr, local: Local, service: &str) -> PlaceCall {
     let from = message::header(invite, "From").map(message::uri).unwrap_or_default();
     let to = message::title(invite).split(' ').nth(1).unwrap_or_default().to_owned();

@@ -1,10 +1,10 @@
-//! What became of an import: what was used, what the engine could not be asked for, and where it is not like the host.
+//! The result of an import: what was used, what the engine could not be asked for, and where it differs from the host.
 
 use super::account::Account;
 use std::fmt;
 use std::time::Duration;
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What was used.
@@ -23,14 +23,14 @@ pub struct Report {
     pub not_repeated: Vec<NotRepeated>,
 }
 
-/// A message in which the engine is not like the host.
+/// A message in which the engine differs from the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// When the host sent it; when the engine did, if the host did not. Counted from the first frame.
     pub at: Duration,
     /// The Call-ID.
     pub call_id: String,
-    /// To what it is an answer, or that it is a request.
+    /// The request that it answers, or its own method, in words.
     pub about: String,
     /// In what they differ.
     pub points: Vec<Point>,

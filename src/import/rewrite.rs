@@ -4,8 +4,8 @@
 use crate::capture::message;
 use bytes::Bytes;
 
-/// A request within a dialog: the tag that the host chose becomes the engine's, and so does the Call-ID where the engine
-/// placed the call.
+/// A request within a dialog: the tag that the host chose becomes the engine's, and so does the Call-ID where the
+/// engine placed the call.
 pub(super) fn request(message: &[u8], call_id: &[u8], to_tag: Option<&[u8]>) -> Bytes {
     edited(message, |name, value, out| match name {
         Name::CallId => line(out, b"Call-ID: ", call_id),
@@ -70,7 +70,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
     true
 }
 
-/// The message without folded header fields (RFC 3261 section 7.3.1): all of a field stands in its line.
+/// The message without folded header fields (RFC 3261 section 7.3.1): all of a field is in its line.
 pub(super) fn unfolded(message: &Bytes) -> Bytes {
     let head = message.len() - message::body(message).len();
     let (head, body) = message.split_at_checked(head).unwrap_or((message, &[]));

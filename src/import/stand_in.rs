@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a released port rests, in ticks.
+/// How long a released port is kept back, in ticks.
 const PORT_RESTS: u64 = 20;
 
 /// How long the engine goes on behind the last frame, in ticks: its last answers are to be seen.
@@ -30,10 +30,10 @@ const AFTERWARDS: u64 = 200;
 /// Ticks that are skipped at most when nothing happens, as a running switch does it.
 const QUIET_TICKS_MAX: u64 = 40;
 
-/// Calls that are told apart; what is more is not used.
+/// Calls that are followed, at most; further ones are not used.
 const CALLS_MAX: usize = 1_000_000;
 
-/// A world that lives through a capture, and its recording.
+/// A world that runs through a capture, and its recording.
 pub(super) struct StandIn {
     pub(super) engine: Engine,
     recorder: Recorder,
@@ -126,7 +126,7 @@ impl StandIn {
         Report { account, began_unix_ms, ticks, calls, alike, differences, not_repeated }
     }
 
-    /// Runs all ticks before this one, each with what happened in it.
+    /// Runs all ticks before this one, each with its inputs.
     fn advance_before(&mut self, tick: u64) {
         while self.engine.now().0.saturating_add(1) < tick {
             let now = self.engine.now().0;

@@ -1,4 +1,4 @@
-//! SIP messages and packets out of datagrams and TCP connections, as what happened to the host.
+//! SIP messages and packets out of datagrams and TCP connections, as events of the host.
 
 use super::Local;
 use super::account::Account;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 /// Connections that are followed at a time.
 const CONNECTIONS_MAX: usize = 10_000;
 
-/// What happened to the host.
+/// An event of the host.
 pub(super) enum Happening {
     /// It received a message.
     Received { flow: Flow, bytes: Bytes },
@@ -31,7 +31,7 @@ pub(super) enum Happening {
     PacketSent { port: u16, bytes: Vec<u8> },
 }
 
-/// Sorts datagrams into happenings.
+/// Sorts datagrams into events.
 pub(super) struct Streams {
     limits: Limits,
     /// By the host's address and the other one.

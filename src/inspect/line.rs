@@ -1,4 +1,4 @@
-//! One line about an entity: what one wants to know of it first.
+//! One line about an entity: what a reader needs first.
 
 use super::time::{duration, seconds};
 use bevy_ecs::prelude::*;
@@ -11,7 +11,7 @@ use ringworld_components::media::{Participant, Participants, Room, RtpState, Sin
 use ringworld_components::sip::{Dialog, DialogState, InviteUsage, Subscription, Transaction};
 use ringworld_components::wire::sdp::Direction;
 
-/// What an entity is and how it stands at a tick.
+/// The kind of an entity, and its state at a tick.
 pub(super) fn about(world: &World, entity: EntityRef, now: Now) -> String {
     let text = if let Some(session) = entity.get::<Session>() {
         self::session(session, entity, now) + &relations(entity)
@@ -88,7 +88,7 @@ fn session(session: &Session, entity: EntityRef, now: Now) -> String {
     line
 }
 
-/// What else is to be said of a session, where it is not the usual.
+/// Further properties of a session, where they are not the usual ones.
 fn relations(entity: EntityRef) -> String {
     let mut line = String::new();
     if let Some(priority) = entity.get::<Priority>() {

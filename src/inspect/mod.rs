@@ -1,4 +1,4 @@
-//! What is in a world, for people to read: a tree of what belongs to what, and every component of an entity in full.
+//! Prints a world: a tree of its entities by owner, and every component of an entity in full.
 
 mod line;
 mod resources;
@@ -19,9 +19,9 @@ use std::fmt::Write;
 use tree::Tree;
 use value::{Names, readable};
 
-/// Everything that lives in a world: sessions with their usages, dialogs, streams, transactions and timers, then rooms, and
-/// what belongs to nobody, and who is registered. `now` is the time to which waits and ages are counted: that of the world, or a later one up
-/// to which nothing happened.
+/// Everything in a world: sessions with their usages, dialogs, streams, transactions and timers, then rooms, entities
+/// that belong to no other, and the registered bindings. `now` is the time to which waits and ages are counted: that
+/// of the world, or a later one up to which nothing happened.
 pub fn overview(world: &World, now: Now) -> String {
     let tree = Tree::of(world, now);
     let mut under: Vec<(&str, String, usize)> =
@@ -51,7 +51,7 @@ pub fn overview(world: &World, now: Now) -> String {
     text
 }
 
-/// Who is registered, and where. Bindings are no entities: they are removed when somebody registers and they have expired.
+/// The registered users and their bindings. Bindings are no entities: a REGISTER removes those that have expired.
 fn registrations(world: &World, now: Now, text: &mut String) {
     let Some(known) = world.get_resource::<Registrations>().filter(|known| known.bindings() > 0) else { return };
     let _ = writeln!(text, "registrations: {}", known.bindings());

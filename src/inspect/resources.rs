@@ -1,4 +1,4 @@
-//! What calls use, for people to read.
+//! Prints what calls use.
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Accounts, Amounts};

@@ -1,4 +1,4 @@
-//! Ticks and milliseconds as people write them.
+//! Ticks and milliseconds as readable text.
 
 use ringworld_components::kernel::Now;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use ringworld_components::media::{Participants, Room, Sink, Stream, Voice, Voice
 use ringworld_components::sip::{Dialog, Transaction, TransactionTable, UsageOf, Usages};
 use std::collections::BTreeMap;
 
-/// A world's entities by whom they belong to.
+/// A world's entities by their owners.
 pub(super) struct Tree<'w> {
     world: &'w World,
     now: Now,
@@ -81,7 +81,7 @@ impl<'w> Tree<'w> {
         }
     }
 
-    /// The room that a participant's stream is in is nobody's child, but one wants to see it here.
+    /// The room that a participant's stream is in is not a child of the stream, but is shown with it.
     fn room_of(&self, entity: EntityRef) -> Option<String> {
         let Sink::Room(room) = entity.get::<Stream>()?.sink else { return None };
         let room = self.world.get_entity(room).ok()?;
@@ -91,7 +91,7 @@ impl<'w> Tree<'w> {
         Some(format!("{id} {}, {with}", about(self.world, room, self.now)))
     }
 
-    /// Nor are those who are in a room its children.
+    /// The participants of a room are not its children either.
     fn members_of_room(&self, room: EntityRef) -> Option<String> {
         room.get::<Room>()?;
         let inside = self.sessions_in(room, None);
@@ -106,7 +106,7 @@ impl<'w> Tree<'w> {
         others.filter_map(|stream| self.id(self.root_of(stream))).map(|id| id.to_string()).collect()
     }
 
-    /// A dialog stands below its INVITE usage; one of subscriptions alone above these.
+    /// A dialog is shown below its INVITE usage; one of subscriptions alone above these.
     fn usage_above(&self, dialog: EntityRef) -> Option<Entity> {
         let mut usages = dialog.get::<Usages>()?.iter();
         usages.find(|usage| self.world.get::<InviteUsageOf>(*usage).is_some())

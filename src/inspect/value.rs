@@ -1,4 +1,4 @@
-//! What `Debug` writes of a component, made readable: a field a line, bytes as text, ticks as seconds, entities by their
+//! The `Debug` output of a component, made readable: a field a line, bytes as text, ticks as seconds, entities by their
 //! stable ids. It works for any component, those of users' plugins included.
 
 use super::time::seconds;
@@ -56,7 +56,7 @@ enum Value {
     Atom(String),
     /// A string, without quotes and escapes.
     Text(String),
-    /// What stands in brackets, with the name in front of it; items may have labels.
+    /// The content of brackets, with the name in front of it; items may have labels.
     Group { name: String, open: char, items: Vec<(Option<String>, Value)> },
 }
 
@@ -145,7 +145,7 @@ fn number(atom: &str) -> String {
     atom.parse::<u128>().ok().filter(|_| is_long).map_or_else(|| atom.to_owned(), |key| format!("{key:#x}"))
 }
 
-/// Whether what stands in brackets is an IPv6 address.
+/// Whether the text in brackets is an IPv6 address.
 fn is_address(mut from: Peekable<Chars>) -> bool {
     from.next();
     let inside: String = from.take_while(|&character| character != ']').collect();

@@ -26,7 +26,7 @@ const SHORTEST_LISTENING: Duration = Duration::from_millis(1_500);
 pub enum LoadError {
     /// The plan has no call, no law, a rate of zero, or addresses of two families.
     Plan(&'static str),
-    /// So many callers in one room cannot be told apart by their tones within a second.
+    /// So many callers in one room cannot be distinguished by their tones within a second.
     RoomTooLarge {
         members: usize,
         most: usize,
@@ -101,9 +101,9 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
     net::allow_files(needed).map_err(|allowed| LoadError::Files { needed, allowed })
 }
 
-/// Runs the plan to its end and tells how far it is about ten times a second.
+/// Runs the plan to its end and reports its progress about ten times a second.
 ///
-/// Every call ends within the limits of its timers, so this returns even if nobody answers.
+/// Every call ends within the limits of its timers, so this returns even if no peer answers.
 pub fn run(plan: &Plan, mut progress: impl FnMut(&Progress)) -> Result<Report, LoadError> {
     check(plan)?;
     let threads = plan.threads.clamp(1, 64);

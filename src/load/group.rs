@@ -44,7 +44,7 @@ impl Group {
     pub fn sent_by(&self, member: usize) -> Sent {
         let silent = matches!(self.hears, Hears::Tone(_));
         let amplitude = if silent { 0 } else { amplitude_of(self.size) };
-        // Groups that are too large for separable tones are refused unless nobody listens.
+        // A group that is too large for separable tones is refused unless no caller listens.
         Sent { hz: frequency_of(self.number, member % self.size.max(1), self.size).unwrap_or(401), amplitude }
     }
 
@@ -160,7 +160,7 @@ mod tests {
             recorder.place(frame as u32 * 160, tone.frame(frame));
         }
         let mut report = Report::default();
-        // Two are there: right for the one who does not speak. Three are there: one is missing.
+        // Two are there: right for the caller that sends nothing. Three are there: one is missing.
         for (member, present) in [(0, vec![0, 1]), (0, vec![0, 1, 2]), (1, vec![0, 1])] {
             let hearing = Hearing { group: 0, member, present: present.into(), recorder: recorder.clone() };
             hearing.judge(group, &mut report);

@@ -3,7 +3,7 @@
 //! A listener keeps three seconds. The verdict looks at one second at a time, newest first, and is good as soon as one
 //! second is exactly right: every expected tone within -6 and +3.5 dB of the level it was sent with, no own tone in a
 //! room (-12 dB at most), and at most a fifth of the energy anywhere else. Frequencies are whole numbers, so over one
-//! unbroken second even the 500 members of one room are orthogonal; no talker has to pause to be told apart.
+//! unbroken second even the 500 members of one room are orthogonal; no talker has to pause to be distinguished.
 
 use crate::ua::g711::G711;
 use crate::ua::tone::{SAMPLE_RATE_HZ, amplitudes, mean_square};
@@ -89,7 +89,7 @@ pub(crate) struct Sent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
     pub tones: &'a [Sent],
-    /// A tone that must not be heard: one's own, in a room.
+    /// A tone that must not be heard: the caller's own, in a room.
     pub absent: Option<Sent>,
 }
 

@@ -1,4 +1,4 @@
-//! The RTP side of one caller: its socket, the tone it sends, and what comes back.
+//! The RTP side of one caller: its socket, the tone it sends, and what it receives.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -1,10 +1,10 @@
 //! Simulated callers: the load behind `ringworld demo` and `ringworld bench`, the softphone behind `ringworld call`,
 //! and the test peers.
 //!
-//! Nothing in this folder uses a type or a function of the switch: the callers are the user agent of `ua`, and listen with its
-//! Goertzel filters, so that one error cannot hide on both sides of a call.
+//! Nothing in this folder uses a type or a function of the switch: the callers are the user agent of `ua`, and listen
+//! with its Goertzel filters, so that one error cannot hide on both sides of a call.
 //!
-//! - [`run`] drives a fleet of callers by a [`Plan`] and says in a [`Report`] what they went through and heard.
+//! - [`run`] drives a fleet of callers by a [`Plan`] and reports in a [`Report`] what they measured and heard.
 //! - [`softphone::call`] places one call.
 //! - [`Answerer`] is the other side: it answers calls, and echoes or stays silent.
 //!

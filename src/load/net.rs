@@ -24,7 +24,7 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Opens a socket for SIP: with a large buffer, and told when the other side's port is closed (ICMP).
+/// Opens a socket for SIP: with a large buffer, and reports when the other side's port is closed (ICMP).
 pub(crate) fn open_sip(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address)?;
     // The kernel caps what it grants; less than asked for is fine.

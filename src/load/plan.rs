@@ -16,7 +16,7 @@ pub enum Hears {
     Others,
     /// A tone of the switch, in Hz, while it stays silent itself.
     Tone(u16),
-    /// Nothing, whatever it says.
+    /// Nothing, whatever it sends.
     Silence,
     /// Not looked at.
     Anything,
@@ -32,7 +32,7 @@ pub struct Service {
     /// Callers in each group.
     pub members: usize,
     pub hears: Hears,
-    /// Whether callers have an RTP socket of their own and speak. Without, they only signal.
+    /// Whether callers have an RTP socket of their own and send audio. Without, they only signal.
     pub media: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the callers went through and heard.
+//! What the callers measured and heard.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ pub struct Progress {
     pub failed: u64,
     pub packets_sent: u64,
     pub packets_received: u64,
-    /// The longest time between two packets of one caller that has ended since it was last told, in microseconds.
+    /// The longest time between two packets of one caller that has ended since the last report, in microseconds.
     pub pause_us: u64,
-    /// The same between two packets of any callers of a thread: nobody got one.
+    /// The same between two packets of any callers of a thread: no caller got one.
     pub silence_us: u64,
 }
 

@@ -8,7 +8,8 @@ pub(crate) const FREQUENCIES: usize = (HIGHEST_HZ - LOWEST_HZ) / 10 * 4;
 /// The `n`-th usable frequency in Hz, rising.
 ///
 /// All of them are odd and no multiple of five, so no two packets within a second carry the same samples: an echoed
-/// packet can be told by its content alone. All are whole numbers, so over exactly one second they are orthogonal.
+/// packet can be recognised by its content alone. All are whole numbers, so over exactly one second they are
+/// orthogonal.
 fn frequency(n: usize) -> u16 {
     let n = n % FREQUENCIES;
     (LOWEST_HZ + n / 4 * 10 + [1, 3, 7, 9][n % 4]) as u16
@@ -23,11 +24,11 @@ pub(crate) fn frequency_of(group: usize, member: usize, size: usize) -> Option<u
     if stride == 0 || member >= size {
         return None;
     }
-    // 71 and 1200 have no common factor: consecutive groups walk through all shifts.
+    // 71 and 1200 have no common factor: consecutive groups use all shifts in turn.
     Some(frequency(member * stride + group * 71))
 }
 
-/// The amplitude with which each of `size` members may speak so that their sum (practically) never clips.
+/// The amplitude with which each of `size` members may send so that their sum (practically) never clips.
 ///
 /// Few tones can all peak at once; for many, the sum is nearly Gaussian and 4.5 standard deviations are enough.
 pub(crate) fn amplitude_of(size: usize) -> i16 {

@@ -1,4 +1,4 @@
-//! The sockets that SIP is spoken on.
+//! The sockets for SIP.
 
 use super::config::NetConfig;
 use super::error::NetError;

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Where to listen and how much to hold at most.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
-    /// Where SIP is spoken. Port 0 lets the system choose; [`Net::sip_addresses`](super::Net::sip_addresses) tells.
+    /// The addresses for SIP. With port 0 the system chooses; see [`Net::sip_addresses`](super::Net::sip_addresses).
     pub sip: Vec<(Transport, SocketAddr)>,
     /// The first and the last RTP port. A pair is an even port and the odd one above it.
     pub rtp_ports: (u16, u16),

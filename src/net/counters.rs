@@ -1,4 +1,4 @@
-//! What the network threads count: everything that came, went or was dropped, by cause.
+//! The counters of the network threads: everything that was received, sent or dropped, by cause.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ counters! {
     sip_large_over_tcp,
     /// Large requests that came back to UDP because no TCP connection could be opened.
     sip_large_over_udp,
-    /// Repeats of large requests that were held back: over TCP, where they had gone, nothing is repeated.
+    /// Repeats of large requests that were held back: a request that was sent over TCP is not repeated.
     sip_large_repeats_withheld,
     /// TCP connections open now (a gauge).
     tcp_connections,
@@ -149,9 +149,9 @@ counters! {
     ports_taken,
     /// Port pairs that are offered to the worlds and not in use (a gauge).
     ports_offered,
-    /// Attempts to open a port pair that somebody else holds.
+    /// Attempts to open a port pair that another process holds.
     ports_busy,
-    /// Port reports of a world that make no sense: taken or released by who does not hold the pair.
+    /// Wrong port reports of a world: it took or released a pair that it does not hold.
     ports_misreported,
     /// Port pairs whose DSCP could not be set.
     marks_refused,

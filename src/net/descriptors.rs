@@ -27,7 +27,7 @@ mod tests {
         let wanted = (soft + 1).min(hard);
         ensure_descriptors(wanted).unwrap();
         assert!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0 >= wanted);
-        // More than any kernel grants, whoever asks.
+        // More than any kernel grants.
         let hard = getrlimit(Resource::RLIMIT_NOFILE).unwrap().1;
         let error = ensure_descriptors(hard.max(1 << 40) + 5).unwrap_err();
         let missing = format!("{} are missing", hard.max(1 << 40) + 5 - hard);

@@ -28,7 +28,7 @@ pub struct WorldEdge {
     /// The RTP thread to ask first for packets, so that none is favoured.
     pub(super) turn: usize,
     pub(super) released: Vec<u16>,
-    /// What the gauges were last told: buffers that are spare, and buffers that were made here.
+    /// The values that the gauges last got: spare buffers, and buffers allocated here.
     pub(super) told_spare: u64,
     pub(super) told_made: u64,
 }
@@ -119,7 +119,7 @@ impl WorldEdge {
         move_gauge(&self.counters.rtp_buffers, &mut self.told_made, pool.misses.wrapping_sub(pool.freed));
     }
 
-    /// What will not have been drained when the world stops.
+    /// What is left in the ring when the world stops.
     pub fn leftovers(&self) -> Leftovers {
         Leftovers { world: self.world, control: self.control.clone() }
     }
@@ -130,7 +130,7 @@ impl WorldEdge {
     }
 }
 
-/// Moves a gauge that several share by what has changed here since it was told last.
+/// Moves a gauge that several share by what has changed here since the last call.
 fn move_gauge(gauge: &AtomicU64, told: &mut u64, now: u64) {
     // It wraps, as the gauge does: a fall is a rise by almost everything.
     gauge.add(now.wrapping_sub(*told));

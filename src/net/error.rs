@@ -14,7 +14,7 @@ pub enum NetError {
         transport: Transport,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Not one RTP port pair of the range could be opened.
@@ -23,7 +23,7 @@ pub enum NetError {
         range: (u16, u16),
         /// The address to bind them to.
         address: IpAddr,
-        /// What the system said for the last pair tried, if one was tried at all.
+        /// The system's error for the last pair tried, if one was tried at all.
         source: Option<io::Error>,
     },
     /// The process may not have as many descriptors as the port range and the connections can need.
@@ -44,7 +44,7 @@ pub enum NetError {
     System {
         /// What was being done.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Sockets that change hands open: out of network threads that end, into others.
+//! Open sockets that are handed from network threads that end to others.
 
 use super::rtp::Pair;
 use super::tcp::Outgoing;
@@ -9,16 +9,16 @@ use ringworld_components::kernel::StableId;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-/// All sockets that other threads, or those of another process, can go on with. What arrives meanwhile waits in them.
+/// All sockets that other threads, or another process, can go on with. What arrives meanwhile waits in them.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    /// Where SIP is spoken.
+    /// The sockets for SIP.
     pub sip: Vec<SipSocket>,
     /// The open pairs of RTP ports.
     pub rtp: Vec<RtpPair>,
     /// The open connections of SIP over TCP.
     pub tcp: Vec<TcpConnection>,
-    /// What waited for a connection that was still being opened: that is given up, and whoever goes on opens it anew.
+    /// What waited for a connection that was still being opened: that is given up, and the next owner opens it anew.
     pub unsent: Vec<(SocketAddr, Outgoing)>,
     /// What has come in and no world has taken, in the order of its arrival.
     pub untaken: Vec<Untaken>,
@@ -27,9 +27,9 @@ pub struct Sockets {
 /// A socket that takes SIP: one of datagrams, or one that takes connections.
 #[derive(Debug)]
 pub struct SipSocket {
-    /// What is spoken over.
+    /// The transport.
     pub transport: Transport,
-    /// The address as it stands in the settings.
+    /// The address as the settings have it.
     pub address: SocketAddr,
     /// The socket.
     pub socket: OwnedFd,
@@ -46,7 +46,7 @@ pub struct RtpPair {
     pub rtcp: OwnedFd,
 }
 
-/// An open connection, and what it holds. Its numbers stay: the worlds know it by them.
+/// An open connection, and what it holds. Its numbers stay: the worlds use them.
 #[derive(Debug)]
 pub struct TcpConnection {
     /// Both addresses, and the number.
@@ -62,7 +62,7 @@ pub struct TcpConnection {
 pub struct Held {
     /// Whether it was opened by us, so that we can open it again.
     pub dialled: bool,
-    /// Whether the worlds have heard that it is open.
+    /// Whether the worlds were told that it is open.
     pub announced: bool,
     /// What was read and not delivered: the beginning of a message mostly.
     pub unread: Bytes,
@@ -75,9 +75,9 @@ pub struct Held {
 pub enum Untaken {
     /// A SIP message and the way it came.
     Sip(Flow, Bytes),
-    /// A connection was opened, for the world of this index to hear.
+    /// A connection was opened, for the world of this index to be told.
     Opened(usize, Flow),
-    /// A connection is gone, for the world of this index to hear.
+    /// A connection is closed, for the world of this index to be told.
     Closed(usize, ConnId),
     /// A message of this transaction could not be sent.
     Failed(StableId, SendFailure),

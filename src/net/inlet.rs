@@ -9,7 +9,8 @@ use ringworld_components::kernel::StableId;
 use ringworld_components::wire::sip::{self, Message};
 use std::sync::Arc;
 
-/// Which world a message belongs to; the worlds are numbered from 0. An answer out of range is taken modulo their number.
+/// Which world a message belongs to; the worlds are numbered from 0. An answer out of range is taken modulo their
+/// number.
 pub type Router = Arc<dyn Fn(&Message) -> usize + Send + Sync>;
 
 /// Parses, routes and delivers.
@@ -21,16 +22,16 @@ pub(super) struct Inlet {
     pub counters: Arc<NetCounters>,
 }
 
-/// What became of an input that was offered to a world.
+/// The result of offering an input to a world.
 pub(super) enum Delivery {
-    /// It is in the world's ring, or the world is gone and will not miss it.
+    /// It is in the world's ring, or the world has ended.
     Done,
     /// The ring is full.
     Full(Input),
 }
 
 impl Inlet {
-    /// The message as an input and the world it is for. None, and counted, if it deserves no answer.
+    /// The message as an input and the world it is for. None, and counted, if it gets no answer.
     pub fn parse(&self, flow: Flow, bytes: Bytes) -> Option<(usize, Input)> {
         let parsed = sip::parse_datagram(bytes.clone(), &self.limits);
         let world = match &parsed {
@@ -65,7 +66,7 @@ impl Inlet {
         }
     }
 
-    /// Delivers what no world had taken when others had the sockets. The rings are as large as theirs were, and empty.
+    /// Delivers what no world had taken when the sockets were handed over. The rings are as large as the old ones.
     pub fn deliver_again(&self, untaken: Untaken) {
         match untaken {
             Untaken::Sip(flow, bytes) => {
@@ -92,13 +93,13 @@ impl Inlet {
         }
         let failed = Input::SendFailed { transaction, failure };
         if let Delivery::Full(_) = self.offer(usize::from(transaction.world()), failed) {
-            // The transaction's own timer will find out.
+            // The transaction's timer reports the failure instead.
             self.counters.send_failed_lost.one();
         }
     }
 }
 
-/// Whether a datagram keeps a NAT binding open and says nothing (RFC 5626 section 3.5.1, RFC 6223): nothing but line ends
+/// Whether a datagram is a keep-alive for a NAT binding (RFC 5626 section 3.5.1, RFC 6223): nothing but line ends
 /// or zeros.
 pub(super) fn is_keep_alive(datagram: &[u8]) -> bool {
     datagram.len() <= 8 && datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))

@@ -1,13 +1,14 @@
 //! Threads, sockets and rings: the only place with sockets.
 //!
 //! [`Net::start`] binds everything and starts three kinds of threads: one for SIP over UDP, one for SIP over TCP, and
-//! those for RTP. Each world's tick thread owns a [`WorldEdge`], which gives it [`Input`]s and takes its [`Output`]s; it
-//! sleeps with a [`Pacer`] and publishes its next deadline, so that the network threads have everything gathered in time.
+//! those for RTP. Each world's tick thread owns a [`WorldEdge`], which gives it [`Input`]s and takes its [`Output`]s;
+//! it sleeps with a [`Pacer`] and publishes its next deadline, so that the network threads have everything gathered in
+//! time.
 //!
 //! Nothing here blocks a world and nothing grows without bounds: what does not fit is dropped, and [`NetCounters`] says
 //! how much and why.
 //!
-//! Threads that end leave all of it open for others to go on with ([`Net::halt`], [`Net::prepare`]).
+//! Threads that end can leave all sockets open for their successors ([`Net::halt`], [`Net::prepare`]).
 //!
 //! [`Input`]: ringworld_components::edge::Input
 //! [`Output`]: ringworld_components::edge::Output

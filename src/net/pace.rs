@@ -6,15 +6,15 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use std::time::Duration;
 
-/// How many ticks are run in a row to catch up, at most. What is owed beyond that is skipped.
+/// How many ticks are run in a row to catch up, at most. Further ticks that are due are skipped.
 pub const CATCH_UP_TICKS_MAX: u32 = 8;
 
-/// What is owed after a wait.
+/// The ticks that are due after a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     /// How many ticks to run now: 1 to [`CATCH_UP_TICKS_MAX`].
     pub ticks: u32,
-    /// How many ticks more had passed and are given up. Time advances by `ticks + skipped`.
+    /// How many ticks more had passed and are skipped. Time advances by `ticks + skipped`.
     pub skipped: u64,
     /// How long after its deadline the first of the ticks starts, in microseconds.
     pub late_us: u64,
@@ -43,7 +43,7 @@ impl Pacer {
         Self { period_ns, next_ns: (now_ns / period_ns + 1) * period_ns, late: 0, skipped: 0 }
     }
 
-    /// Goes on at the next deadline that is to come: nobody waited for those that have passed meanwhile.
+    /// Goes on at the next deadline that is to come: those that have passed meanwhile are not made up for.
     pub fn resume(&mut self) {
         self.resume_at(monotonic_ns());
     }
@@ -52,7 +52,7 @@ impl Pacer {
         self.next_ns = (now_ns / self.period_ns + 1) * self.period_ns;
     }
 
-    /// Sleeps until the next deadline, and says what is owed then. Returns at once if it has passed already.
+    /// Sleeps until the next deadline, and returns the ticks that are due then. Returns at once if it has passed.
     pub fn wait(&mut self) -> Due {
         let deadline = TimeSpec::from_duration(Duration::from_nanos(self.next_ns));
         while monotonic_ns() < self.next_ns {
@@ -75,7 +75,7 @@ impl Pacer {
         Due { ticks: ticks as u32, skipped: owed - ticks, late_us: late_ns / 1_000 }
     }
 
-    /// The next deadline, in nanoseconds of `CLOCK_MONOTONIC`: what the network threads want to know.
+    /// The next deadline, in nanoseconds of `CLOCK_MONOTONIC`, for the network threads.
     pub fn next_deadline_ns(&self) -> u64 {
         self.next_ns
     }

@@ -20,7 +20,7 @@ pub(super) enum Family {
     Own,
 }
 
-/// A UDP socket for SIP: non-blocking, large buffers, tells to which address a datagram came and what ICMP says.
+/// A UDP socket for SIP: non-blocking, large buffers, reports the destination address of a datagram, and ICMP errors.
 pub(super) fn sip_udp(address: SocketAddr, family: Family) -> io::Result<UdpSocket> {
     let socket = open(address, family, Type::DGRAM, Protocol::UDP)?;
     // Beyond rmem_max if we may, else as much as the system grants: a smaller buffer is no reason not to start.

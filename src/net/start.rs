@@ -32,7 +32,7 @@ pub struct Net {
     wakers: Vec<Waker>,
     stop: Arc<AtomicBool>,
     end_tcp: Option<oneshot::Sender<TcpEnd>>,
-    /// Every thread waits here for its word to begin.
+    /// Every thread waits here for the command to begin.
     gate: Option<channel::Sender<()>>,
     /// Copies of the SIP sockets, and where the other threads put theirs when they end.
     sip: Vec<SipSocket>,
@@ -50,8 +50,9 @@ impl Net {
         Ok((net, edges))
     }
 
-    /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened. Until
-    /// [`Net::open`] nothing is read, taken or written, so whoever has the same sockets can still go on with them.
+    /// Everything that can fail of [`Net::start`], with what is open already in the place of what would be opened.
+    /// Until [`Net::open`] nothing is read, taken or written, so the owner of the same sockets can still go on with
+    /// them.
     pub fn prepare(
         config: NetConfig,
         epoch: Epoch,
@@ -120,7 +121,7 @@ impl Net {
         for thread in rtp_threads {
             let give_back = give_back.clone();
             net.spawn("ringworld-rtp", &gate, move || {
-                // Nobody may want them.
+                // The receiver may be gone.
                 let _ = give_back.send(thread.run());
             })?;
         }
@@ -161,13 +162,13 @@ impl Net {
     pub fn open(&mut self) {
         if let Some(gate) = self.gate.take() {
             for _ in &self.threads {
-                // Whoever is gone has said why.
+                // A thread that has ended has reported why.
                 let _ = gate.send(());
             }
         }
     }
 
-    /// Where SIP is spoken in fact, in the order of the settings: with the ports that the system chose.
+    /// The addresses for SIP, in the order of the settings: with the ports that the system chose.
     pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.sip_addresses
     }
@@ -182,9 +183,9 @@ impl Net {
         &self.counters
     }
 
-    /// The SIP address of ours that a peer reaches over a transport; None if we do not speak it with peers like that.
+    /// The SIP address of ours that a peer reaches over a transport; None if we have no SIP socket for such peers.
     ///
-    /// Asks the routing table when SIP is spoken on all addresses, so it is for the beginning of calls, not for packets.
+    /// Asks the routing table when SIP is bound to all addresses, so it is for the beginning of calls, not for packets.
     pub fn local_towards(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
         let ours = || self.sip_addresses.iter().filter(|(ours, _)| *ours == transport).map(|(_, address)| *address);
         let route = local_towards(remote).ok()?;
@@ -203,8 +204,8 @@ impl Net {
 }
 
 impl Net {
-    /// Sends what the worlds have handed over, as far as it can be sent at once, and waits for the threads to end. Everything
-    /// stays open. What the worlds have not taken is theirs to give ([`WorldEdge::leftovers`]).
+    /// Sends what the worlds have handed over, as far as it can be sent at once, and waits for the threads to end.
+    /// Everything stays open. What the worlds have not taken is theirs to give ([`WorldEdge::leftovers`]).
     pub fn halt(mut self) -> Sockets {
         self.end(TcpEnd::Keep);
         let TcpRest { connections, unsent } = self.tcp.try_recv().unwrap_or_default();
@@ -223,11 +224,11 @@ impl Net {
         self.stop.store(true, Ordering::Release);
         self.wakers.iter().for_each(Waker::wake);
         if let Some(end) = self.end_tcp.take() {
-            // It may have ended already.
+            // The thread may have ended already.
             let _ = end.send(tcp);
         }
         for thread in self.threads.drain(..) {
-            // A thread that panicked has ended too, and has said why on its way.
+            // A thread that panicked has ended too, and has reported why.
             let _ = thread.join();
         }
     }

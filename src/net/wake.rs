@@ -33,7 +33,7 @@ impl Waker {
         }
     }
 
-    /// Call before looking at what may have been pushed; true if somebody called.
+    /// Call before looking at what may have been pushed; true if `wake` was called.
     pub fn clear(&self) -> bool {
         let called = self.0.called.swap(false, Ordering::AcqRel);
         // Always read: a caller may have been between its swap and its write during the last round.
@@ -138,7 +138,7 @@ mod tests {
         deadlines.publish(1, 103 * MS);
         assert_eq!(deadlines.next_gather_ns(101 * MS, 0), 103 * MS);
         assert_eq!(deadlines.next_gather_ns(103 * MS, 0), 105 * MS);
-        // Nobody has published for long.
+        // No world has published for long.
         assert_eq!(deadlines.next_gather_ns(900 * MS, 0), 905 * MS);
     }
 

@@ -1,4 +1,4 @@
-//! Where the chunks of a recording come from: a file, or the memory of the flight recorder.
+//! The sources of a recording's chunks: a file, or the memory of the flight recorder.
 
 use super::error::{Damage, ReplayError};
 use super::file::{FRAME_BYTES, Frame, MAGIC, RAW_BYTES_MAX};

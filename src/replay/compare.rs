@@ -1,4 +1,4 @@
-//! Where two recordings part.
+//! Where two recordings begin to differ.
 
 use super::error::ReplayError;
 use super::player::{Player, ReplayOptions, TickReport};
@@ -16,7 +16,7 @@ pub struct Comparison {
     pub same_to: u64,
     /// In what the worlds differed before they began, in words. What follows from it is no surprise.
     pub configuration: Vec<String>,
-    /// Where they part; `None` if they are the same to the end.
+    /// The first difference; `None` if they are the same to the end.
     pub parting: Option<Parting>,
 }
 
@@ -39,7 +39,7 @@ pub struct Parting {
 
 /// Plays two recordings side by side and finds the first tick in which they differ. Two worlds that were made alike,
 /// have taken in the same and put out the same are the same, so inputs and outputs are looked at first, and the worlds
-/// where these part.
+/// where these differ.
 ///
 /// # Errors
 /// What is wrong with one of the files. A difference between a recording and its own replay is not looked for here.

@@ -105,7 +105,7 @@ pub(super) fn encode_inputs(elapsed: u32, inputs: &[Input], media: RecordMedia, 
     to.byte(END);
 }
 
-/// Arrival times of one tick lie close together, so each is written as the distance from the one before.
+/// Arrival times of one tick are close together, so each is written as the difference from the one before.
 fn encode_packet(packet: &Packet, media: RecordMedia, arrived_us: &mut u64, to: &mut Encoder<'_>) {
     let kept = match media {
         RecordMedia::Off => return,

@@ -51,7 +51,7 @@ pub enum ReplayError {
         /// The first difference.
         unlike: Unlike,
     },
-    /// The file is damaged or ends too soon. What comes before can be replayed.
+    /// The file is damaged or truncated. What comes before can be replayed.
     Damaged {
         /// Where the damage was found, in bytes.
         offset: u64,
@@ -68,7 +68,7 @@ pub enum ReplayError {
     Panicked {
         /// The tick.
         tick: u64,
-        /// What it said.
+        /// The panic's message.
         message: String,
     },
 }
@@ -123,7 +123,7 @@ pub enum Divergence {
         /// The tick.
         tick: u64,
     },
-    /// What the media of this tick found out.
+    /// The facts that the media of this tick produced.
     Facts {
         /// The tick.
         tick: u64,

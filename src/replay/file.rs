@@ -1,9 +1,9 @@
 //! The layout of the file: a magic number, then chunks.
 //!
-//! A chunk is 20 bytes of frame (packed length, raw length, checksum, checksum of the frame; little-endian) and one zstd
-//! frame. The checksum covers the packed bytes, the raw length and the position among the chunks, so a chunk that is
-//! damaged, missing or in another's place is found out before anything of it is believed. The frame has one of its own,
-//! so that a length that is damaged is not taken for a chunk whose writer was killed.
+//! A chunk is 20 bytes of frame (packed length, raw length, checksum, checksum of the frame; little-endian) and one
+//! zstd frame. The checksum covers the packed bytes, the raw length and the position among the chunks, so a chunk that
+//! is damaged, missing or out of place is found before any of it is used. The frame has a checksum of its own, so that
+//! a length that is damaged is not taken for a chunk whose writer was killed.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -32,7 +32,7 @@ pub(super) const TICKS: u8 = 2;
 /// The end.
 pub(super) const FOOTER: u8 = 3;
 
-/// What stands in front of a chunk.
+/// The frame in front of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub packed: u32,

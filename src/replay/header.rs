@@ -1,4 +1,4 @@
-//! What stands at the beginning of a recording, and at its end.
+//! The header and the footer of a recording.
 
 use super::error::Unlike;
 use crate::config::RecordMedia;
@@ -11,7 +11,7 @@ use ringworld_components::record::{DecodeError, Record, Shape, from_bytes, to_by
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What a recording begins with: all that a world is made from, and what the build that made it knew.
+/// What a recording begins with: all that a world is made from, and what its build records.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The version of the build that recorded.
@@ -40,7 +40,7 @@ pub struct Header {
     pub start: Option<Start>,
 }
 
-/// A world in the middle of its life.
+/// A world that has run before.
 #[derive(Record, Clone, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The tick.

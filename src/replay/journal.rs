@@ -1,7 +1,7 @@
-//! A recording of which every tick is with the system before anything of that tick leaves: the journal of a state folder.
+//! The journal of a state folder: a recording in which every tick is with the system before any output of it leaves.
 //!
-//! It has the layout of a recording, but its chunks are not packed, and there is one for every tick that matters: packing
-//! is for a thread that nobody waits for.
+//! It has the layout of a recording, but its chunks are not packed, and there is one for every tick that matters:
+//! packing is for a thread that no tick waits for.
 
 use super::entry;
 use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS};
@@ -47,7 +47,7 @@ impl Journal {
         Ok(Self { out, chain: Chain::resume(chain), facts: Vec::new(), idle: 0, open_tick: None, ticks: 0 })
     }
 
-    /// Takes down what the coming tick is given. Called before it.
+    /// Writes down the inputs of the coming tick. Called before it.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         self.open_tick = None;
         if elapsed != 1 || !inputs.is_empty() {
@@ -55,12 +55,12 @@ impl Journal {
         }
     }
 
-    /// Takes down what came of the tick, after it. If it took something in or if something leaves because of it, all is
-    /// handed to the system before this returns.
+    /// Writes down the result of the tick, after it. If it took something in or if something leaves because of it, all
+    /// is handed to the system before this returns.
     ///
     /// # Errors
-    /// The disk takes nothing. It is tried again with the next tick, and nothing is lost unless the kind of the error is
-    /// `StorageFull` for good: see [`Journal::is_lost`].
+    /// The disk takes nothing. It is tried again with the next tick, and nothing is lost unless the kind of the error
+    /// is `StorageFull` for good: see [`Journal::is_lost`].
     pub fn end_of_tick(&mut self, engine: &Engine, leaves: bool) -> io::Result<()> {
         let chain = engine.chain();
         let before = self.chain.digest();
@@ -86,7 +86,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Hands everything to the system that was lived so far, idle ticks included.
+    /// Hands everything up to now to the system, idle ticks included.
     pub fn settle(&mut self) -> io::Result<()> {
         self.write_idle();
         self.out.seal();
@@ -151,8 +151,8 @@ impl Journal {
     }
 }
 
-/// A file that holds a header alone: a snapshot, if there is a world in it. Packed it is some times smaller; to pack it takes
-/// about as long as to encode the world.
+/// A file that holds a header alone: a snapshot, if there is a world in it. Packed it is some times smaller; to pack it
+/// takes about as long as to encode the world.
 pub(crate) fn snapshot_file(header: &Header, is_packed: bool) -> io::Result<Vec<u8>> {
     let world = header.start.as_ref().map_or(0, |start| start.snapshot.len());
     let mut bytes = Vec::with_capacity(world + CHUNK_BYTES);
@@ -255,7 +255,7 @@ impl<W: Write> Out<W> {
 mod tests {
     use super::*;
 
-    /// A disk that is full after some bytes until somebody makes room.
+    /// A disk that is full after some bytes, until it is given more room.
     #[derive(Default)]
     struct Disk {
         room: usize,

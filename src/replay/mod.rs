@@ -1,11 +1,11 @@
-//! Recording what a world takes in, and living it again.
+//! Recording what a world takes in, and replaying it.
 //!
 //! A world advances only by its inputs, so a recording of the inputs is a recording of everything. [`Recorder`] writes
-//! one while the world runs; [`Player`] runs a fresh world by it and compares what comes out, tick for tick; [`compare`]
-//! finds where two recordings part.
+//! one while the world runs; [`Player`] runs a fresh world by it and compares what comes out, tick for tick;
+//! [`compare`] finds where two recordings begin to differ.
 //!
 //! The file is a header and then chunks, each compressed and checked by itself, so that what was written before a crash
-//! can be read; see ARCHITECTURE.md for its layout. It holds the world's secret: it is created for its owner's eyes only.
+//! can be read; see ARCHITECTURE.md for its layout. It holds the world's secret: only its owner can read it.
 
 mod chunks;
 mod compare;

@@ -1,4 +1,4 @@
-//! Lives a recording again, and compares.
+//! Replays a recording, and compares.
 
 use super::chunks::FileChunks;
 use super::entry::{Entry, Inlet, TickEntry};
@@ -38,10 +38,10 @@ impl Default for ReplayOptions {
     }
 }
 
-/// Which executor runs the systems of a tick; a world must not care.
+/// Which executor runs the systems of a tick; the result must not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Executor {
-    /// As live.
+    /// As in a running switch.
     #[default]
     SingleThreaded,
     /// Systems that don't touch the same data run at the same time.
@@ -53,11 +53,11 @@ pub enum Executor {
 pub enum Claims {
     /// Signalling and packets.
     ControlAndMedia,
-    /// Signalling only: the recording holds no payloads, and its facts stand in for the media.
+    /// Signalling only: the recording holds no payloads, and its facts replace the media.
     Control,
 }
 
-/// One tick, as it was lived again.
+/// One tick, as it was replayed.
 #[derive(Debug)]
 pub struct TickReport {
     /// The tick that the world is at now.
@@ -76,7 +76,7 @@ pub struct TickReport {
     pub(super) taken: ChainDigest,
 }
 
-/// Looks on while a recording is played: at what a world takes in, and at what it puts out.
+/// Observes a recording while it is played: what the world takes in, and what it puts out.
 pub trait Witness {
     /// The world is about to advance by `elapsed` ticks with these inputs.
     fn takes(&mut self, engine: &Engine, elapsed: u32, inputs: &[Input]);
@@ -84,7 +84,7 @@ pub trait Witness {
     fn gives(&mut self, engine: &Engine, outputs: &Outputs);
 }
 
-/// Nobody looks.
+/// A witness that ignores everything.
 struct Nobody;
 
 impl Witness for Nobody {
@@ -92,7 +92,7 @@ impl Witness for Nobody {
     fn gives(&mut self, _: &Engine, _: &Outputs) {}
 }
 
-/// A recording and the world that lives by it.
+/// A recording and the world that replays it.
 ///
 /// ```no_run
 /// use ringworld::replay::Player;
@@ -208,7 +208,7 @@ impl Player {
         self.step_before(&mut Nobody)
     }
 
-    /// As [`Player::step`], with somebody who looks on.
+    /// As [`Player::step`], with a witness.
     pub fn step_before(&mut self, witness: &mut dyn Witness) -> Result<Option<TickReport>, ReplayError> {
         if self.next_tick()?.is_none() {
             return Ok(None);
@@ -222,8 +222,8 @@ impl Player {
         }
     }
 
-    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more than
-    /// one ahead: a switch skips ticks in which nothing happens.
+    /// The tick at which the world will be after the next step; `None` at the end of the recording. It may lie more
+    /// than one ahead: a switch skips ticks in which nothing happens.
     ///
     /// # Errors
     /// As [`Player::step`].
@@ -245,7 +245,8 @@ impl Player {
         }
     }
 
-    /// Plays as far as the world is not past `tick`: to the state that it had then. Says whether there is more to play.
+    /// Plays as far as the world is not past `tick`: to the state that it had then. Returns whether there is more to
+    /// play.
     pub fn run_up_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
         loop {
             match self.next_tick()? {
@@ -258,7 +259,7 @@ impl Player {
         }
     }
 
-    /// Plays until the world is at `tick` or past it, or to the end; says whether there is more to play.
+    /// Plays until the world is at `tick` or past it, or to the end; returns whether there is more to play.
     pub fn run_to(&mut self, tick: u64) -> Result<bool, ReplayError> {
         while self.tick() < tick {
             if self.step()?.is_none() {

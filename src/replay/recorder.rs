@@ -11,13 +11,13 @@ use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Records a world. Nothing it meets with stops the world: a recording that can't go on ends, and its summary says why.
+/// Records a world. No error of it stops the world: a recording that can't go on ends, and its summary says why.
 pub struct Recorder {
     path: PathBuf,
     scribe: Scribe<Writer>,
 }
 
-/// What became of a recording.
+/// The result of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordingSummary {
     /// The file.
@@ -44,7 +44,7 @@ impl Recorder {
         Ok(Self { path: path.to_owned(), scribe: Scribe::new(header, Writer::create(path, bytes_max)?, true) })
     }
 
-    /// Starts the recording of a world in the middle of its life, between two ticks: it begins with a snapshot.
+    /// Starts the recording of a world that has run before, between two ticks: it begins with a snapshot.
     pub fn create_at(
         path: &Path,
         world: &WorldConfig,
@@ -56,12 +56,12 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Takes down what the coming tick is given. Called before it.
+    /// Writes down the inputs of the coming tick. Called before it.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         self.scribe.inputs(elapsed, inputs);
     }
 
-    /// Takes down what came out of the tick. Called after it.
+    /// Writes down the outputs of the tick. Called after it.
     pub fn end_of_tick(&mut self, engine: &Engine) {
         self.scribe.end_of_tick(engine);
     }

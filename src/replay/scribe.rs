@@ -1,4 +1,4 @@
-//! Writes down what a world takes in, chunk by chunk, for whoever keeps the chunks.
+//! Writes down what a world takes in, chunk by chunk, for a sink that takes the chunks.
 
 use super::entry;
 use super::file::{CHUNK_BYTES, HEADER, TICKS};
@@ -80,7 +80,7 @@ impl<S: Sink> Scribe<S> {
         }
     }
 
-    /// Of a world in the middle of its life.
+    /// Of a world that has run before.
     pub fn begin_at(&mut self, engine: &Engine) {
         let (tick, chain) = (engine.now().0, engine.chain());
         self.chain = Chain::resume(chain);
@@ -97,7 +97,7 @@ impl<S: Sink> Scribe<S> {
         (self.is_over, self.failed) = (false, None);
     }
 
-    /// Who takes the chunks.
+    /// The sink that takes the chunks.
     pub fn sink(&self) -> &S {
         &self.sink
     }
@@ -112,12 +112,12 @@ impl<S: Sink> Scribe<S> {
         self.ticks
     }
 
-    /// Ends, and gives back who takes the chunks, with the reason if the end came early.
+    /// Ends, and gives back the sink, with the reason if the end came early.
     pub fn finish(self) -> (S, Option<String>) {
         (self.sink, self.failed)
     }
 
-    /// Takes down what the coming tick is given. Called before it.
+    /// Writes down the inputs of the coming tick. Called before it.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         if self.is_over {
             return;
@@ -129,7 +129,7 @@ impl<S: Sink> Scribe<S> {
         }
     }
 
-    /// Takes down what came out of the tick. Called after it.
+    /// Writes down the outputs of the tick. Called after it.
     pub fn end_of_tick(&mut self, engine: &Engine) {
         if self.is_over {
             return;
@@ -159,7 +159,7 @@ impl<S: Sink> Scribe<S> {
         }
     }
 
-    /// Closes the tick that was given its inputs but never came to its end: the world broke in it.
+    /// Closes the tick that was given its inputs but did not complete: the world broke in it.
     pub fn break_off(&mut self, engine: &Engine) {
         if !self.is_over {
             self.write_header(engine);

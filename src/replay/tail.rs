@@ -1,4 +1,4 @@
-//! Lives by a journal while it is being written, or after its writer was killed.
+//! Replays a journal while it is being written, or after its writer was killed.
 
 use super::entry::{Entry, Inlet};
 use super::file::{FOOTER, FRAME_BYTES, Frame, HEADER, MAGIC, RAW_BYTES_MAX, TICKS, VERSION};
@@ -19,7 +19,7 @@ const READ_BYTES: usize = 1 << 18;
 /// What comes next in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A tick was lived.
+    /// A tick was replayed.
     Lived,
     /// Nothing more is written so far.
     Nothing,
@@ -36,7 +36,7 @@ pub(crate) enum TailError {
     Version { found: u8 },
     /// It is damaged at this byte.
     Damaged { offset: u64, error: DecodeError },
-    /// The world came to something else than what was written down.
+    /// The world's digests differ from those that were written down.
     Diverged { tick: u64 },
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for TailError {
 
 /// A file that may still be growing.
 pub(crate) trait ReadAt {
-    /// Reads what there is from this byte on, and says how much that was: nothing at the end.
+    /// Reads what there is from this byte on, and returns how much that was: nothing at the end.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -75,7 +75,8 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Reads the header of a file that was opened; `None` if that is not yet there as a whole, or if there is no file yet.
+    /// Reads the header of a file that was opened; `None` if that is not yet there as a whole, or if there is no file
+    /// yet.
     pub fn open(file: io::Result<Box<dyn ReadAt + Send>>) -> Result<Option<(Self, Header)>, TailError> {
         let file = match file {
             Ok(file) => file,
@@ -168,12 +169,12 @@ fn unpack(packed: &[u8], raw: usize) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, raw).ok().filter(|bytes| bytes.len() == raw)
 }
 
-/// A world that lives by journals.
+/// A world that replays journals.
 pub(crate) struct Heir {
     engine: Engine,
     inlet: Inlet,
     tail: Option<Tail>,
-    /// The ticks of the chunk at hand, and how much of them was lived.
+    /// The ticks of the chunk at hand, and how many of them were replayed.
     ticks: Vec<u8>,
     at: usize,
     idle: u64,
@@ -205,7 +206,7 @@ impl Heir {
         &self.engine
     }
 
-    /// The world, to wake it or to take it over.
+    /// The world, to begin another life of it or to take it over.
     pub fn engine_mut(&mut self) -> &mut Engine {
         &mut self.engine
     }
@@ -215,7 +216,7 @@ impl Heir {
         self.engine
     }
 
-    /// Lives one more tick, if it is there.
+    /// Replays one more tick, if it is there.
     pub fn step(&mut self) -> Result<Step, TailError> {
         loop {
             if self.idle > 0 {

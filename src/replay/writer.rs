@@ -40,7 +40,7 @@ enum Message {
     Finish(Footer),
 }
 
-/// What became of the file.
+/// The result of writing the file.
 #[derive(Debug)]
 pub(super) struct Written {
     pub bytes: u64,
@@ -154,7 +154,7 @@ impl<W: Write> Disk<W> {
                     }
                     self.mark = mark;
                     raw.clear();
-                    // Buffers that nobody takes back are freed.
+                    // Buffers that are not taken back are freed.
                     let _ = give_back.try_send(raw);
                 }
                 Message::Finish(footer) => {
@@ -206,7 +206,7 @@ pub(super) fn footer_bytes(footer: &Footer) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// A disk that is full after some bytes, or that waits until it is let go.
+    /// A disk that is full after some bytes, or that blocks until it is released.
     struct Trouble {
         room: usize,
         go: Option<Receiver<()>>,

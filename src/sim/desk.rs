@@ -1,4 +1,4 @@
-//! The agents and when each has something to do: nobody is looked at before his time.
+//! The agents and when each has something to do: no agent is looked at before its time.
 
 use super::agent::Agent;
 use super::network::{SWITCH, inside};
@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 pub(super) struct Desk {
     pub agents: Vec<Agent>,
     agenda: BinaryHeap<Reverse<(u64, u32)>>,
-    /// When each is down in the agenda; older entries don't count.
+    /// When each is next due; older entries of the agenda don't count.
     noted: Vec<u64>,
 }
 
@@ -35,7 +35,7 @@ impl Desk {
         }
     }
 
-    /// The next agent who is due by `now`.
+    /// The next agent that is due by `now`.
     pub fn next_due(&mut self, now: u64) -> Option<u32> {
         loop {
             let Reverse((at, number)) = self.agenda.peek().copied().filter(|Reverse((at, _))| *at <= now)?;

@@ -1,11 +1,11 @@
-//! Chance: every decision of a run is drawn from its seed, and each purpose has dice of its own.
+//! Random numbers: every decision of a run is drawn from its seed, and each purpose has dice of its own.
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{RngCore, SeedableRng};
 use std::ops::RangeInclusive;
 
-/// What dice are thrown for. Leaving out an agent or a fault leaves the throws of all others as they were, which is what
-/// makes a failing run shrink.
+/// What dice are thrown for. Leaving out an agent or a fault leaves the throws of all others as they were, which is
+/// what makes a failing run shrink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The settings of the world.
@@ -28,7 +28,7 @@ pub enum Purpose {
     Order,
     /// When the switch is killed.
     Kills,
-    /// How a kill meets it, or how the disk fares; numbered by fault.
+    /// At which point a kill stops the switch, or how a fault of the disk acts; numbered by fault.
     Kill,
     /// How the bytes of a connection are cut; numbered by connection.
     Stream,

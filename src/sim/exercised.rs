@@ -1,4 +1,4 @@
-//! What a run, or many, made the switch do: so that blind spots show.
+//! What a run, or many, made the switch do: so that what was never exercised shows.
 
 use super::fault::Kind;
 use crate::engine::Engine;
@@ -23,7 +23,7 @@ pub struct Exercised {
     pub changes: BTreeMap<(SessionState, SessionState), u64>,
     /// Dialogs that both ends agreed upon after the network had healed.
     pub agreed: u64,
-    /// Voices that were heard and told.
+    /// Voices that were heard and recognised.
     pub voices: u64,
     /// Packets that the network carried.
     pub packets: u64,

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Level {
     /// Nothing.
     None,
-    /// What an ordinary day brings.
+    /// The faults of normal operation.
     #[default]
     Light,
     /// Everything at once.
@@ -44,7 +44,7 @@ pub enum Kind {
     Reset,
     /// The agent stops sending audio.
     Silence,
-    /// The agent is gone without a word.
+    /// The agent disappears without a BYE.
     Vanish,
     /// The agent breaks a rule of the RFCs.
     Misbehave(Misdeed),
@@ -52,7 +52,7 @@ pub enum Kind {
     LateTicks,
     /// Ticks are given up.
     SkippedTicks,
-    /// There are hardly any RTP ports.
+    /// There are only a few RTP ports.
     FewPorts,
     /// The pool of packet buffers is small.
     SmallPool,
@@ -76,7 +76,7 @@ pub enum Kind {
     FullDisk,
 }
 
-/// Where a kill meets the process.
+/// At which moment a kill stops the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Death {
     /// Before what a tick took in is written down.
@@ -135,7 +135,7 @@ pub enum Misdeed {
     WrongLength,
     /// Its requests have no Max-Forwards (section 8.1.1.6).
     NoMaxForwards,
-    /// It asks for an extension that nobody has (section 8.1.1.9; legal, and to be refused).
+    /// It requires an extension that does not exist (section 8.1.1.9; legal, and to be refused).
     UnknownExtension,
     /// Its offer is no session description (RFC 3264 section 5).
     BrokenOffer,
@@ -149,7 +149,7 @@ pub enum Misdeed {
     LateCancel,
     /// It refuses a call after it answered it (section 17.2.1).
     TwoFinals,
-    /// Its final responses have a tag of their own (section 12.1.1: a fork that nobody asked for).
+    /// Its final responses have a tag of their own (section 12.1.1: the fork of a request that was not forked).
     NewTag,
     /// Its responses have no tag (section 8.2.6.2).
     NoTag,
@@ -221,7 +221,7 @@ pub struct Fault {
     pub number: u32,
     /// What it is.
     pub kind: Kind,
-    /// Whom it strikes, if not the switch.
+    /// The agent that it strikes, if not the switch.
     pub agent: Option<u32>,
     /// When it begins; what happens once happens then.
     pub from: u64,
@@ -232,7 +232,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Whether it is at work.
+    /// Whether it is active.
     pub fn is_on(&self, now: u64) -> bool {
         (self.from..self.to).contains(&now)
     }
@@ -288,7 +288,7 @@ pub fn draw(seed: u64, level: Level, agents: u32, length: u64) -> Vec<Fault> {
     faults
 }
 
-/// The kills of a run, and what befalls its disk. They have dice of their own, so that the other faults are as they were.
+/// The kills of a run, and the faults of its disk. They have dice of their own, so that the other faults stay the same.
 fn draw_kills(seed: u64, level: Level, first: u32, length: u64) -> Vec<Fault> {
     let dice = &mut Dice::new(seed, Purpose::Kills, 0);
     let count = match level {

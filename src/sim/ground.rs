@@ -1,5 +1,5 @@
-//! The ground under a simulated state folder: files in memory, a clock that the run sets, and one thread for all. It gives
-//! way in the middle of whatever is being written, when it is told to.
+//! The ground under a simulated state folder: files in memory, a clock that the run sets, and one thread for all. When
+//! told to, it stops the process in the middle of whatever is being written.
 
 use crate::replay::ReadAt;
 use crate::state::{Ground as GroundOfState, Pursuit};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Where the process dies, next time that it comes there.
+/// The point at which the process is killed next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blow {
     /// In writing to a file with this ending, when so many thousandths of what is to be written were taken.
@@ -24,7 +24,7 @@ pub(super) enum Blow {
     Removing { after: bool },
 }
 
-/// The files of one folder, and what stands on them.
+/// The files of one folder, and the state of the simulated process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ground(Arc<Mutex<Inner>>);
 
@@ -52,12 +52,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
-    /// Nothing of a dead process reaches the disk.
+    /// Nothing of a killed process reaches the disk.
     fn alive(&self) -> io::Result<()> {
         if self.is_dead { Err(io::Error::other("the process was killed")) } else { Ok(()) }
     }
 
-    /// Dies if this is where it shall.
+    /// Kills the process if this is the point.
     fn meet(&mut self, place: Blow) -> io::Result<()> {
         if self.blow == Some(place) {
             (self.blow, self.is_dead) = (None, true);
@@ -86,12 +86,12 @@ impl Ground {
         std::mem::take(&mut lock(&self.0).refused)
     }
 
-    /// Lets the process die where the blow says.
+    /// Has the process killed where the blow says.
     pub fn strike(&self, blow: Blow) {
         lock(&self.0).blow = Some(blow);
     }
 
-    /// The process dies, or one that was dead is started again. No blow is left.
+    /// The process is killed, or one that was killed is started again. No blow is left.
     pub fn set_dead(&self, is_dead: bool) {
         let mut inner = lock(&self.0);
         (inner.is_dead, inner.blow) = (is_dead, None);
@@ -111,7 +111,8 @@ impl Ground {
         lock(&self.0).files.keys().filter(|path| has_ending(path, ending)).count()
     }
 
-    /// Changes a byte near the end of the youngest file with this ending; `bits` says which, and how. False if there is none.
+    /// Changes a byte near the end of the youngest file with this ending; `bits` says which, and how. False if there is
+    /// none.
     pub fn damage(&self, ending: &str, bits: u64) -> bool {
         let inner = lock(&self.0);
         let Some((_, content)) = inner.files.iter().rfind(|(path, _)| has_ending(path, ending)) else { return false };
@@ -178,7 +179,7 @@ impl GroundOfState for Ground {
         lock(&self.0).unix_ms
     }
 
-    /// Nothing takes any time here: how fast the machine is must not decide anything.
+    /// Nothing takes any time here: the speed of the machine must not decide anything.
     fn elapsed(&self) -> Duration {
         Duration::ZERO
     }

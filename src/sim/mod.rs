@@ -1,14 +1,15 @@
-//! The simulator: a whole world of user agents around the switch, in virtual time, from one seed.
+//! The simulator: user agents around the switch, in virtual time, all decided by one seed.
 //!
 //! The engine is the real one, with its real schedule, behind the same kinds of rings; only sockets, clock and disk are
 //! replaced. One thread and one seed decide everything, so a run that fails can be run again, step by step, and made
 //! smaller until only what matters is left.
 //!
-//! - [`Scenario`] says what to run; [`run()`] runs it.
+//! - [`Scenario`] describes a run; [`run()`] runs it.
 //! - `agent/` are the user agents; they share no code with the switch.
-//! - `network/` carries their packets, and [`fault`] lists what befalls them.
-//! - `operator.rs` acts upon the switch as its operator would.
-//! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that folder.
+//! - `network/` carries their packets, and [`fault`] lists what happens to them.
+//! - `operator.rs` gives the switch the commands of an operator.
+//! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that
+//!   folder.
 //! - [`invariants`] say what must hold, whatever happens.
 //! - [`shrink()`] finds the smallest run that still fails, and [`twice()`] compares runs of one seed.
 //!

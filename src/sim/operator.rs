@@ -8,10 +8,10 @@ use ringworld_components::edge::{Command, Event, Operation, PlaceCall, Reply};
 use ringworld_components::kernel::StableId;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What the operator knows and means to do.
+/// What the operator knows and plans to do.
 pub(super) struct Operator {
     dice: Dice,
-    /// The room of each agent: nobody is led into another one.
+    /// The room of each agent: no agent is moved into another one.
     rooms: Vec<String>,
     next_at: u64,
     /// The mean time between two of its actions.
@@ -55,7 +55,7 @@ impl Operator {
         if self.is_off_duty { decision } else { decision.min(self.next_at) }
     }
 
-    /// Hears of something.
+    /// Handles an event.
     pub fn hear(&mut self, now: u64, event: &Event) {
         match event {
             Event::StateChanged { session, to, .. } => {
@@ -73,12 +73,12 @@ impl Operator {
         }
     }
 
-    /// Hears what became of a command.
+    /// Handles the reply to a command.
     pub fn hear_reply(&mut self, reply: &Reply) {
         self.relator.hear(reply);
     }
 
-    /// The switch was started again, and asks anew about the calls that nobody has decided about.
+    /// The switch was started again, and asks again about the calls that are undecided.
     pub fn hear_again(&mut self, now: u64, undecided: &[Event]) {
         self.undecided.clear();
         undecided.iter().for_each(|event| self.hear(now, event));

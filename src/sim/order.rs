@@ -1,4 +1,4 @@
-//! Any legal order of the systems of a tick, each as likely as chance has it.
+//! Any legal order of the systems of a tick, drawn at random.
 //!
 //! The shuffle that comes with bevy_ecs permutes the nodes of the graph before a depth-first sort, which leaves two
 //! neighbours of a late phase in the same order for most seeds. This one draws every next system from those that are

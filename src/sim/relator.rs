@@ -16,7 +16,7 @@ const ASKED_MAX: usize = 64;
 /// Relates sessions at random.
 pub(super) struct Relator {
     dice: Dice,
-    /// The groups that were made last, of which some are gone.
+    /// The groups that were made last, of which some no longer exist.
     groups: Vec<StableId>,
     /// The commands whose reply names a group.
     asked: BTreeSet<u64>,

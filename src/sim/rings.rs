@@ -1,4 +1,5 @@
-//! The rings between the network and the world: the same kinds as in `net`, full at the same point, counted the same way.
+//! The rings between the network and the world: the same kinds as in `net`, full at the same point, counted the same
+//! way.
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use ringworld_components::edge::{Input, PacketHandle};
@@ -27,7 +28,7 @@ impl Rings {
         self.ports.push(port);
     }
 
-    /// Offers signalling; says whether there was room.
+    /// Offers signalling; returns whether there was room.
     pub fn push(&mut self, input: Input) -> bool {
         let fits = self.control.0.try_send(input).is_ok();
         self.lost += u64::from(!fits);
@@ -53,7 +54,7 @@ impl Rings {
         inputs
     }
 
-    /// The process that held them is gone, with all that waited.
+    /// The process that held them was killed: all that waited is lost.
     pub fn clear(&mut self) {
         self.ports.clear();
         self.control.1.try_iter().for_each(drop);

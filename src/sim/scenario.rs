@@ -14,7 +14,7 @@ pub struct Scenario {
     pub seed: u64,
     /// How many agents there are.
     pub agents: u32,
-    /// How long they live before the network heals, in seconds.
+    /// How long they run before the network heals (all faults end), in seconds.
     pub seconds: u32,
     /// How much goes wrong.
     pub level: Level,
@@ -60,7 +60,7 @@ impl Scenario {
         (0..self.agents).filter(|agent| self.has(*agent)).collect()
     }
 
-    /// The faults of the run, without those that are left out or that would strike nobody.
+    /// The faults of the run, without those that are left out or that would strike no agent of it.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = fault::draw(self.seed, self.level, self.agents, self.length_drawn());
         faults.retain(|fault| !self.without.contains(&fault.number));

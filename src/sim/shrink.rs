@@ -4,8 +4,8 @@ use super::run::{Failure, run};
 use super::{Scenario, TICK};
 use std::collections::BTreeSet;
 
-/// Finds a smaller run in which the same invariant does not hold: less time, fewer agents, fewer faults. `watch` is told
-/// of each step, and of how many runs were tried.
+/// Finds a smaller run in which the same invariant does not hold: less time, fewer agents, fewer faults. `watch` is
+/// told of each step, and of how many runs were tried.
 pub fn shrink(failure: &Failure, watch: &mut dyn FnMut(&Scenario, u32)) -> Failure {
     let mut smallest = failure.clone();
     let mut tried = 0;

@@ -14,7 +14,7 @@ pub enum StateError {
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// Another process runs on it.
@@ -59,7 +59,8 @@ pub enum StateError {
         /// This build.
         ours: String,
     },
-    /// What came after the snapshot was written by a world with other plugins, and only the same ones come to the same world.
+    /// What came after the snapshot was written by a world with other plugins, and only the same ones come to the same
+    /// world.
     OtherPlugins {
         /// The journal.
         path: PathBuf,
@@ -82,14 +83,14 @@ pub enum StateError {
     },
     /// No process runs on the folder that could be taken over.
     NobodyThere {
-        /// Its door.
+        /// Its socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The running process does not let itself be taken over.
+    /// The running process refused to be taken over.
     TurnedAway {
-        /// What it said.
+        /// The reason that it gave.
         why: String,
     },
     /// SIP has no fixed port: peers would not find the switch again.

@@ -1,4 +1,4 @@
-//! What lies where in a state folder.
+//! The files of a state folder.
 
 use super::StateError;
 use super::ground::{Ground, Machine};
@@ -17,10 +17,10 @@ const TEMPORARY: &str = "tmp";
 const DAMAGED: &str = "damaged";
 const FAILED: &str = "failed";
 
-/// How much is read of why a journal had failed.
+/// How much is read of the reason why a journal had failed.
 const WHY_BYTES_MAX: usize = 1_000;
 
-/// A state folder that no other process can take as long as this lives.
+/// A state folder. No other process can take it while this exists.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
@@ -49,7 +49,7 @@ impl StateFolder {
         Self { path: path.to_owned(), lock: lock.into() }
     }
 
-    /// The lock, to hand it over: whoever has it has the folder.
+    /// The lock, to hand it over: the process that holds it has the folder.
     pub(super) fn lock(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()
     }
@@ -106,7 +106,7 @@ impl WorldFolder {
         &self.path
     }
 
-    /// What it stands on.
+    /// The ground that it is on.
     pub fn ground(&self) -> &dyn Ground {
         self.ground.as_ref()
     }
@@ -150,8 +150,8 @@ impl WorldFolder {
         self.ground.sync(&self.path)
     }
 
-    /// Writes a snapshot for a process that waits for it, and will soon have written one that is packed and outlives a loss of
-    /// power.
+    /// Writes a snapshot for a process that waits for it, and will soon have written one that is packed and outlives a
+    /// loss of power.
     pub(super) fn pass_snapshot(&self, place: Place, header: &Header) -> io::Result<()> {
         self.leave_snapshot(place, snapshot_file(header, false), |_| Ok(()))
     }
@@ -188,7 +188,7 @@ impl WorldFolder {
         let path = self.journal(place);
         let begun = Journal::begin(self.ground.create(&path)?, header);
         if begun.is_err() {
-            // A recovery would take it for one that goes on here.
+            // A recovery would take it for a journal that continues here.
             let _ = self.ground.remove(&path);
         }
         begun
@@ -199,12 +199,12 @@ impl WorldFolder {
         Tail::open(self.ground.open(&self.journal(place)))
     }
 
-    /// Leaves word that the journal has failed, for the next start. The disk that is full takes a name more often than not.
+    /// Marks the journal as failed, for the next start. The disk that is full takes a name more often than not.
     pub(super) fn mark_failed(&self, why: &str) {
         let _ = self.ground.create(&self.path.join(FAILED)).and_then(|mut file| file.write_all(why.as_bytes()));
     }
 
-    /// Whether the journal had failed in the life before, in a sentence. Asked once.
+    /// Whether the journal had failed in the previous life, and why, in a sentence. Asked once.
     pub(super) fn failure(&self) -> Option<String> {
         let path = self.path.join(FAILED);
         let file = self.ground.open(&path).ok()?;
@@ -221,7 +221,7 @@ impl WorldFolder {
         Ok(places.map(|place| place.epoch).max().unwrap_or(0))
     }
 
-    /// Puts a damaged file aside, for whoever wants to look at it.
+    /// Renames a damaged file, so that it can be examined.
     pub(super) fn put_aside(&self, path: &Path) -> io::Result<PathBuf> {
         let mut name = path.as_os_str().to_owned();
         name.push(".");
@@ -230,10 +230,10 @@ impl WorldFolder {
         Ok(name.into())
     }
 
-    /// Removes what lives after this one have written: they never began.
+    /// Removes what lives after this one have written: none of them began.
     pub(super) fn remove_after(&self, epoch: u16) -> Result<(), StateError> {
         let later = |places: Vec<Place>| places.into_iter().filter(move |place| place.epoch > epoch);
-        // In this order a kill in between leaves a journal without a tick, which is no harm.
+        // In this order a kill in between leaves a journal without a tick, which does no harm.
         let snapshots = later(self.snapshots()?).map(|place| self.snapshot(place));
         let journals = later(self.journals()?).map(|place| self.journal(place));
         for path in snapshots.chain(journals) {

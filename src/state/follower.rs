@@ -1,4 +1,4 @@
-//! A world that lives by the journal of another, a little behind it, and is encoded in its place.
+//! A second world that replays the journal of another, a little behind it, and is encoded in its place.
 
 use super::folder::{Place, WorldFolder};
 use super::keeper::Health;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How far its thread stands back when cores are short: a tenth of what a world's thread gets.
+/// How low its thread ranks when cores are short: a tenth of what a world's thread gets.
 const NICE: i32 = 10;
 
 /// How long it sleeps when nothing new is written.
@@ -46,7 +46,7 @@ impl Follower {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // One that panicked has said so.
+            // A thread that panicked has reported it.
             let _ = thread.join();
         }
     }
@@ -101,7 +101,7 @@ impl Pursuit {
         let Self { base, folder, feed, health, .. } = self;
         let (epoch, written) = (world.epoch, Instant::now());
         let follows = Follows { heir, epoch, journal: None, has_ended: false, written, folder, feed, health };
-        // A process that was parked and goes on has left it already.
+        // A process that resumed after a hand-over has left it already.
         if !follows.folder.snapshots().map_err(|error| error.to_string())?.contains(&place_of(&base)) {
             follows.write(&base);
         }
@@ -212,7 +212,7 @@ impl Follows {
     }
 }
 
-/// What this thread has used so far: the time on the wall would tell what others were given meanwhile.
+/// What this thread has used so far: the time on the wall would include what other threads used meanwhile.
 fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }

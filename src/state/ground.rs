@@ -1,5 +1,5 @@
-//! What a state folder stands on: a disk, the time of day, and a thread for the follower. The simulator puts another ground
-//! under the same keeper, one that gives way when it is told to.
+//! What a state folder stands on: a disk, the time of day, and a thread for the follower. The simulator puts another
+//! ground under the same keeper, which fails when it is told to.
 
 use super::follower::Pursuit;
 use crate::engine::unix_ms;
@@ -18,13 +18,13 @@ pub(crate) trait Ground: fmt::Debug + Send + Sync {
     /// The time of day, in milliseconds since 1970.
     fn unix_ms(&self) -> u64;
 
-    /// The time since any moment, to measure what takes how long.
+    /// The time since a fixed moment, to measure how long things take.
     fn elapsed(&self) -> Duration;
 
     /// The names of all files in a folder.
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
 
-    /// Creates a file for its owner's eyes only, or empties the one that is there.
+    /// Creates a file that only its owner can read, or empties the one that is there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Write + Send>>;
 
     /// Opens a file to read.

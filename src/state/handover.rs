@@ -1,10 +1,10 @@
-//! One process takes over from another: the sockets, the lock and the worlds change hands, and the calls notice a pause.
+//! One process takes over from another: the sockets, the lock and the worlds are handed over; the calls see a pause.
 //!
-//! The running process listens on a socket in its state folder. Who wants to take over connects and names its build; the
-//! running one stops its worlds at a tick, leaves their snapshots in the folder, and sends the lock and all sockets
-//! (`SCM_RIGHTS`), open connections of TCP among them, with what was read and not yet taken in, and not yet written. When the
-//! other is ready, the running one says `go` and ends, and not before does the other read or write anything; when it refuses,
-//! goes away or takes too long, the running one takes its own sockets up again and goes on.
+//! The running process listens on a socket in its state folder. The successor connects and names its build; the
+//! running process stops its worlds at a tick, leaves their snapshots in the folder, and sends the lock and all sockets
+//! (`SCM_RIGHTS`), open TCP connections among them, with what was read and not yet taken in, and not yet written. When
+//! the successor is ready, the running process sends `Go` and ends; before that the successor neither reads nor writes.
+//! If the successor refuses, closes the stream or takes too long, the running process goes on with its own sockets.
 
 mod descriptors;
 mod parcel;
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Descriptors that a process has open anyway.
 const ELSEWHERE: usize = 128;
 
-/// The way in for who wants to take over.
+/// The socket on which a successor asks to take over.
 #[derive(Debug)]
 pub struct Door {
     listener: UnixListener,
@@ -40,10 +40,10 @@ pub struct Door {
 }
 
 impl Door {
-    /// Opens it in a state folder that is ours.
+    /// Opens it in a state folder whose lock this process holds.
     pub fn open(folder: &StateFolder) -> Result<Self, StateError> {
         let path = folder.path().join(DOOR);
-        // What lies there is left from a process that was killed: the folder is ours.
+        // A file that is there is left from a process that was killed: this one holds the lock.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -52,12 +52,12 @@ impl Door {
         Ok(Self { listener: listener.map_err(StateError::io(&path, "listening on"))?, path })
     }
 
-    /// Who is at the door, if anybody is.
+    /// The stream of a process that has connected, if one has.
     pub fn knock(&self) -> Option<UnixStream> {
         self.listener.accept().ok().map(|(stream, _)| stream)
     }
 
-    /// Closes it, and leaves nothing behind.
+    /// Closes it, and removes its file.
     pub fn close(self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -72,7 +72,7 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Hears who is at the door.
+    /// Reads the greeting of the process that has connected.
     pub fn greet(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -88,13 +88,13 @@ impl Successor {
         }
     }
 
-    /// Says that nothing is handed over.
+    /// Refuses to hand over.
     pub fn turn_away(&self, why: &str) {
-        // It may be gone.
+        // The successor may be gone.
         let _ = say(&self.stream, &Word::Refused { why: why.to_owned() });
     }
 
-    /// Gives everything, and returns who is ready to go on with it, or why nobody is.
+    /// Gives everything, and returns the process that is ready to go on with it, or why none is.
     pub(crate) fn give(&self, folder: &StateFolder, sockets: &Sockets) -> Result<Heir, String> {
         let packed = pack(sockets).map_err(|error| error.to_string())?;
         let here = Word::Here {
@@ -113,7 +113,7 @@ impl Successor {
         let heard = say(&self.stream, &here)
             .and_then(|()| give(&self.stream, &descriptors))
             .and_then(|()| packed.parcels.iter().try_for_each(|parcel| (&self.stream).write_all(parcel)))
-            // Who can't take it all has said why.
+            // A successor that can't take all of it has said why.
             .map_or_else(|error| hear(&self.stream).map_err(|_| error), |()| hear(&self.stream));
         match heard {
             Ok(Word::Ready { process }) => {
@@ -125,18 +125,18 @@ impl Successor {
         }
     }
 
-    /// Lets it go on.
+    /// Tells the successor to go on.
     pub(crate) fn let_go(&self) -> io::Result<()> {
         say(&self.stream, &Word::Go)
     }
 }
 
-/// Who is ready to go on.
+/// The successor that is ready to go on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Heir {
     /// The number of its process.
     pub process: u32,
-    /// How many connections of TCP hold too much to go along.
+    /// How many TCP connections hold too much to be handed over.
     pub left_behind: usize,
 }
 
@@ -158,7 +158,7 @@ impl Legacy {
             Ok(Ok((lock, sockets))) => Ok(Self { stream, folder: StateFolder::with_lock(folder, lock), sockets }),
             Ok(Err(why)) => Err(StateError::TurnedAway { why }),
             Err(error) => {
-                // Whoever runs goes on, and should know why.
+                // The running process goes on, and should know why.
                 let _ = say(&stream, &Word::Refused { why: error.to_string() });
                 Err(StateError::io(&path, "taking over by")(error))
             }
@@ -171,14 +171,14 @@ impl Legacy {
     }
 }
 
-/// The answer that is owed to the running process.
+/// The answer that the running process waits for.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     stream: UnixStream,
 }
 
 impl Verdict {
-    /// All is ready; returns when the other has let go.
+    /// All is ready; returns when the running process has let go.
     pub fn ready(&self) -> Result<(), StateError> {
         let heard = say(&self.stream, &Word::Ready { process: std::process::id() }).and_then(|()| hear(&self.stream));
         match heard {
@@ -188,13 +188,13 @@ impl Verdict {
         }
     }
 
-    /// It can't be: the other goes on.
+    /// The take-over has failed: the running process goes on.
     pub fn refuse(&self, why: String) {
         let _ = say(&self.stream, &Word::Refused { why });
     }
 }
 
-/// Asks for everything and takes it; the inner error is why the other gives nothing.
+/// Asks for everything and takes it; the inner error is why the running process refused.
 fn receive(stream: &UnixStream) -> io::Result<Result<(OwnedFd, Sockets), String>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

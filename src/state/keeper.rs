@@ -19,13 +19,14 @@ use std::time::Duration;
 /// Ticks of one journal: four seconds, so that snapshots lie less than five apart though the follower lags a little.
 const JOURNAL_TICKS: u64 = 800;
 
-/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to live them again.
+/// A journal ends earlier when its ticks have taken the world this long: so long, about, a start takes to replay them
+/// again.
 const LIVING_MAX: Duration = Duration::from_millis(250);
 
-/// But not before they have taken so many times as long as a snapshot does: it must be worth its price.
+/// But not before they have taken so many times as long as a snapshot does, to bound the cost of snapshots.
 const SNAPSHOT_SHARE: u32 = 3;
 
-/// How a state folder fares.
+/// The state of a state folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSummary {
     /// Snapshots written.
@@ -40,7 +41,7 @@ pub struct StateSummary {
     pub lag_ticks: u64,
     /// Bytes of journals written.
     pub journal_bytes: u64,
-    /// Why a restart would not find everything, if it would not.
+    /// Why a restart would lose something, if it would.
     pub failed: Option<String>,
 }
 
@@ -59,7 +60,7 @@ impl StateSummary {
     }
 }
 
-/// What the keeper and its follower know of each other.
+/// What the keeper and its follower share.
 #[derive(Default)]
 pub(super) struct Health {
     pub followed: AtomicU64,
@@ -69,13 +70,14 @@ pub(super) struct Health {
     pub apart_ms_max: AtomicU64,
     /// What the last snapshot took, to encode and to write.
     pub snapshot_us: AtomicU64,
-    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower stands still.
+    /// The memory that snapshots are encoded in, by one of the two at a time: when the keeper does, the follower is
+    /// stopped.
     buffers: Mutex<EncodeBuffers>,
     failed: Mutex<Option<String>>,
 }
 
 impl Health {
-    /// Something went wrong that a restart would suffer from. The first reason stays.
+    /// Something went wrong that a restart would suffer from. The first reason is kept.
     pub fn fail(&self, why: String) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.is_none() {
@@ -125,17 +127,17 @@ pub struct Keeper {
     is_stuck: bool,
     follower: Follower,
     extend: Extend,
-    /// Who else wants the follower's snapshots.
+    /// Where else the follower's snapshots go.
     feed: Option<Feed>,
     health: Arc<Health>,
-    /// The time of day at which the world stood where it stands before its first tick, in milliseconds since 1970.
+    /// The time of day at which the world stopped, before its first tick in this life, in milliseconds since 1970.
     last_seen_ms: u64,
 }
 
 impl Keeper {
     /// Begins to keep a world before its first tick of this life, with a snapshot of it. A world that was recovered was
-    /// last seen where it stands at this time of day, in milliseconds since 1970. The snapshots of its follower go to `feed`,
-    /// too.
+    /// last seen where it stands at this time of day, in milliseconds since 1970. The snapshots of its follower go to
+    /// `feed`, too.
     pub fn start(
         folder: &Path,
         world: &WorldConfig,
@@ -191,7 +193,7 @@ impl Keeper {
         written.map_err(|error| format!("the snapshot can't be written: {error}"))
     }
 
-    /// Goes on where the world was parked: nobody has taken it over, whatever they may have written.
+    /// Goes on where the world was stopped: no other process has taken it over, whatever one may have written.
     pub fn resume(&mut self, engine: &Engine) {
         let begun = self.folder.remove_after(self.header.epoch).and_then(|()| {
             let mut header = self.header.clone();
@@ -206,7 +208,7 @@ impl Keeper {
         }
     }
 
-    /// How many ticks have passed since the world last stood still, by the time of day.
+    /// How many ticks have passed since the world was last stopped, by the time of day.
     pub fn missed_ticks(&self) -> u64 {
         if planted!(DowntimeLost) {
             return 0;
@@ -214,8 +216,8 @@ impl Keeper {
         self.folder.ground().unix_ms().saturating_sub(self.last_seen_ms) / TICK.as_millis() as u64
     }
 
-    /// Lives a tick. What it puts out is had only when all that led to it is with the system: a kill at any moment loses
-    /// nothing that anybody has seen.
+    /// Runs a tick. Its outputs are returned only when all that led to them is with the system: a kill at any time
+    /// loses nothing that a peer has seen.
     ///
     /// # Errors
     /// As [`Engine::tick_or_break`].
@@ -226,7 +228,7 @@ impl Keeper {
         Ok(outputs)
     }
 
-    /// Takes down what the coming tick is given.
+    /// Writes down the inputs of the coming tick.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         if let Some(journal) = &mut self.journal {
             self.began = self.folder.ground().elapsed();
@@ -276,7 +278,7 @@ impl Keeper {
         if !planted!(IdleUnwritten) && journal.settle().is_err() {
             return;
         }
-        // Without a new one the old one goes on growing, and is tried again in the next tick.
+        // If that fails, the old one goes on, and a new one is tried in the next tick.
         let Ok(next) = self.folder.begin_journal(place, &header) else { return };
         match journal.end(engine) {
             Ok(()) => {
@@ -312,7 +314,7 @@ impl Keeper {
         self.journal.as_ref().is_none_or(Journal::is_waiting)
     }
 
-    /// How it fares.
+    /// Its state.
     pub fn summary(&self, engine: &Engine) -> StateSummary {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         StateSummary {
@@ -326,7 +328,7 @@ impl Keeper {
         }
     }
 
-    /// The journal is of no use any more: says so, here and for the next start.
+    /// The journal is of no use any more: reports it, here and for the next start.
     pub(super) fn give_up(&mut self, why: &str) {
         self.journal = None;
         self.folder.mark_failed(why);
@@ -338,8 +340,8 @@ impl Keeper {
     }
 }
 
-/// Begins a journal of the world as it stands, and a follower behind it. Where an older snapshot leads to the same world the
-/// follower writes the next one: no start waits for it.
+/// Begins a journal of the world as it stands, and a follower behind it. Where an older snapshot leads to the same
+/// world the follower writes the next one: no start waits for it.
 fn begin(
     folder: &WorldFolder,
     header: &mut Header,

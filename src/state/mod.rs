@@ -1,9 +1,10 @@
 //! Calls that survive their process: a state folder with a journal of all inputs and snapshots of the worlds.
 //!
-//! Every world has a folder of its own. The thread that runs it appends each tick to a journal before anything of the tick
-//! leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own, lives by the
-//! journal a little behind, and encodes a snapshot where one journal ends and the next begins. A start finds the last
-//! snapshot, lives what the journals hold behind it, and goes on: the time in between is an input like any other.
+//! Every world has a folder of its own. The thread that runs it appends each tick to a journal before anything of the
+//! tick leaves (`write(2)`, so that it outlives the process); a follower, a second world on a thread of its own,
+//! replays the journal a little behind, and encodes a snapshot where one journal ends and the next begins. A start
+//! finds the last snapshot, replays the journals behind it, and goes on: the time in between is an input like any
+//! other.
 //!
 //! ```text
 //! DIR/lock                              held by the process that runs on it
@@ -11,11 +12,11 @@
 //! DIR/world-0/00001-000000000800.journal    what it took in from there on
 //! ```
 //!
-//! Nothing waits for the disk but the page cache: files are synced by the follower, when they are whole. A process that is
-//! killed loses nothing; a machine that loses its power loses what came after the last synced journal, some seconds.
+//! Nothing waits for the disk but the page cache: files are synced by the follower, when they are whole. A process that
+//! is killed loses nothing; a machine that loses its power loses what came after the last synced journal, some seconds.
 //!
-//! The follower costs what the world itself costs, without the network: about as much processor time as the world's thread
-//! spends outside the system, and as much memory. Without a state folder there is none.
+//! The follower costs what the world itself costs, without the network: about as much processor time as the world's
+//! thread spends outside the system, and as much memory. Without a state folder there is none.
 
 mod build;
 mod error;

@@ -1,4 +1,4 @@
-//! A world out of what a state folder holds.
+//! Restores a world from a state folder.
 
 use super::StateError;
 use super::build::build_id;
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A world that goes on.
+/// A world that was recovered and goes on.
 pub struct Recovered {
-    /// The world, awake in its new life.
+    /// The world, in its new life.
     pub engine: Engine,
     /// What it is made from now.
     pub world: WorldConfig,
-    /// The time of day at which it stood where it stands, in milliseconds since 1970.
+    /// The time of day at which it stopped, in milliseconds since 1970.
     pub last_seen_ms: u64,
     /// What was found damaged, in sentences.
     pub notes: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Wakes the world in its new life.
+    /// Begins the world's new life.
     pub(crate) fn woken(mut self) -> Self {
         self.engine.begin_epoch(self.world.epoch, self.world.settings.clone());
         self
@@ -38,7 +38,7 @@ impl Recovered {
 pub struct Recovery {
     /// To read, unpack and restore the snapshot, in microseconds.
     pub restore_us: u64,
-    /// Ticks lived again behind it.
+    /// Ticks replayed behind it.
     pub ticks: u64,
     /// The time that this took, in microseconds.
     pub live_us: u64,
@@ -52,7 +52,7 @@ pub fn recover(folder: &Path, world: &WorldConfig, extend: &Extend) -> Result<Op
     Ok(recover_asleep(&WorldFolder::new(folder), world, extend)?.map(Recovered::woken))
 }
 
-/// As [`recover`], from a folder on any ground, and without waking the world: it is as it was when it was written down.
+/// As [`recover`], from a folder on any ground, and without a new life: the world is as it was when last written down.
 pub(crate) fn recover_asleep(
     folder: &WorldFolder,
     world: &WorldConfig,
@@ -66,7 +66,7 @@ pub(crate) fn recover_asleep(
         let began = Instant::now();
         let path = folder.snapshot(place);
         let read = match folder.read_snapshot(place) {
-            // Whole, for all that this build can tell: the one that wrote it may want it.
+            // It may be whole for the build that wrote it, and is kept for that.
             Err(error @ TailError::Version { .. }) => return Err(StateError::Format { path, why: error.to_string() }),
             read => read.map_err(|error| error.to_string()),
         };
@@ -118,7 +118,7 @@ pub(super) fn restore(header: &Header, world: &WorldConfig, extend: &Extend) -> 
     Ok(engine)
 }
 
-/// Lives what the journals from `place` on hold, and returns the last header.
+/// Replays the journals from `place` on, and returns the last header.
 fn live_on(
     heir: &mut Heir,
     first: Header,
@@ -132,7 +132,8 @@ fn live_on(
         let path = folder.journal(journal);
         let outcome = match folder.read_journal(journal) {
             Ok(Some((tail, header))) => live(heir, tail, header, &mut last, &path)?,
-            // Its writer was killed while it began it: the next one, of another life, goes on where this one would have.
+            // Its writer was killed while it began it: the next one, of another life, goes on where this one would
+            // have.
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -152,7 +153,7 @@ fn live_on(
     Ok(last)
 }
 
-/// Lives one journal as far as it is whole; the inner error is a damage.
+/// Replays one journal as far as it is whole; the inner error is a damage.
 fn live(
     heir: &mut Heir,
     mut tail: Tail,
@@ -189,7 +190,7 @@ fn live(
     }
 }
 
-/// Why the ticks of a journal would not come to the same world again.
+/// Why replaying a journal would not come to the same world again.
 fn unlike(header: &Header, engine: &Engine, path: &Path) -> Option<StateError> {
     let path = path.to_owned();
     if header.build != build_id() {

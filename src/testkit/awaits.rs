@@ -41,7 +41,7 @@ impl Phone {
     /// Waits until the call is up: until the peer has answered, or the ACK of our answer has come.
     ///
     /// # Panics
-    /// If that does not happen within a minute. So do all `await_...` methods after their time, and say what came instead.
+    /// If that does not happen within a minute. All `await_...` methods panic after their time, and report what came.
     #[track_caller]
     pub fn await_answer(&self) -> &Self {
         self.wait("an answer", PATIENT, |phone| {

@@ -1,4 +1,4 @@
-//! A phone as it is inside: a user agent with calls, requests of its own, and sound.
+//! The inside of a phone: a user agent with calls, requests of its own, and sound.
 
 use super::sound::Sound;
 use crate::ua::call::Extra;
@@ -19,7 +19,7 @@ pub enum OnCall {
     Answers,
     /// Refuses at once, with this status.
     Refuses(u16),
-    /// Says nothing at all.
+    /// Sends nothing at all.
     Ignores,
 }
 
@@ -108,7 +108,7 @@ impl Device {
         extra: Extra<'_>,
         out: &mut Outbox,
     ) {
-        // A binding is registered for oneself (RFC 3261, section 10.2).
+        // A binding is registered for the sender's own address of record (RFC 3261, section 10.2).
         let to = if method == "REGISTER" { self.uri() } else { uri.to_owned() };
         let identity = self.identity(None, format!("<{to}>"));
         self.inquiries.push(Inquiry::send(now, identity, (method, uri, hop), extra, out));
@@ -177,7 +177,7 @@ impl Device {
         let mut packets = Vec::new();
         for Line { call, sound } in &mut self.lines {
             if call.due_at() <= now {
-                // Its state tells what came of it.
+                // Its state tells the result.
                 let _ = call.on_time(now, out);
             }
             if call.state == State::Confirmed {

@@ -45,7 +45,7 @@ impl Given {
     }
 }
 
-/// What the world has lived.
+/// A step of the world, kept for a replay.
 enum Lived {
     Tick { elapsed: u32, given: Vec<Given>, chain: ChainDigest },
     Restart,
@@ -187,7 +187,7 @@ impl Lab {
         self.lived.push(Lived::Restart);
     }
 
-    /// Lives everything again in a fresh world; the first tick that comes out differently.
+    /// Replays everything in a fresh world; the first tick that comes out differently.
     pub fn replay(&self) -> Result<(), u64> {
         let mut again = (self.make)();
         for lived in &self.lived {

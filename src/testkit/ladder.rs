@@ -1,4 +1,4 @@
-//! The messages between the phones and the switch, as a test that fails shows them.
+//! The messages between the phones and the switch, as a failing test prints them.
 
 use super::message::SipText;
 use ringworld_components::kernel::Now;

@@ -1,7 +1,7 @@
-//! What a test of a plugin needs: a world in virtual time, with phones that are told what to do in one line each.
+//! What a test of a plugin needs: a world in virtual time, with phones that are driven by one line each.
 //!
-//! The phones are a SIP user agent that shares no code with the switch. Nothing here has a socket, a thread or a clock: a
-//! minute of a quiet call takes no time, and a test gives the same result every time it is run.
+//! The phones are a SIP user agent that shares no code with the switch. Nothing here has a socket, a thread or a clock:
+//! a minute of a quiet call takes no time, and a test gives the same result every time it is run.
 //!
 //! ```
 //! use ringworld::prelude::*;
@@ -80,12 +80,12 @@ impl Testkit {
         Self { lab: Rc::new(RefCell::new(Lab::new(Box::new(make)))) }
     }
 
-    /// A new phone, which speaks UDP. Its user name is `name`.
+    /// A new phone over UDP. Its user name is `name`.
     pub fn phone(&self, name: &str) -> Phone {
         self.new_phone(name, false)
     }
 
-    /// A new phone, which speaks TCP.
+    /// A new phone over TCP.
     pub fn phone_over_tcp(&self, name: &str) -> Phone {
         self.new_phone(name, true)
     }
@@ -104,7 +104,7 @@ impl Testkit {
         self
     }
 
-    /// How long the world has lived.
+    /// How much time has passed in the world.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.lab.borrow().now())
     }
@@ -117,8 +117,8 @@ impl Testkit {
         self.lab.borrow_mut().issue(operation)
     }
 
-    /// The switch calls a phone, and connects it to a service once it has answered. The session. What the phone awaits is looked for
-    /// from here on.
+    /// The switch calls a phone, and connects it to a service once it has answered. The session. What the phone awaits
+    /// is looked for from here on.
     ///
     /// # Panics
     /// If the call cannot be placed.
@@ -139,12 +139,12 @@ impl Testkit {
         self.issue(Operation::Place(call)).unwrap_or_else(|error| panic!("{} cannot be called: {error}", phone.name()))
     }
 
-    /// The state of a session; `None` once it is gone.
+    /// The state of a session; `None` once it has been removed.
     pub fn state(&self, session: StableId) -> Option<SessionState> {
         self.get::<Session>(session).map(|session| session.state())
     }
 
-    /// A copy of a component of a session; `None` if it has none, or is gone.
+    /// A copy of a component of a session; `None` if it has none, or has been removed.
     pub fn get<C: Component + Clone>(&self, session: StableId) -> Option<C> {
         self.look(|engine| {
             let entity = engine.world().resource::<StableIds>().find(session)?;
@@ -152,7 +152,7 @@ impl Testkit {
         })
     }
 
-    /// Everything that the world has told the outside so far.
+    /// All events of the world so far.
     pub fn events(&self) -> Vec<Event> {
         self.lab.borrow().events.clone()
     }
@@ -187,8 +187,8 @@ impl Testkit {
         self
     }
 
-    /// Gives a fresh world the same inputs, restarts included, and compares what comes out of every tick, and the digests at
-    /// the end. A plugin that reads a clock, or lets the order of a hash map reach an output, is found here.
+    /// Gives a fresh world the same inputs, restarts included, and compares what comes out of every tick, and the
+    /// digests at the end. A plugin that reads a clock, or lets the order of a hash map reach an output, is found here.
     ///
     /// # Panics
     /// If something differs; it names the tick.
@@ -201,8 +201,8 @@ impl Testkit {
         self
     }
 
-    /// Waits until transactions are over, and checks that the world holds what it held before the first call: no entity, port
-    /// or timer more, and nothing that is not registered.
+    /// Waits until transactions are over, and checks that the world holds what it held before the first call: no
+    /// entity, port or timer more, and nothing that is not registered.
     ///
     /// # Panics
     /// If something is left.

@@ -1,4 +1,4 @@
-//! What a phone can be told to do, and what can be asked about it.
+//! The verbs and the queries of a phone.
 
 use super::device::{Device, Line, OnCall};
 use super::lab::{Lab, SWITCH};
@@ -16,8 +16,8 @@ use std::time::Duration;
 /// A phone of a [`Testkit`](super::Testkit): a SIP user agent that shares no code with the switch.
 ///
 /// A verb takes effect at once and travels with the next tick; time passes in the `await_...` methods, in
-/// [`Phone::hears_packets`] and in the methods of the testkit. Every verb is about the phone's last call, or about the one that
-/// [`Phone::line`] names.
+/// [`Phone::hears_packets`] and in the methods of the testkit. Every verb is about the phone's last call, or about the
+/// one that [`Phone::line`] names.
 #[derive(Clone)]
 pub struct Phone {
     pub(super) lab: Rc<RefCell<Lab>>,
@@ -35,7 +35,7 @@ impl Phone {
         look(&mut lab.devices[self.index])
     }
 
-    /// Does something now, and sends what comes of it.
+    /// Does something now, and sends the resulting messages.
     fn act(&self, act: impl FnOnce(&mut Device, u64, &mut Outbox)) -> &Self {
         let mut lab = self.lab.borrow_mut();
         let (now, since, mut out) = (lab.now(), lab.ladder.len(), Outbox::new());
@@ -150,7 +150,7 @@ impl Phone {
 
     // ---- Sound ----
 
-    /// Sends a tone from now on. A phone that was told nothing sends nothing.
+    /// Sends a tone from now on. Without this call a phone sends nothing.
     #[track_caller]
     pub fn plays_tone(&self, hz: u16) -> &Self {
         self.in_call(|line, now, _| line.sound.play(now, Some(hz)))
@@ -172,7 +172,7 @@ impl Phone {
         self.in_call(|line, now, _| line.sound.press(now, digits))
     }
 
-    /// Goes on for so long, and says how many packets of audio came in that time.
+    /// Goes on for so long, and returns how many packets of audio came in that time.
     pub fn hears_packets(&self, time: Duration) -> usize {
         let count = || self.look(|line| line.sound.packets).unwrap_or_default();
         let before = count();

@@ -1,4 +1,4 @@
-//! What a phone says and hears in a call.
+//! What a phone sends and hears in a call.
 
 use crate::ua::digits::{Digits, DigitsHeard};
 use crate::ua::rtp::Packet;
@@ -157,7 +157,7 @@ impl Sound {
         self.heard.drain(..surplus);
     }
 
-    /// Forgets what was heard, so that what comes next is told from it.
+    /// Forgets what was heard, so that it is not taken for what comes next.
     pub fn listen_anew(&mut self) {
         self.heard.clear();
     }

@@ -1,4 +1,4 @@
-//! Looks on while a recording is played, and keeps what belongs to one call.
+//! Observes a recording while it is played, and keeps what belongs to one call.
 
 use super::media::Media;
 use super::{Call, Packet, SipStep, Step, Trace, What};
@@ -26,13 +26,13 @@ pub(super) struct Collector {
     trace: Trace,
     /// Sessions that were looked at already.
     known: BTreeSet<StableId>,
-    /// Our address towards each peer.
+    /// Our address for each peer.
     locals: BTreeMap<(Transport, SocketAddr), SocketAddr>,
     /// Messages seen, by direction and content.
     seen: BTreeSet<(bool, u64)>,
     media: Media,
     arrivals: Arrivals,
-    /// What this tick takes in, kept until it is known whose it is.
+    /// What this tick takes in, kept until the call that it belongs to is known.
     messages: Vec<(Flow, Bytes)>,
     commands: Vec<(u64, Operation)>,
 }
@@ -79,7 +79,7 @@ impl Collector {
         collector
     }
 
-    /// What was gathered, with what has come of the media that go on at `now`.
+    /// What was gathered, with the state of the media that go on at `now`.
     pub fn finish(mut self, now: Now) -> Trace {
         self.add_flows(now, &self.media.ports());
         self.trace
@@ -166,7 +166,7 @@ impl Collector {
                     self.add(at, What::State(format!("{from} → {to}")));
                 }
                 Output::Event(Event::Ended { session, cause, status }) if self.trace.sessions.contains(session) => {
-                    // A status that was kept for a refusal and that nobody has sent says nothing.
+                    // A status that was kept for a refusal but was never sent means nothing.
                     let is_known =
                         self.trace.messages().any(|message| message::status(&message.bytes) == Some(*status));
                     let status = if is_known { format!(" ({status})") } else { String::new() };
@@ -229,14 +229,14 @@ impl Witness for Collector {
     }
 }
 
-/// How far the clock that stamps packets is ahead of the ticks: it begins with the network, they with the world.
+/// How far the clock that stamps packets is ahead of the ticks: it begins with the network, the ticks with the world.
 #[derive(Default)]
 struct Arrivals {
     ahead_us: Option<i64>,
 }
 
 impl Arrivals {
-    /// When a packet arrived that tick took in: none can before it has come.
+    /// When a packet arrived that tick took in: none can before it has arrived.
     fn in_time_of_ticks(&mut self, arrived_us: u64, tick_us: u64) -> u64 {
         let ahead_us = arrived_us.wrapping_sub(tick_us) as i64;
         let most_us = self.ahead_us.map_or(ahead_us, |most| most.max(ahead_us));

@@ -1,4 +1,4 @@
-//! What the RTP of a call comes to: packets and losses by source and direction.
+//! The RTP of a call in figures: packets and losses by source and direction.
 
 use super::Packet;
 use crate::inspect::seconds;

@@ -1,4 +1,5 @@
-//! The ladder of a call for the terminal: a column for each peer, the switch at the right, and what happened in it beside.
+//! The ladder of a call for the terminal: a column for each peer, the switch at the right, and what happened in it
+//! beside.
 
 use super::svg_text::cut;
 use super::{SipStep, Trace, What};
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// Characters between two columns.
 const GAP: usize = 52;
 
-/// A pause that is worth a line.
+/// A pause that gets a line.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Draws the ladder.

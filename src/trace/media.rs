@@ -1,4 +1,4 @@
-//! What the media of a call do: seen by comparing its streams before and after each tick.
+//! The media of a call, seen by comparing its streams before and after each tick.
 
 use crate::inspect::{direction, duration};
 use bevy_ecs::prelude::*;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// A source that was silent for so long is worth a line.
+/// A source that was silent for so long gets a line.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The streams of a call as they were after the last tick.
@@ -41,7 +41,7 @@ impl Media {
         self.0.values().map(|view| view.port).collect()
     }
 
-    /// Looks at the streams after a tick, and tells what is new, and which ports were released.
+    /// Looks at the streams after a tick, and reports what is new, and which ports were released.
     pub fn look(
         &mut self,
         world: &World,

@@ -1,4 +1,4 @@
-//! One call of a recording, from its first message to its last: what was sent and received, what became of it inside, and
+//! One call of a recording, from its first message to its last: what was sent and received, how its state changed, and
 //! what its media did.
 
 mod collect;
@@ -67,7 +67,7 @@ pub enum What {
     Sip(SipStep),
     /// The session changed.
     State(String),
-    /// Somebody outside asked for something.
+    /// The application outside asked for something.
     Command(String),
     /// Its media changed, or something was heard.
     Media(String),
@@ -127,7 +127,7 @@ impl Trace {
         self.steps.is_empty()
     }
 
-    /// The peers that SIP was spoken with, in the order in which they appear.
+    /// The peers that SIP was exchanged with, in the order in which they appear.
     pub fn peers(&self) -> Vec<SocketAddr> {
         let mut peers = Vec::new();
         for peer in self.messages().map(|message| message.peer) {

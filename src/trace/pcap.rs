@@ -14,7 +14,7 @@ use std::time::Duration;
 /// connections that begin with a handshake and acknowledge everything, so that nothing looks lost that was not.
 ///
 /// # Errors
-/// What the writer says.
+/// The writer's error.
 pub fn write_pcap(trace: &Trace, to: impl Write) -> io::Result<()> {
     let header = PcapHeader { datalink: DataLink::ETHERNET, snaplen: 262_144, ..PcapHeader::default() };
     let mut writer = PcapWriter::with_header(to, header).map_err(io::Error::other)?;

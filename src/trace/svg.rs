@@ -22,7 +22,7 @@ const HEAD: usize = 95;
 const LABEL_MAX: usize = 58;
 const NOTE_MAX: usize = 62;
 
-/// A pause that is worth a line.
+/// A pause that gets a line.
 const PAUSE: Duration = Duration::from_secs(1);
 
 const STYLE: &str = "

@@ -20,7 +20,7 @@ pub struct Event {
     pub payload: [u8; 4],
 }
 
-/// Digits that wait to be sent, and the one under way.
+/// Digits that wait to be sent, and the one that is being sent.
 #[derive(Debug)]
 pub struct Digits {
     codes: std::vec::IntoIter<u8>,

@@ -3,8 +3,8 @@
 /// The longest message that is taken from a stream, in bytes.
 const LONGEST_MESSAGE: usize = 65_536;
 
-/// Takes the first whole message out of a stream, and drops keep-alives before it. The error says why the stream cannot be
-/// cut any further.
+/// Takes the first whole message out of a stream, and drops keep-alives before it. The error says why the stream cannot
+/// be cut any further.
 pub fn take(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
     let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     buffer.drain(..blank);

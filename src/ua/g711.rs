@@ -28,7 +28,7 @@ impl G711 {
         }
     }
 
-    /// The byte that decodes to (nearly) nothing.
+    /// The byte that decodes to (nearly) zero.
     pub fn silence(self) -> u8 {
         match self {
             G711::Pcmu => 0xff,

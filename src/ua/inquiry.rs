@@ -6,7 +6,7 @@ use super::write::Request;
 use super::{Identity, Message, Outbox, Transaction};
 use std::net::SocketAddr;
 
-/// One request and what came of it.
+/// One request and its result.
 #[derive(Debug)]
 pub struct Inquiry {
     pub identity: Identity,
@@ -51,7 +51,7 @@ impl Inquiry {
         self.transaction.as_ref().map_or(u64::MAX, Transaction::due_at)
     }
 
-    /// Sends again what was not answered, and gives up what never will be.
+    /// Retransmits what was not answered, and gives up what never will be.
     pub fn on_time(&mut self, now: u64, out: &mut Outbox) {
         if let Some(transaction) = &mut self.transaction {
             transaction.resend(now, out);

@@ -1,13 +1,14 @@
-//! A SIP user agent without sockets, threads or a clock (sans-IO), written apart from the switch.
+//! A SIP user agent without sockets, threads or a clock (sans-IO), independent of the switch.
 //!
-//! The callers and the answerer of `load`, the softphone, the agents of the simulator and the phones of the testkit are this
-//! user agent: each of them feeds it messages and the time, and sends what it puts into its [`Outbox`]. Nothing in this folder
-//! uses a type or a function of the switch: SIP, SDP, RTP and G.711 are read and written here a second time, and transactions
-//! and dialogs are its own, so that one error cannot hide on both sides of a call.
+//! The callers and the answerer of `load`, the softphone, the agents of the simulator and the phones of the testkit are
+//! this user agent: each of them feeds it messages and the time, and sends what it puts into its [`Outbox`]. Nothing in
+//! this folder uses a type or a function of the switch: SIP, SDP, RTP and G.711 are read and written here a second
+//! time, and transactions and dialogs are its own, so that one error cannot hide on both sides of a call.
 //!
 //! - [`Call`] is one call from either side, from its INVITE to its end.
 //! - [`inquiry::Inquiry`] is a request outside of any call.
-//! - [`Message`], [`Request`] and [`Reply`] read and write SIP; [`sdp`], [`rtp`], [`digits`] and [`tone`] serve the media.
+//! - [`Message`], [`Request`] and [`Reply`] read and write SIP; [`sdp`], [`rtp`], [`digits`] and [`tone`] serve the
+//!   media.
 //!
 //! Times are in nanoseconds of a clock that the owner chooses.
 

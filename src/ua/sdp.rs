@@ -16,16 +16,16 @@ pub struct RemoteAudio {
     pub law: G711,
     pub payload_type: u8,
     pub telephone_event: Option<u8>,
-    /// It wants to hear us.
+    /// It wants to receive.
     pub receives: bool,
-    /// It wants to speak.
+    /// It wants to send.
     pub sends: bool,
 }
 
 /// How a side writes its descriptions, beside what they say of its audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Lines of other media before that of audio, and after it. Nobody takes them.
+    /// Lines of other media before that of audio, and after it. They are always refused.
     pub before: u8,
     pub after: u8,
     /// The first of three dynamic payload types: for mu-law, A-law and telephone-event. 0: they are the usual ones.

@@ -1,5 +1,5 @@
-//! Sends a message again until it is answered or given up: a request (RFC 3261, section 17.1), or a final response to INVITE
-//! that waits for its ACK (sections 13.3.1.4 and 17.2.1).
+//! Sends a message again until it is answered or given up: a request (RFC 3261, section 17.1), or a final response to
+//! INVITE that waits for its ACK (sections 13.3.1.4 and 17.2.1).
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ const T2: u64 = 4_000 * MS;
 /// A transaction without an answer ends after this time (timers B and F).
 pub const GIVE_UP: u64 = 64 * T1;
 
-/// Messages on their way out: each with where it goes.
+/// Messages to be sent, each with its destination.
 pub type Outbox = Vec<(SocketAddr, Vec<u8>)>;
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Whom a call goes to: reading what the user wrote, and finding its address.
+//! The callee of a call: parses what the user wrote and finds the address.
 
 use super::Error;
 use ringworld_components::edge::Transport;

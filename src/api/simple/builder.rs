@@ -54,8 +54,8 @@ impl SessionManagerBuilder {
         Self { handler, ..self }
     }
 
-    /// Adds a plugin to every world, behind those that are there. It is cloned for each world, and for each world that is
-    /// restored from a snapshot.
+    /// Adds a plugin to every world, behind those that are there. It is cloned for each world, and for each world that
+    /// is restored from a snapshot.
     pub fn plugin<P: Plugin + Clone>(self, plugin: P) -> Self {
         self.plugins(move |plugins| {
             plugins.add(plugin.clone());
@@ -79,8 +79,8 @@ impl SessionManagerBuilder {
     /// Makes the manager and starts it at the addresses of its configuration.
     ///
     /// # Errors
-    /// As [`SessionManagerBuilder::build`], or the switch can't start: an address is in use, or the list of plugins can't be
-    /// built.
+    /// As [`SessionManagerBuilder::build`], or the switch can't start: an address is in use, or the list of plugins
+    /// can't be built.
     pub async fn start(self) -> Result<SessionManager, Error> {
         let manager = self.build().await?;
         manager.start().await?;

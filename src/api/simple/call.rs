@@ -48,7 +48,7 @@ pub(super) struct Standing {
     pub ending: Option<CallEnding>,
 }
 
-/// Who speaks with whom.
+/// Caller and callee of a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parties {
     pub from: String,
@@ -88,12 +88,12 @@ impl CallSession {
         self.record.id
     }
 
-    /// Who calls, as a URI.
+    /// The caller, as a URI.
     pub fn from(&self) -> &str {
         self.record.party(|parties| &parties.from)
     }
 
-    /// Who is called, as a URI.
+    /// The callee, as a URI.
     pub fn to(&self) -> &str {
         self.record.party(|parties| &parties.to)
     }
@@ -144,7 +144,7 @@ impl CallSession {
         self.operate(|session| Operation::Hold { session }).await
     }
 
-    /// Takes the other end back. Done when the state is [`CallState::Connected`].
+    /// Resumes the call from hold. Done when the state is [`CallState::Connected`].
     pub async fn resume(&self) -> Result<(), Error> {
         self.operate(|session| Operation::Resume { session }).await
     }
@@ -228,12 +228,12 @@ impl IncomingCall {
         self.session.id()
     }
 
-    /// Who calls, as a URI.
+    /// The caller, as a URI.
     pub fn from(&self) -> &str {
         self.session.from()
     }
 
-    /// Who is called, as a URI.
+    /// The callee, as a URI.
     pub fn to(&self) -> &str {
         self.session.to()
     }
@@ -245,7 +245,7 @@ impl IncomingCall {
         to.split_once('@').map_or("", |(user, _)| user.split([';', ':']).next().unwrap_or_default())
     }
 
-    /// The name of the call in the other end's logs.
+    /// The Call-ID, which is the name of the call in the peer's logs.
     pub fn call_id(&self) -> &str {
         self.session.record.party(|parties| &parties.call_id)
     }

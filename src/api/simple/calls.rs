@@ -1,4 +1,4 @@
-//! The calls that there are. An entry is made by the first news of a call and goes with the last.
+//! The calls that there are. An entry is created by the first event of a call and removed by the last.
 
 use super::call::{CallEnding, CallMedia, Parties, Record, SessionId, Standing};
 use ringworld_components::call::{EndCause, SessionState};
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// Ended calls that we placed and whose placer has not come for them yet.
+/// Ended outgoing calls that their task has not claimed yet.
 const UNCLAIMED_MAX: usize = 1024;
 
-/// News that wait for a handler of one call; what is more is dropped and counted.
+/// Events that wait for the handler of one call; further ones are dropped and counted.
 pub(super) const NEWS_MAX: usize = 64;
 
 /// Something that a handler is told.
@@ -25,7 +25,7 @@ pub(super) enum News {
 
 struct Entry {
     record: Arc<Record>,
-    /// Whether somebody knows of it: the handler, or whoever placed it.
+    /// Whether the handler knows the call, or the task that placed it.
     claimed: bool,
     news: mpsc::Sender<News>,
     decision: Option<AbortHandle>,
@@ -35,7 +35,7 @@ struct Entry {
 #[derive(Default)]
 pub(super) struct Calls(Mutex<BTreeMap<SessionId, Entry>>);
 
-/// A call that was not known before, and where its news come out.
+/// A call that was not known before, and where its events come out.
 pub(super) struct Fresh {
     pub record: Arc<Record>,
     pub news: mpsc::Receiver<News>,
@@ -52,7 +52,7 @@ impl Calls {
         let fresh = insert(&mut calls, id);
         if let Some(entry) = calls.get_mut(&id) {
             entry.claimed = true;
-            // Said once; a second time would be another call.
+            // Set once; a second value would belong to another call.
             let _ = entry.record.parties.set(parties);
         }
         fresh
@@ -66,7 +66,7 @@ impl Calls {
         }
     }
 
-    /// Whoever placed a call knows its name now. It may have ended meanwhile.
+    /// The task that placed a call now knows its name. The call may have ended meanwhile.
     pub fn claim(&self, id: SessionId, parties: Parties) -> (Arc<Record>, Option<Fresh>) {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
@@ -81,7 +81,7 @@ impl Calls {
         (record, fresh)
     }
 
-    /// A call changed its state. Says how many news were dropped.
+    /// A call changed its state. Returns how many events were dropped.
     pub fn changed(&self, id: SessionId, from: SessionState, to: SessionState) -> (Option<Fresh>, u64) {
         let mut calls = self.lock();
         let fresh = insert(&mut calls, id);
@@ -90,12 +90,12 @@ impl Calls {
         (fresh, tell(entry, News::Changed(from, to)))
     }
 
-    /// Something happened in a call that changes neither its state nor its end. Says how many news were dropped.
+    /// Something happened in a call that changes neither its state nor its end. Returns how many events were dropped.
     pub fn happened(&self, id: SessionId, news: News) -> u64 {
         self.lock().get(&id).map_or(0, |entry| tell(entry, news))
     }
 
-    /// A call is over. Says how many news were dropped.
+    /// A call is over. Returns how many events were dropped.
     pub fn ended(&self, id: SessionId, ending: CallEnding) -> u64 {
         let mut calls = self.lock();
         let Some(entry) = calls.get_mut(&id) else { return 0 };
@@ -110,7 +110,7 @@ impl Calls {
         if entry.claimed {
             calls.remove(&id);
         } else {
-            // The placer is on the way. One whose command was given up never comes, so the oldest have to go.
+            // The placing task will claim it. One whose command was given up never does, so the oldest are removed.
             let over = |entry: &Entry| !entry.claimed && entry.record.standing.borrow().ending.is_some();
             if calls.values().filter(|entry| over(entry)).count() > UNCLAIMED_MAX
                 && let Some(oldest) = calls.iter().find(|(_, entry)| over(entry)).map(|(id, _)| *id)

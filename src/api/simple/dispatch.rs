@@ -17,7 +17,7 @@ const METHOD_PATIENCE: Duration = Duration::from_secs(30);
 /// How often lost events are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads events until the switch or the manager is gone.
+/// Reads events until the switch or the manager is dropped.
 pub(super) fn read_events(manager: &Weak<Inner>, events: &Receiver<Event>) {
     let mut swept = Instant::now();
     let mut lost = 0;
@@ -114,7 +114,7 @@ async fn ask(handler: Arc<dyn AnyHandler>, call: IncomingCall) {
 }
 
 /// If a world had to drop events because this thread was slow, the end of a call may be among them: asks for each call
-/// whether it still lives. No digits to send is a question that changes nothing.
+/// whether it still exists. A request to send no digits changes nothing.
 fn sweep(inner: &Arc<Inner>, known: u64) -> u64 {
     let Ok(switch) = inner.switch() else { return known };
     let lost = switch.status().iter().map(|world| world.events_lost).sum();

@@ -1,4 +1,4 @@
-//! What can go wrong, as a sentence that says what to do.
+//! What can go wrong. Each error is a sentence that says what to do.
 
 use super::{CallEnding, CallState, SessionId};
 use crate::config::ConfigError;
@@ -23,7 +23,7 @@ pub enum Error {
     Unreachable {
         /// The host.
         host: String,
-        /// What the look-up said.
+        /// The resolver's error.
         why: String,
     },
     /// A setting has a value that can't work.
@@ -43,11 +43,11 @@ pub enum Error {
         /// How it ended, where that is known.
         ending: Option<CallEnding>,
     },
-    /// The call's state does not allow it. The error says where the call stood, and when.
+    /// The call's state does not allow it. The error holds the state of the call, and the time.
     NotNow(CallError),
-    /// The switch refused for another reason, such as a limit. The error says where the call stood, and when.
+    /// The switch refused for another reason, such as a limit. The error holds the state of the call, and the time.
     Refused(CallError),
-    /// The switch is too busy, or gone.
+    /// The switch is too busy, or has stopped.
     Busy(String),
     /// Something that was given is not as it should be.
     Invalid(String),
@@ -65,7 +65,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Where the call stood when the switch refused: its state and media, the tick and the time of day.
+    /// The state of the call when the switch refused: its state and media, the tick and the time of day.
     pub fn context(&self) -> Option<&ErrorContext> {
         match self {
             Self::NotNow(error) | Self::Refused(error) => Some(&error.context),

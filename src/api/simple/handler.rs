@@ -6,8 +6,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// Decides about incoming calls and is told what becomes of all calls. Every method has a default, and can be written as an
-/// `async fn`.
+/// Decides about incoming calls and is told about the progress of all calls. Every method has a default, and can be
+/// written as an `async fn`.
 ///
 /// The methods run as tokio tasks. Those about one call come one after the other, except that the decision may still be
 /// pending when the call ends: its future is dropped then. A method that panics or takes longer than half a minute is
@@ -71,11 +71,12 @@ pub trait CallHandler: Send + Sync + 'static {
 /// A future that owns all it needs.
 pub(super) type OwnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A [`CallHandler`] of any type. The methods of that trait return futures of types of their own, so it can't be a trait object.
+/// A [`CallHandler`] of any type. The methods of that trait return futures of types of their own, so it can't be a
+/// trait object.
 pub(super) trait AnyHandler: Send + Sync {
     /// Asks for the decision about a call.
     fn decide(self: Arc<Self>, call: IncomingCall) -> OwnedFuture<CallAction>;
-    /// Tells what became of a call.
+    /// Reports the progress of a call.
     fn tell(self: Arc<Self>, call: CallSession, news: News) -> OwnedFuture<()>;
 }
 
@@ -111,7 +112,7 @@ pub enum CallAction {
     Defer,
 }
 
-/// Why a call is refused, as the caller will be told.
+/// Why a call is refused. The caller gets the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectReason {
     /// The called party is busy (486).
@@ -122,9 +123,9 @@ pub enum RejectReason {
     Unavailable,
     /// There is no such number (404).
     NotFound,
-    /// The caller may not (403).
+    /// The caller is not allowed to call (403).
     Forbidden,
-    /// A status of one's own choice, 300 to 699.
+    /// Any status, 300 to 699.
     Status(u16),
 }
 

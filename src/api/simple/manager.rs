@@ -25,9 +25,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the end of something is looked for while stopping.
 const STOP_LOOK: Duration = Duration::from_millis(10);
 
-/// A switch that answers calls and places them, without a word of SIP. Cheap to clone; all clones are the same one.
+/// A switch that answers and places calls; the application sees no SIP. Cheap to clone; all clones are the same one.
 ///
-/// When the last clone is dropped the switch stops at once, without saying goodbye; [`SessionManager::stop`] ends the
+/// When the last clone is dropped the switch stops at once, without sending BYE; [`SessionManager::stop`] ends the
 /// calls first.
 #[derive(Clone)]
 pub struct SessionManager {
@@ -73,8 +73,8 @@ impl SessionManager {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The handler that decides about calls from now on. Until this is called it is that of the builder, or all calls are
-    /// answered.
+    /// The handler that decides about calls from now on. Until this is called it is that of the builder, or all calls
+    /// are answered.
     pub async fn set_call_handler(&self, handler: Arc<impl CallHandler>) -> Result<(), Error> {
         *lock(&self.inner.handler) = handler;
         Ok(())
@@ -125,14 +125,14 @@ impl SessionManager {
 
     /// Calls `to` (`NAME@HOST`, `sip:NAME@HOST:PORT;transport=tcp` ...) and connects the call to the configured service
     /// once it is answered. `from` is a URI or a bare name. With `sdp` that session description is offered, and its
-    /// media are not ours to handle. Returns when the call is on its way: [`CallSession::wait_for`] tells the rest.
+    /// media are not ours to handle. Returns when the INVITE is sent: [`CallSession::wait_for`] reports the rest.
     ///
     /// If the switch is not running yet it starts at the configured address.
     pub async fn make_call(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, Error> {
         let callee = Callee::parse(to)?;
         if self.inner.switch().is_err() {
             match self.start().await {
-                // Another task was faster.
+                // Another task has started it first.
                 Ok(()) | Err(Error::AlreadyRunning) => {}
                 Err(error) => return Err(error),
             }
@@ -169,7 +169,7 @@ impl SessionManager {
         self.active_calls().into_iter().find(|call| call.id() == id)
     }
 
-    /// News about calls that were dropped because the handler was too slow for them.
+    /// Events of calls that were dropped because the handler was too slow for them.
     pub fn news_lost(&self) -> u64 {
         self.inner.news_lost.load(Ordering::Relaxed)
     }
@@ -237,7 +237,7 @@ impl Inner {
         blocking(move || Ok(switch.command(world, operation)?)).await
     }
 
-    /// A room lives in one world; anything else is spread.
+    /// A room is in one world; anything else is spread over all.
     fn world_for(&self, switch: &Switch, service: &str) -> usize {
         match Service::named(service) {
             Some(Service::Conference(room)) => switch.world_of_room(&room),
@@ -269,7 +269,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::NotRunning))
 }
 
-/// A panic of another holder does not make what it held useless.
+/// A panic of another holder of the lock does not make what it guards useless.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The callers of a switch that is killed under them: calls that last, some of which talk, and calls that come and go.
+//! The callers of a switch that is killed under load: calls that last, some with media, and calls that come and go.
 
 use crate::bench::BenchError;
 use crate::load::{self, LoadError, Plan, Progress, Report, Service};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LONG: Duration = Duration::from_secs(3_600);
 /// Lasting calls that begin in a second, and end.
 const RAMP_PER_S: u32 = 2_000;
-/// Seconds for which calls come and go if nobody stops them.
+/// Seconds for which calls come and go unless they are stopped before.
 const STEADY_S: usize = 240;
 
 type Told = Arc<Mutex<Vec<(Instant, Progress)>>>;
@@ -64,9 +64,9 @@ pub(super) struct Accounts {
 /// What callers heard in a stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Silence {
-    /// For so long nobody got a packet.
+    /// The longest time in which no caller got a packet.
     pub of_all: Duration,
-    /// For so long some caller got none.
+    /// The longest time in which one of the callers got no packet.
     pub of_one: Duration,
 }
 
@@ -103,7 +103,7 @@ impl Crowd {
         self.steady.as_ref().map_or(0, |fleet| fleet.now().ended)
     }
 
-    /// What those who talk heard between two moments.
+    /// What the calls with media received between two moments.
     pub fn silence(&self, from: Instant, to: Instant) -> Silence {
         silence(&lock(&self.lasting.told), from, to)
     }
@@ -116,7 +116,7 @@ impl Crowd {
     }
 }
 
-/// What was told until a moment belongs to the time since it was told before.
+/// A value reported at a moment covers the time since the report before it.
 fn silence(told: &[(Instant, Progress)], from: Instant, to: Instant) -> Silence {
     let mut longest = Silence::default();
     for (_, progress) in told.iter().filter(|(at, _)| *at > from && *at <= to) {

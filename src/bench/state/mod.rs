@@ -1,5 +1,5 @@
-//! A switch whose calls survive it: what that costs while it runs, and how long nobody hears anything when it is killed, or
-//! when another process takes over from it.
+//! A switch whose calls survive it: what that costs while it runs, and how long the callers hear nothing when it is
+//! killed, or when another process takes over from it.
 
 mod crowd;
 mod probe;
@@ -33,9 +33,9 @@ pub struct StateBench {
 
 /// Between two looks at a switch that is watched.
 const LOOK: Duration = Duration::from_millis(250);
-/// Pairs of ports besides those of calls that last and of those that come while nobody answers.
+/// Port pairs besides those of calls that last and of those that come while no switch answers.
 const SPARE_PORTS: usize = 200;
-/// A pause in which a switch comes to rest.
+/// A pause until a switch is idle.
 const REST: Duration = Duration::from_secs(2);
 
 /// A switch that ran for a while under load.
@@ -81,7 +81,7 @@ struct Change {
     taken_up: u64,
     /// From the kill, or from the start of the process that takes over.
     ready: Duration,
-    /// Nobody got a packet; some caller got none; no request was answered.
+    /// The longest times in which no caller got a packet; one caller got none; no request was answered.
     silence: crowd::Silence,
     unanswered: Duration,
     recovery: Value,
@@ -206,7 +206,7 @@ impl StateBench {
     }
 }
 
-/// Waits until all is well again after a process has come into the place of another, and tells how it went.
+/// Waits until all is well again after one process has replaced another, and reports the interruption.
 fn change(began: Instant, server: &mut Server, crowd: &Crowd, probe: &Probe) -> Result<Change, BenchError> {
     let ready = began.elapsed();
     std::thread::sleep(2 * REST);

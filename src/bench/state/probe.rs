@@ -1,4 +1,4 @@
-//! Asks a switch every few milliseconds whether it is there, and notes when it answered.
+//! Sends OPTIONS to a switch every few milliseconds and notes when it answered.
 
 use crate::bench::BenchError;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -41,7 +41,7 @@ impl Drop for Probe {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // One that panicked has said so.
+            // A thread that panicked has reported it.
             let _ = thread.join();
         }
     }
@@ -55,7 +55,7 @@ fn ask(socket: &UdpSocket, target: SocketAddr, answers: &Mutex<Vec<Instant>>, st
         if Instant::now() >= next {
             number += 1;
             next += PACE;
-            // Where nobody listens nothing is sent.
+            // Where no process listens the send fails, and nothing is sent.
             let _ = socket.send(options(target, &own, number).as_bytes());
         }
         // It returns after `PACE` at the latest, and at once where a port is closed.
@@ -77,7 +77,8 @@ fn options(target: SocketAddr, own: &str, number: u64) -> String {
     )
 }
 
-/// The longest time between two answers of which one at least lies between the moments, or between the last one and `to`.
+/// The longest time between two answers of which one at least lies between the moments, or between the last one and
+/// `to`.
 fn longest(answers: &[Instant], from: Instant, to: Instant) -> Duration {
     let first = answers.partition_point(|answer| *answer < from).saturating_sub(1);
     let inside = answers.get(first..).unwrap_or_default().iter().copied().take_while(|answer| *answer <= to);

@@ -42,7 +42,8 @@ pub(super) fn replay(file: &Path, summary: &Summary) -> Checked {
     }
 }
 
-/// Plays the recording to its end and says how many ticks it has. A digest that differs is an error that names its tick.
+/// Plays the recording to its end and returns how many ticks it has. A digest that differs is an error that names its
+/// tick.
 fn play(file: &Path) -> Result<u64, String> {
     let mut player = Player::open(file).map_err(|error| error.to_string())?;
     let mut last = 0;

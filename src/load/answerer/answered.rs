@@ -29,7 +29,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Takes an INVITE; `number` tells the calls of an answerer apart.
+    /// Takes an INVITE; `number` distinguishes the calls of an answerer.
     pub fn begin(
         number: u64,
         (socket, rtp): (UdpSocket, SocketAddr),
@@ -97,7 +97,7 @@ impl Answered {
 
     /// Does what is due; when to come again, or `None` when the call can be forgotten.
     pub fn on_time(&mut self, now: u64, context: &mut Context) -> Option<u64> {
-        // What ends here needs no more than to be forgotten in time.
+        // What ends here only has to be forgotten in time.
         let _ = self.call.on_time(now, &mut context.out);
         if self.call.state == State::Ended {
             (self.answers_at, self.leaves_at) = (u64::MAX, u64::MAX);

@@ -1,5 +1,5 @@
-//! The other side of a call: a small user agent that answers INVITEs over UDP, for tests in which somebody must be
-//! called, and to try the callers against.
+//! The other side of a call: a small user agent that answers INVITEs over UDP, for tests that need a callee, and
+//! to test the callers against.
 
 mod answered;
 
@@ -30,17 +30,17 @@ const SIP_TOKEN: u64 = u64::MAX;
 pub enum Behaviour {
     /// Answers and sends every packet back.
     Echo,
-    /// Answers and says nothing.
+    /// Answers and sends nothing.
     Silence,
     /// Refuses with this status.
     Reject(u16),
     /// Rings for so long, then echoes.
     Ring(Duration),
-    /// Says nothing at all to an INVITE.
+    /// Does not answer an INVITE at all.
     Ignore,
 }
 
-/// What an answerer has seen so far.
+/// The counters of an answerer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub invites: u64,

@@ -1,4 +1,4 @@
-//! All that a call heard: placed by timestamp, searched for a tone, written to a WAV file.
+//! The audio that a call received: placed by timestamp, searched for a tone, written to a WAV file.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Why a call did not do what was asked of it.
+//! Why a call did not do what was asked.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::ua::call::End;
 
-/// Why a call failed; as a sentence by `Display`.
+/// Why a call failed. `Display` writes it as a sentence.
 #[derive(Debug)]
 pub enum Failure {
     /// The address to call, or the one to call from, is no usable `sip:` URI.
@@ -35,7 +35,7 @@ pub enum Failure {
     PortClosed(SocketAddr),
     /// No response at all.
     NoResponse(SocketAddr),
-    /// It rang, but nobody answered.
+    /// The peer rang, but did not answer.
     NotAnswered {
         seconds: u64,
     },
@@ -64,7 +64,7 @@ pub enum Failure {
 
 impl Failure {
     /// The exit code of `ringworld call`: 2 for a wrong command line, 3 refused, 4 not reached or not answered,
-    /// 5 not heard what was expected, 1 for trouble on this machine.
+    /// 5 not heard what was expected, 1 for a failure of this machine.
     pub fn exit_code(&self) -> u8 {
         use Failure::*;
         match self {

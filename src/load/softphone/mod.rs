@@ -1,4 +1,4 @@
-//! One call from the terminal: dials, speaks a tone, sends digits, listens, and says what came of it.
+//! One call from the terminal: calls, sends a tone and digits, listens, and returns the result.
 
 mod ear;
 mod failure;
@@ -46,7 +46,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A call of five seconds that says nothing and expects nothing.
+    /// A call of five seconds that sends no audio and expects none.
     pub fn new(uri: impl Into<String>) -> Settings {
         Settings {
             uri: uri.into(),
@@ -123,7 +123,7 @@ pub fn call(settings: &Settings, on_event: impl FnMut(Event)) -> Result<Conversa
     talk.run()
 }
 
-/// A URI that can stand in a message: with its scheme, without anything that could end the header.
+/// A URI that can be used in a message: with its scheme, without anything that could end the header.
 fn checked_uri(text: &str) -> Result<String, Failure> {
     let has_scheme = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };

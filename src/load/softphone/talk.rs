@@ -18,7 +18,7 @@ use crate::ua::sdp::{RemoteAudio, TELEPHONE_EVENT_OFFERED};
 use crate::ua::tone::{Tone, Tones};
 use crate::ua::{Call, End, G711, Happened, Identity, Message, Outbox, Start, State};
 
-/// The loop looks around this often; four of it are a packet.
+/// The period of the loop; four of it are a packet.
 const STEP: u64 = 5 * MS;
 const FRAME: u64 = 20 * MS;
 /// Silence before the first digit, so that it does not fall into a stream that only opens.
@@ -120,7 +120,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
                 return Err(Failure::Connection { to: self.to, error });
             }
             if self.call.due_at() <= now {
-                // The loop sees by its state whether the call has ended.
+                // The state of the call tells the loop whether it has ended.
                 let _ = self.call.on_time(now, &mut self.out);
             }
             self.speak(now);

@@ -30,13 +30,13 @@ const LINGER: u64 = 5 * SECOND;
 const LAST_LINGER: u64 = 300 * MS;
 /// Between the last packet of a group and its BYEs: what is in flight may still arrive.
 const DRAIN: u64 = 200 * MS;
-/// Milliseconds in a packet, and lists of callers who send in the same one.
+/// Milliseconds in a packet, and lists of callers that send in the same one.
 const SLOTS: usize = 20;
 
 const SIP_TOKEN: u64 = u64::MAX;
 const SINK_TOKEN: u64 = u64::MAX - 1;
 
-/// What a worker tells while it runs.
+/// What a worker reports while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub started: AtomicU64,
@@ -126,7 +126,7 @@ pub(crate) struct Worker {
     tones: Tones,
     random: u64,
     run: u64,
-    /// Who sends in which millisecond of a packet's twenty.
+    /// Which callers send in which millisecond of a packet's twenty.
     slots: [Vec<usize>; SLOTS],
     next_ms: u64,
     hearings: VecDeque<Hearing>,

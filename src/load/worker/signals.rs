@@ -131,7 +131,7 @@ impl Worker {
         self.arm(index);
     }
 
-    /// A port of the other side is closed. Only before it ever spoke does that mean that nobody is there.
+    /// A port of the other side is closed. Before its first SIP message this means that no server is there.
     fn on_refused(&mut self) {
         if self.heard_sip {
             return;

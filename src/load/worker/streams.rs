@@ -11,7 +11,7 @@ use crate::ua::sdp::RemoteAudio;
 
 /// When the loop is further behind than this, packets are left out instead of sent in a burst.
 const TOO_LATE: u64 = 200 * MS;
-/// Rounds of reading in one millisecond, and packets read from one socket in one round: nobody starves.
+/// Rounds of reading in one millisecond, and packets read from one socket in one round: so each socket gets its turn.
 const ROUNDS: usize = 8;
 const PACKETS_A_ROUND: usize = 8;
 

@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 
 /// Sockets looked at in one call.
 pub(super) const EVENTS_MAX: usize = 1_024;
-/// Packets taken from one socket in one call. Most have one; those that have more were late.
+/// Packets taken from one socket in one call. Most sockets have one; those that have more were read late.
 const BATCH: usize = 4;
 /// Packets taken in one round, so that a flood does not keep the thread from sending.
 const PACKETS_MAX: usize = 4_096;
@@ -51,7 +51,7 @@ impl RtpThread {
         let mut total = 0;
         while total < PACKETS_MAX {
             let ready = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
-            // A batch a socket and call: the next call tells what has more, and most have not.
+            // One batch for each socket and call: the next call finds those that have more, and most have not.
             let seen: usize = events.iter().take(ready).map(|event| self.receive(event, batch, clock)).sum();
             if seen == 0 {
                 break;
@@ -63,7 +63,7 @@ impl RtpThread {
         total
     }
 
-    /// Receives a batch of packets; says how many there were, 0 if the event was of no socket.
+    /// Receives a batch of packets; returns how many there were, 0 if the event was of no socket.
     fn receive(&mut self, event: &EpollEvent, batch: &mut Batch, clock: RoundClock) -> usize {
         let Ok(port) = u16::try_from(event.data()) else { return 0 };
         let Self { ports, pool, links, counters, epoch, .. } = self;
@@ -140,8 +140,8 @@ struct Arrival {
     arrived_ns: u64,
 }
 
-/// Where a batch is received into, and what the system wants prepared for it. The buffers are besides those of the pool: one
-/// that is handed on is replaced from there.
+/// Where a batch is received into, and what the system calls need for it. The buffers are besides those of the
+/// pool: one that is handed on is replaced from there.
 pub(super) struct Batch {
     packets: [(Buffer, Arrival); BATCH],
     headers: MultiHeaders<SockaddrStorage>,
@@ -149,7 +149,7 @@ pub(super) struct Batch {
 
 impl Batch {
     pub fn new() -> Self {
-        // The kernel tells beside a packet when it arrived and which address it was sent to.
+        // The control messages of a packet say when it arrived and which address it was sent to.
         let control = nix::cmsg_space!(TimeSpec, nix::libc::in6_pktinfo);
         Self { packets: Default::default(), headers: MultiHeaders::preallocate(BATCH, Some(control)) }
     }

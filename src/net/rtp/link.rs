@@ -8,7 +8,7 @@ use ringworld_components::edge::{Input, PacketPool};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
-/// What a world says about a pair: the number is that of the RTP port.
+/// What a world reports about a pair: the number is that of the RTP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PortReport {
     Taken(u16),
@@ -50,8 +50,8 @@ pub(in crate::net) fn link(
 ) -> (RtpLink, RtpEdge) {
     let (received, received_in) = RingBuffer::new(packets);
     let (to_send, to_send_in) = RingBuffer::new(packets);
-    // A pair is offered once and reported twice before it is offered again, and marked seldom. A report that does not fit is
-    // counted.
+    // A pair is offered once and reported twice before it is offered again, and marked seldom. A report that does not
+    // fit is counted.
     let (offers, offers_in) = RingBuffer::new(pairs.max(1));
     let (reports, reports_in) = RingBuffer::new(pairs.max(1) * 4);
     let (empty_to_world, empty_at_world) = RingBuffer::new(packets);

@@ -13,7 +13,7 @@ pub(super) type Buffer = Box<Packet>;
 pub(super) struct Pool {
     free: Vec<Buffer>,
     size: usize,
-    /// What the gauge was last told.
+    /// The value that the gauge last got.
     told: u64,
     counters: Arc<NetCounters>,
 }
@@ -30,7 +30,7 @@ impl Pool {
         self.free.pop()
     }
 
-    /// Takes a buffer back that a packet was sent from. One too many goes to the world that sent it: it is short of them.
+    /// Takes a buffer back that a packet was sent from. A surplus one goes to the world that sent it: it has too few.
     pub fn give(&mut self, packet: Buffer, to_sender: &mut Producer<Buffer>) {
         if self.free.len() < self.size {
             self.free.push(packet);
@@ -39,7 +39,7 @@ impl Pool {
         }
     }
 
-    /// Takes a buffer back that nothing came of.
+    /// Takes a buffer back that was not used.
     pub fn give_back(&mut self, packet: Buffer) {
         if self.free.len() < self.size {
             self.free.push(packet);

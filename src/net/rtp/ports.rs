@@ -1,4 +1,4 @@
-//! The port pairs of one RTP thread: which are open, who was offered them, who uses them.
+//! The port pairs of one RTP thread: which are open, which world each is offered to, and which call uses each.
 
 use super::pair::Pair;
 use crate::net::counters::{Count, NetCounters};
@@ -7,15 +7,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-/// How many pairs that somebody else holds are met at most before the rest is left to the next round.
+/// How many pairs that another process holds are tried at most before the rest is left to the next round.
 const BUSY_MAX: usize = 64;
 
-/// Who has a pair.
+/// The holder of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
-    /// Another thread: not ours to give.
+    /// Another thread: this one does not offer it.
     Elsewhere,
-    /// Nobody; it waits in the queue.
+    /// Free: it waits in the queue.
     Queue,
     /// Offered to a world.
     Stock(usize),
@@ -38,7 +38,7 @@ pub(in crate::net) struct Ports {
     /// Pairs to offer next, by RTP port. One that comes back goes to the end, so that stragglers of its last call have
     /// the longest time to arrive.
     queue: VecDeque<u16>,
-    /// Pairs that somebody else held when they were tried.
+    /// Pairs that another process held when they were tried.
     busy: VecDeque<u16>,
     /// How many pairs each world has in stock.
     stock: Vec<usize>,
@@ -80,8 +80,8 @@ impl Ports {
         slot.pair.as_ref().map(|pair| (pair, world))
     }
 
-    /// The pair that a port belongs to, and the world that hears what comes there: of a pair in stock, too, so that it knows
-    /// who speaks there before a call has it.
+    /// The pair that a port belongs to, and the world that gets what arrives there: of a pair in stock, too, so that it
+    /// knows the sources that send there before a call has it.
     pub(super) fn heard(&self, port: u16) -> Option<(&Pair, Option<usize>)> {
         let slot = self.slots.get(self.index(port)?)?;
         let world = if let Holder::Call(world) | Holder::Stock(world) = slot.holder { Some(world) } else { None };
@@ -152,14 +152,14 @@ impl Ports {
         self.ensure_open(port, &mut open)
     }
 
-    /// Strikes those out of the queue that calls have: of all at once, as each would go through the whole queue.
+    /// Removes those from the queue that calls use: all at once, as each removal would scan the whole queue.
     pub(super) fn strike_out(&mut self) {
         let mut queue = std::mem::take(&mut self.queue);
         queue.retain(|port| self.holder(*port) == Some(Holder::Queue));
         self.queue = queue;
     }
 
-    /// Puts some of the pairs that somebody else held back into the queue, to be tried again.
+    /// Puts some of the pairs that another process held back into the queue, to be tried again.
     pub fn retry_busy(&mut self) {
         let count = self.busy.len().min(BUSY_MAX);
         self.queue.extend(self.busy.drain(..count));
@@ -180,7 +180,7 @@ impl Ports {
         Ok(())
     }
 
-    /// Notes who has a pair now, and keeps stock and gauges true.
+    /// Sets the holder of a pair, and updates stock and gauges.
     fn hold(&mut self, port: u16, holder: Holder) {
         let Some(slot) = self.slot(port) else { return };
         let before = std::mem::replace(&mut slot.holder, holder);

@@ -1,4 +1,4 @@
-//! Sending, and what else the worlds want from an RTP thread.
+//! Sending, and the other requests of the worlds to an RTP thread.
 
 use super::link::PortReport;
 use super::pair::Pair;
@@ -20,7 +20,7 @@ use std::os::fd::AsRawFd;
 /// Packets handed over at once.
 const CHUNK: usize = 64;
 
-/// What is being sent, and what the system wants prepared for it.
+/// What is being sent, and what the system calls need for it.
 pub(super) struct Sending {
     chunk: Vec<Buffer>,
     headers: MultiHeaders<SockaddrStorage>,
@@ -33,7 +33,7 @@ impl Sending {
 }
 
 impl RtpThread {
-    /// Reads what the worlds say about their ports. Released pairs are noted and given back later, after the last
+    /// Reads what the worlds report about their ports. Released pairs are noted and given back later, after the last
     /// packets from them were sent.
     pub(super) fn read_reports(&mut self) {
         for (world, link) in self.links.iter_mut().enumerate() {
@@ -76,7 +76,7 @@ impl RtpThread {
         self.fill_stock();
     }
 
-    /// Sends a chunk, those in a row from one socket together; says how many packets left.
+    /// Sends a chunk, those in a row from one socket together; returns how many packets were sent.
     fn send_chunk(&self, world: usize, sending: &mut Sending) -> u64 {
         let (Self { ports, counters, .. }, Sending { chunk, headers }) = (self, sending);
         let mut sent = 0;
@@ -112,7 +112,8 @@ impl RtpThread {
         }
     }
 
-    /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could not.
+    /// Opens and offers what is missing in the worlds' stocks; returns why a pair could not be opened, if one could
+    /// not.
     pub(super) fn fill_stock(&mut self) -> Option<io::Error> {
         let Self { ports, links, epoll, rtp_bind, marks, counters, .. } = self;
         if !ports.is_short() {
@@ -168,7 +169,7 @@ fn transmit(socket: &UdpSocket, pair: &Pair, packet: &Packet) -> nix::Result<()>
     sendmsg(socket, &bytes, &control, MsgFlags::MSG_DONTWAIT, Some(&peer.storage())).map(|_| ())
 }
 
-/// Sends packets with one call; says how many of the first ones left.
+/// Sends packets with one call; returns how many of the first ones were sent.
 fn transmit_together(
     socket: &UdpSocket,
     pair: &Pair,

@@ -26,7 +26,7 @@ const LEAD_NS: u64 = 150_000;
 const LEAD_NS_MAX: u64 = 2_000_000;
 /// How long a quiet thread blocks at most, in milliseconds.
 const QUIET_MS: u16 = 1_000;
-/// How long ports that somebody else held are left alone, in nanoseconds.
+/// How long ports that another process held are left alone, in nanoseconds.
 const RETRY_NS: u64 = 1_000_000_000;
 
 /// Carries packets between the sockets of its port pairs and all worlds.
@@ -44,7 +44,7 @@ pub(in crate::net) struct RtpThread {
     waker: Waker,
     deadlines: Arc<Deadlines>,
     stop: Arc<AtomicBool>,
-    /// What a round costs of late, in nanoseconds.
+    /// What a round has cost recently, in nanoseconds.
     cost_ns: u64,
 }
 
@@ -108,7 +108,7 @@ impl RtpThread {
 
     /// Runs until told to stop. What the worlds have handed over by then is still sent. Returns the pairs, open.
     pub fn run(mut self) -> Vec<RtpPair> {
-        // Made here, because what the system wants prepared can't be given to another thread.
+        // Made here, because what the system calls need can't be given to another thread.
         let (mut batch, mut sending) = (Batch::new(), Sending::new());
         let (mut busy_until_ns, mut gather_ns, mut previous_ns, mut retry_ns) = (0, 0, 0, 0);
         while !self.stop.load(Ordering::Acquire) {

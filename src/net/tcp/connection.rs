@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 /// How long a full world is given before it is offered an input again.
 const FULL_WORLD_WAIT: Duration = Duration::from_millis(2);
-/// How long a peer that is about to be disconnected has to take the reason.
+/// How long a peer that is about to be disconnected has to read the reason.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1_024;
@@ -39,14 +39,14 @@ pub(super) struct Parts {
 
 /// Why a connection ends.
 enum End {
-    /// By the peer, by an error or by ourselves.
+    /// Closed by the peer, by an error or by ourselves.
     Gone,
     Idle,
-    /// The bytes are no SIP; perhaps that can be answered.
+    /// The bytes are no SIP; perhaps a response can be sent.
     Framing(Box<FramingError>),
     /// A message was begun and not ended.
     Slow,
-    /// It doesn't: others go on with it.
+    /// The connection stays open for another owner.
     Kept,
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn run(
         _ = write(writer, &mut writing, &waiting.bytes, &active_ns) => End::Gone,
         Ok(_) = freeze.wait_for(|frozen| *frozen) => End::Kept,
     };
-    // What is still queued when the peer has gone was not sent.
+    // What is still queued when the peer has closed was not sent.
     writing.queue.close();
     let mut unsent: Vec<Outgoing> = writing.at_hand.into_iter().collect();
     while let Some(outgoing) = writing.queue.recv().await {
@@ -122,7 +122,7 @@ pub(super) async fn run(
             counters.tcp_framing_closed.one();
             counters.count_malformed(error.reason.as_str());
             if let Some(refusal) = &error.response {
-                // It belongs to no transaction, so no world needs to know, and nobody will match the tag.
+                // It belongs to no transaction, so no world needs to know, and its tag matches no dialog.
                 let answer = refusal.write(parts.flow.remote, &format!("{:x}", parts.flow.conn.0));
                 let _ = timeout(LAST_WORDS, stream.write_all(&answer)).await;
             }
@@ -134,7 +134,7 @@ pub(super) async fn run(
     None
 }
 
-/// Tells every world that the connection is open, unless they know: its beginning must not get lost.
+/// Tells every world that the connection is open, unless they were told: this must not get lost.
 async fn announce(parts: &Parts, announced: &mut bool) {
     for world in 0..parts.inlet.worlds.len() {
         if !*announced {
@@ -200,7 +200,8 @@ async fn read(
         let pings = reading.framer.take_pings();
         parts.inlet.counters.sip_keep_alives.add(u64::from(pings));
         if pings > 0 {
-            // RFC 5626 section 4.4.1. One answer serves for all that came at once; a peer that does not read it is slow.
+            // RFC 5626 section 4.4.1. One answer serves for all that came at once; a peer that does not read it is
+            // slow.
             let pong = Outgoing { bytes: Bytes::from_static(b"\r\n"), transaction: StableId(0), or_udp: false };
             if !queue.push(pong, parts.queue_bytes_max) {
                 return End::Gone;

@@ -1,4 +1,4 @@
-//! Peers that could not be reached over TCP of late.
+//! Peers that recently could not be reached over TCP.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -39,7 +39,7 @@ pub(super) struct Hub {
     pub inlet: Inlet,
     pub udp: UdpOutlet,
     pub events: mpsc::UnboundedSender<HubEvent>,
-    /// True tells all connections to stop where they are.
+    /// If true, all connections stop where they are.
     pub freeze: watch::Sender<bool>,
 }
 
@@ -64,7 +64,7 @@ impl Hub {
     pub async fn send(&mut self, target: Target, mut outgoing: Outgoing) {
         let counters = self.inlet.counters.clone();
         if outgoing.or_udp {
-            // A peer without TCP is not asked again for each retransmission.
+            // A peer without TCP is not tried again for each retransmission.
             if self.distrust.holds(target.remote, monotonic_ns()) {
                 return self.fail(target.remote, outgoing);
             }
@@ -167,10 +167,10 @@ impl Hub {
         }
     }
 
-    /// Begins with a connection that has just been opened.
+    /// Starts a connection that has just been opened.
     fn opened_with(&mut self, conn: ConnId, stream: TcpStream, held: Held) {
         let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
-            // Gone before we looked.
+            // Closed before it was looked at.
             return held.unsent.into_iter().for_each(|outgoing| {
                 self.inlet.send_failed(outgoing.transaction, SendFailure::Connection);
             });
@@ -221,7 +221,7 @@ impl Hub {
         }
     }
 
-    /// Tells the worlds that an open connection is gone.
+    /// Tells the worlds that an open connection is closed.
     pub fn tell_closed(&self, conn: ConnId) {
         for world in 0..self.inlet.worlds.len() {
             if let Delivery::Full(input) = self.inlet.offer(world, Input::ConnClosed(conn)) {

@@ -1,4 +1,4 @@
-//! Connections that change hands: out of a hub that ends, into one that begins.
+//! Connections that are handed from a hub that ends to one that begins.
 
 use super::hub::Hub;
 use super::table::{Connection, Stage};
@@ -9,8 +9,8 @@ use ringworld_components::edge::{ConnId, Flow, Target, Transport};
 use tokio::net::TcpStream;
 
 impl Hub {
-    /// Stops all connections where they are, and returns those that are open. Those that were still being opened are given
-    /// up: what waited for them is returned.
+    /// Stops all connections where they are, and returns those that are open. Those that were still being opened are
+    /// given up: what waited for them is returned.
     pub async fn keep(&mut self) -> TcpRest {
         self.freeze.send_replace(true);
         let mut rest = TcpRest::default();

@@ -7,17 +7,17 @@ use ringworld_components::edge::{ConnId, SendFailure, Target};
 use ringworld_components::kernel::StableId;
 use tokio::sync::mpsc;
 
-/// What a world wants from the TCP thread.
+/// An order of a world to the TCP thread.
 #[derive(Debug)]
 pub(in crate::net) enum TcpOrder {
     /// Send a message.
     Send {
         target: Target,
         bytes: Bytes,
-        /// Who wants to know if it fails; 0 for nobody.
+        /// The transaction to tell if it fails; 0 for none.
         transaction: StableId,
-        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer can't
-        /// be reached over TCP.
+        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer
+        /// can't be reached over TCP.
         or_udp: bool,
     },
     /// Close a connection.
@@ -32,7 +32,7 @@ pub(in crate::net) struct TcpOutlet {
 }
 
 impl TcpOutlet {
-    /// Queues an order; the thread wakes by itself. A message without a place is counted, and its transaction told: TCP
+    /// Queues an order; the thread wakes by itself. One that does not fit is counted, and its transaction told: TCP
     /// does not repeat what never entered it.
     pub fn push(&self, order: TcpOrder) {
         if let Err(mpsc::error::TrySendError::Full(order)) = self.ring.try_send(order) {

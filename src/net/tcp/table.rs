@@ -16,19 +16,19 @@ use tokio::task::{AbortHandle, JoinHandle};
 pub struct Outgoing {
     /// What is to be written.
     pub bytes: Bytes,
-    /// Who wants to know if it fails; 0 for nobody.
+    /// The transaction to tell if it fails; 0 for none.
     pub transaction: StableId,
     /// Whether it goes over UDP all the same if the peer can't be reached over TCP.
     pub or_udp: bool,
 }
 
-/// How many turns a writer is given: each is one of some dozen connections.
+/// How often a sender yields to the writer before the connection counts as too slow.
 const TURNS_MAX: usize = 32;
 
 /// Of how many transactions a connection remembers that they moved to it. Of more the oldest are over by then.
 const MOVED_MAX: usize = 4_096;
 
-/// Messages that wait for the writer, and how many bytes they are. The bytes are bounded by whoever pushes.
+/// Messages that wait for the writer, and how many bytes they are. The caller of `push` gives the bound.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub messages: mpsc::UnboundedSender<Outgoing>,
@@ -46,7 +46,7 @@ impl Queue {
         self.messages.send(outgoing).is_ok()
     }
 
-    /// As [`Queue::push`]; before it is false the writer has had its turns. A world may say much at once, and a peer is slow
+    /// As [`Queue::push`]; before it is false the writer has had its turns. A world may send a burst; a peer is slow
     /// only if the system takes nothing more for it.
     pub async fn push_patiently(&self, outgoing: Outgoing, bytes_max: usize) -> bool {
         let fits = || self.bytes.load(Ordering::Relaxed) + outgoing.bytes.len() <= bytes_max;

@@ -52,7 +52,7 @@ pub(in crate::net) enum TcpEnd {
     Keep,
 }
 
-/// What of TCP goes from one hub to another.
+/// What one TCP hub hands to the next.
 #[derive(Debug, Default)]
 pub(in crate::net) struct TcpRest {
     pub connections: Vec<TcpConnection>,
@@ -81,7 +81,7 @@ pub(in crate::net) fn spawn_tcp(start: TcpStart) -> io::Result<JoinHandle<()>> {
     let TcpStart { orders, rest, gate, end, kept, .. } = start;
     std::thread::Builder::new().name("ringworld-tcp".into()).spawn(move || {
         if gate.recv().is_ok() {
-            // Nobody may want it.
+            // The receiver may be gone.
             let _ = kept.send(runtime.block_on(serve(hub, rest, listeners, hub_events, orders, end)));
         }
     })
@@ -133,7 +133,7 @@ async fn serve(
 
 /// Takes connections while there is a place for them; one that was taken is never lost on the way to the hub.
 async fn accept(listener: tokio::net::TcpListener, accepted: mpsc::Sender<tokio::net::TcpStream>) {
-    // No place is left for ever when the hub is gone: everything ends.
+    // This fails only when the hub has ended; then the task ends, too.
     while let Ok(place) = accepted.reserve().await {
         match listener.accept().await {
             Ok((stream, _)) => place.send(stream),

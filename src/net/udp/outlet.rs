@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(in crate::net) struct Datagram {
     pub remote: SocketAddr,
     pub bytes: Bytes,
-    /// Who wants to know if it fails; 0 for nobody.
+    /// The transaction to tell if it fails; 0 for none.
     pub transaction: StableId,
 }
 
@@ -31,7 +31,7 @@ impl UdpOutlet {
         Self { ring, waker, counters, has_news: false }
     }
 
-    /// Queues a datagram, or drops and counts it: a lost datagram is what UDP's users are made for.
+    /// Queues a datagram, or drops and counts it: UDP may lose a datagram anyway.
     pub fn push(&mut self, datagram: Datagram) {
         self.has_news = true;
         if self.ring.try_send(datagram).is_err() {

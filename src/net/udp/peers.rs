@@ -1,4 +1,4 @@
-//! Where the peers speak to: which of our sockets, and which address of it.
+//! Where the peers send to: which of our sockets, and which address of it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 /// How many peers are remembered in each of two generations.
 const PEERS_MAX: usize = 16_384;
 
-/// Where a peer spoke to last.
+/// Where a peer last sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SpokenTo {
     /// The number of the socket.
@@ -15,7 +15,7 @@ pub(super) struct SpokenTo {
     pub reached: Option<IpAddr>,
 }
 
-/// The peers that spoke to us of late. Bounded: the least recent are forgotten, and are then answered from wherever the
+/// The peers that recently sent to us. Bounded: the least recent are forgotten, and are then answered from wherever the
 /// routing table says.
 #[derive(Debug, Default)]
 pub(super) struct Peers {

@@ -1,4 +1,4 @@
-//! ICMP errors: whose datagram it was.
+//! ICMP errors: which transaction's datagram each is about.
 
 use super::thread::UdpThread;
 use crate::net::address::{canonical, from_system};
@@ -16,7 +16,7 @@ const RECENT_MAX: usize = 2_048;
 /// Errors looked at in one round for each socket.
 const ERRORS_MAX: usize = 64;
 
-/// The last datagrams sent that somebody wants to know the fate of.
+/// The last datagrams sent on behalf of transactions, which are told of their failure.
 #[derive(Debug, Default)]
 pub(super) struct Recent(VecDeque<(SocketAddr, StableId)>);
 
@@ -31,7 +31,7 @@ impl Recent {
         self.0.push_back((remote, transaction));
     }
 
-    /// Takes out the transactions that sent to a peer which has turned out to be unreachable.
+    /// Removes and returns the transactions that sent to a peer that has turned out to be unreachable.
     pub fn take(&mut self, remote: SocketAddr) -> Vec<StableId> {
         let mut found: Vec<StableId> = Vec::new();
         self.0.retain(|(to, transaction)| {
@@ -67,7 +67,7 @@ impl UdpThread {
     }
 }
 
-/// The next entry of a socket's error queue: to whom the datagram had gone, if the error means that it can't get there.
+/// The next entry of a socket's error queue: the datagram's destination, if the error means that it can't be reached.
 fn read_refusal(socket: i32) -> nix::Result<Option<SocketAddr>> {
     const ICMP_UNREACHABLE: u8 = 3;
     const ICMP6_UNREACHABLE: u8 = 1;

@@ -19,7 +19,7 @@ const BATCH: usize = 64;
 /// How often one datagram is tried when the socket reports the error of another one.
 const TRIES_MAX: usize = 4;
 
-/// What the system wants prepared for a batch: without a source address, and with one of either family.
+/// What the system calls need for a batch: without a source address, and with one of either family.
 pub(super) struct SendHeaders {
     plain: MultiHeaders<SockaddrStorage>,
     from_v4: MultiHeaders<SockaddrStorage>,
@@ -96,7 +96,7 @@ impl UdpThread {
                     if stale && tries < TRIES_MAX {
                         continue;
                     }
-                    // The address may be ours no longer: then from whichever there is.
+                    // The address may have been removed from this machine: then from whichever there is.
                     if from.take().is_some() {
                         continue;
                     }
@@ -110,7 +110,7 @@ impl UdpThread {
     fn give_up(&self, ready: Option<&Ready>, error: Errno) {
         let Some(Ready { datagram, .. }) = ready else { return };
         if matches!(error, Errno::EAGAIN | Errno::ENOBUFS) {
-            // As good as lost on the way: the transaction will repeat it.
+            // As if lost on the way: the transaction will retransmit it.
             return self.inlet.counters.sip_udp_no_buffer.one();
         }
         self.inlet.counters.sip_udp_send_errors.one();
@@ -125,7 +125,7 @@ struct Way {
     from: Option<IpAddr>,
 }
 
-/// The way to a peer: by the socket and from the address that it spoke to, else by the first socket that can reach it.
+/// The way to a peer: the socket and the address that it sent to, else the first socket that can reach it.
 fn pick(listeners: &[Listener], peers: &Peers, remote: SocketAddr) -> Option<Way> {
     let way = |index: usize, from| {
         let listener = listeners.get(index)?;
@@ -142,7 +142,7 @@ fn pick(listeners: &[Listener], peers: &Peers, remote: SocketAddr) -> Option<Way
     {
         return Some(way);
     }
-    // One that is bound to loopback reaches nobody else, so it comes last for all others, and the other way round.
+    // One that is bound to loopback reaches only loopback, so it comes last for other peers, and the other way round.
     let suits = |index: &usize| {
         listeners.get(*index).is_some_and(|listener| listener.bound.ip().is_loopback() == remote.ip().is_loopback())
     };

@@ -36,7 +36,7 @@ pub(in crate::net) struct UdpThread {
     pub(super) outgoing: Receiver<Datagram>,
     pub(super) inlet: Inlet,
     pub(super) peers: Peers,
-    /// Whether it matters where a peer spoke to: there is more than one address.
+    /// Whether it matters where a peer sent to: there is more than one address.
     pub(super) peers_matter: bool,
     pub(super) recent: Recent,
     epoll: Epoll,

@@ -37,7 +37,7 @@ impl Folder {
         match written {
             Ok(()) => Ok(path),
             Err(error) => {
-                // A half of a recording helps nobody; there may be none to remove.
+                // An incomplete recording is useless; there may be none to remove.
                 let _ = fs::remove_file(&path);
                 Err(format!("the flight recording can't be written to {}: {error}", path.display()))
             }

@@ -1,4 +1,4 @@
-//! The second world, which lives the older chunks again.
+//! The second world, which replays the older chunks.
 
 use super::ring::{Base, MemoryChunks, Packed};
 use crate::engine::Extend;
@@ -12,10 +12,10 @@ use crossbeam::channel::{Receiver, bounded};
 use ringworld_components::kernel::RestoreError;
 use std::sync::Arc;
 
-/// How far the follower's thread stands back when cores are short: a tenth of what a world's thread gets.
+/// How low the follower's thread ranks when cores are short: a tenth of what a world's thread gets.
 const NICE: i32 = 10;
 
-/// What moves the ring's beginning over some of its chunks.
+/// What moves the ring's beginning past some of its chunks.
 pub(super) struct Job {
     pub header: Header,
     pub base: Base,
@@ -23,11 +23,11 @@ pub(super) struct Job {
     pub extend: Extend,
 }
 
-/// What came of it: where the ring begins then, or what is wrong with the world.
+/// The result: where the ring begins then, or what is wrong with the world.
 pub(super) type Moved = Result<Base, String>;
 
 impl Job {
-    /// Does it on a thread of its own. The channel closes without an answer if that thread breaks.
+    /// Does it on a thread of its own. The channel closes without an answer if that thread panics.
     pub fn start(self) -> std::io::Result<Receiver<Moved>> {
         let (tell, told) = bounded(1);
         std::thread::Builder::new().name("flight-follower".to_owned()).spawn(move || {
@@ -57,12 +57,13 @@ impl Job {
 
 /// A snapshot, packed.
 pub(super) fn pack(snapshot: &[u8]) -> (Vec<u8>, u32) {
-    // Packetizer fails only for want of memory, which is not caught elsewhere either; an empty snapshot is refused later.
+    // Packetizer fails only for want of memory, which is not caught elsewhere either; an empty snapshot is refused
+    // later.
     let packed = zstd::bulk::compress(snapshot, LEVEL).unwrap_or_default();
     (fitting(packed), u32::try_from(snapshot.len()).unwrap_or(u32::MAX))
 }
 
-/// What a recording that begins there says in its header.
+/// The header of a recording that begins there.
 pub(super) fn start_of(base: &Base) -> Result<Option<Start>, ReplayError> {
     let Some(packed) = &base.snapshot else { return Ok(None) };
     let snapshot = unpack(&packed.0, packed.1).ok_or(ReplayError::Restore(RestoreError::Format))?;

@@ -32,7 +32,7 @@ enum Message {
     },
 }
 
-/// What the keeper lets the thread of the world know.
+/// What the keeper reports to the thread of the world.
 #[derive(Default)]
 struct Signs {
     /// The ring was given up.
@@ -47,7 +47,7 @@ struct Signs {
     finding: Mutex<Option<String>>,
 }
 
-/// The end of the line at which the world's thread is.
+/// The end of the channel that the world's thread holds.
 pub(super) struct Line {
     messages: Sender<Message>,
     emptied: Receiver<Vec<u8>>,
@@ -65,7 +65,7 @@ impl Sink for Line {
     }
 }
 
-/// Where a follower that lives for other reasons leaves its snapshots, so that the recorder needs none of its own.
+/// Where a follower that runs for another purpose leaves its snapshots, so that the recorder needs none of its own.
 #[derive(Clone)]
 pub struct Feed {
     messages: Sender<Message>,
@@ -97,7 +97,7 @@ impl Line {
         self.signs.bytes.load(Ordering::Relaxed)
     }
 
-    /// How it fares, as of the last chunk.
+    /// Its state, as of the last chunk.
     pub fn summary(&self, now: u64) -> FlightSummary {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let begins = load(&self.signs.begins);
@@ -144,12 +144,12 @@ pub(super) struct Keeper {
     packer: zstd::bulk::Compressor<'static>,
     header: Option<Header>,
     ring: Ring,
-    /// How many of the oldest chunks the follower is living again, and what it will say.
+    /// How many of the oldest chunks the follower is replaying, and where its result arrives.
     following: Option<(usize, Receiver<Moved>)>,
 }
 
 impl Keeper {
-    /// Starts the thread; it ends when the line and its feeds are dropped.
+    /// Starts the thread; it ends when the channel and its feeds are dropped.
     pub fn start(settings: &FlightSettings, folder: Folder, extend: Extend, is_fed: bool) -> io::Result<Line> {
         let (to_keeper, messages) = bounded(WAITING_MAX);
         let (give_back, emptied) = bounded(WAITING_MAX);
@@ -209,7 +209,7 @@ impl Keeper {
             self.make_room();
         }
         raw.clear();
-        // Buffers that nobody takes back are freed.
+        // Buffers that are not taken back are freed.
         let _ = self.give_back.try_send(raw);
     }
 
@@ -258,7 +258,7 @@ impl Keeper {
                 self.make_room();
             }
             Ok(Err(finding)) => {
-                // What is in the ring shows it: it is written out before it is given up.
+                // What is in the ring shows the defect: it is written out before it is given up.
                 let written = self.dump("the follower came to another world", Ending::Finished, self.ring.end().tick);
                 let file = written.map_or_else(|error| error, |path| path.display().to_string());
                 let text = format!("the follower of the flight recorder came to another world: {finding}; see {file}");

@@ -1,18 +1,19 @@
 //! The flight recorder: the last minute of a world, always in memory, written out when something goes wrong.
 //!
-//! The thread of the world hands over the same chunks that a recording into a file consists of. A keeper packs them into
-//! a ring. A recording must begin with a snapshot of the world, and nobody may encode a large world between two of its
-//! ticks; so the keeper holds an old snapshot, and when the ring has become twice as long as is asked for, a follower, a
-//! second world on a thread of low priority, is restored from it, lives the older half of the ring again, is encoded and
-//! dropped. Between these times the recorder costs the memory of the ring and of one packed snapshot, both counted
-//! against its limit. A follower that does not come to the digests that were recorded has found out that the world is not
-//! a function of its inputs: that, too, is an alarm.
+//! The thread of the world hands over the same chunks that a recording into a file consists of. A keeper packs them
+//! into a ring. A recording must begin with a snapshot of the world, and encoding a large world takes longer than there
+//! is between two ticks; so the keeper holds an old snapshot, and when the ring has become twice as long as asked for,
+//! a follower, a second world on a thread of low priority, is restored from it, replays the older half of the ring, is
+//! encoded and dropped. Between these times the recorder costs the memory of the ring and of one packed snapshot, both
+//! counted against its limit. If a follower does not come to the recorded digests, the world is not a function of its
+//! inputs: that, too, is an alarm.
 //!
-//! With a state folder another follower lives anyway ([`crate::state`]): it leaves its snapshots here, and the recorder has
-//! none of its own unless they stay away.
+//! With a state folder another follower runs anyway ([`crate::state`]): it leaves its snapshots here, and the recorder
+//! has none of its own unless they fail to come.
 //!
-//! Where the follower can't keep up, or chunks were lost, the recorder is blind; it begins again with a snapshot as soon
-//! as the world is small enough for one to be taken on its own thread, or when the other follower has the next one.
+//! Where the follower can't keep up, or chunks were lost, the recorder has no beginning, and can't write a recording.
+//! It starts again with a snapshot as soon as the world is small enough for its own thread to take one, or when the
+//! other follower has the next one.
 
 mod dump;
 mod follower;
@@ -36,10 +37,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How often a blind recorder looks whether it can begin again, in ticks.
+/// How often a recorder without a beginning checks whether it can start again, in ticks.
 const BEGIN_AGAIN_TICKS: u64 = 200;
 
-/// What a flight recorder may take, and what it is for.
+/// What a flight recorder may use, and what it is for.
 #[derive(Clone, Debug)]
 pub struct FlightSettings {
     /// How far back a recording reaches at least, if the memory suffices.
@@ -64,16 +65,16 @@ impl FlightSettings {
     }
 }
 
-/// How a flight recorder fares.
+/// The state of a flight recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightSummary {
     /// What its ring and its snapshots take.
     pub bytes: u64,
     /// How many ticks a recording would reach back; none if none could be written at the moment.
     pub ticks: Option<u64>,
-    /// How often its beginning has moved on.
+    /// How often its beginning has advanced.
     pub moved: u64,
-    /// How often it lost what it had: for want of memory, mostly.
+    /// How often it lost its chunks: for want of memory, mostly.
     pub lost: u64,
 }
 
@@ -92,12 +93,12 @@ pub struct FlightRecorder {
     scribe: Scribe<Line>,
     /// Whether another follower brings the snapshots.
     is_fed: bool,
-    /// Ticks until a blind recorder looks again.
+    /// Ticks until a recorder without a beginning checks again.
     rest: u64,
 }
 
 impl FlightRecorder {
-    /// Starts the flight recorder of a world, between two ticks. A world in the middle of its life is encoded at once.
+    /// Starts the flight recorder of a world, between two ticks. A world that has run before is encoded at once.
     ///
     /// # Errors
     /// No thread could be started.
@@ -105,8 +106,8 @@ impl FlightRecorder {
         Self::begin(engine, world, settings, extend, false)
     }
 
-    /// Starts that of a world that has a follower already, which is to leave its snapshots in the feed. Nothing is encoded
-    /// here.
+    /// Starts that of a world that has a follower already, which is to leave its snapshots in the feed. Nothing is
+    /// encoded here.
     ///
     /// # Errors
     /// No thread could be started.
@@ -140,12 +141,12 @@ impl FlightRecorder {
         Ok(recorder)
     }
 
-    /// Takes down what the coming tick is given. Called before it.
+    /// Writes down the inputs of the coming tick. Called before it.
     pub fn inputs(&mut self, elapsed: u32, inputs: &[Input]) {
         self.scribe.inputs(elapsed, inputs);
     }
 
-    /// Takes down what came out of the tick. Called after it.
+    /// Writes down the outputs of the tick. Called after it.
     pub fn end_of_tick(&mut self, engine: &Engine) {
         if !self.is_blind() {
             self.scribe.end_of_tick(engine);
@@ -182,13 +183,13 @@ impl FlightRecorder {
         self.scribe.sink().bytes()
     }
 
-    /// How it fares.
+    /// Its state.
     pub fn summary(&self, engine: &Engine) -> FlightSummary {
         let summary = self.scribe.sink().summary(engine.now().0);
         FlightSummary { ticks: summary.ticks.filter(|_| !self.is_blind()), ..summary }
     }
 
-    /// Has everything written out, between two ticks. The answer comes when that is done; nobody has to wait for it.
+    /// Has everything written out, between two ticks. The answer comes when that is done; the caller need not wait.
     pub fn write_out(&mut self, engine: &Engine, reason: &str) -> Receiver<FlightDump> {
         if !self.is_blind() {
             self.scribe.flush(engine);

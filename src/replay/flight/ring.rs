@@ -1,4 +1,4 @@
-//! The chunks that are kept, and which of them may go.
+//! The chunks that are kept, and which of them may be removed.
 
 use crate::engine::ChainDigest;
 use crate::replay::chunks::{Chunks, unpack};
@@ -21,7 +21,7 @@ pub(super) struct Base {
     /// How many ticks were run until then.
     pub mark: Mark,
     pub chain: ChainDigest,
-    /// The world, packed; `None` if it had not begun, or if somebody will still bring it.
+    /// The world, packed; `None` if it had not begun, or if a snapshot of it is still to be offered.
     pub snapshot: Option<Arc<(Vec<u8>, u32)>>,
 }
 
@@ -36,7 +36,7 @@ impl Base {
     }
 }
 
-/// A stretch of a world's life.
+/// A part of a world's history.
 #[derive(Default)]
 pub(super) struct Ring {
     pub base: Base,
@@ -66,7 +66,7 @@ impl Ring {
         self.chunks.back().map_or(self.base.mark, |chunk| chunk.mark)
     }
 
-    /// How many of the oldest chunks should go, once it is worth the trouble: when the ring is twice as long as the
+    /// How many of the oldest chunks should be removed, once it is worthwhile: when the ring is twice as long as the
     /// window, down to the window, or when half of the memory is taken, down to a quarter.
     pub fn surplus(&self, window_ticks: u64, bytes_max: usize) -> usize {
         let (end, room) = (self.end().tick, bytes_max.saturating_sub(self.bytes() - self.bytes));
@@ -82,22 +82,22 @@ impl Ring {
         self.chunks.iter().take_while(goes).count()
     }
 
-    /// Lets the oldest chunks go: the ring begins where they end.
+    /// Removes the oldest chunks: the ring begins where they end.
     pub fn advance(&mut self, count: usize, base: Base) {
         let gone = self.chunks.drain(..count.min(self.chunks.len()));
         self.bytes -= gone.map(|chunk| chunk.bytes.len()).sum::<usize>();
         (self.base, self.next) = (base, None);
     }
 
-    /// Whether a snapshot of now would be of use: if the ring has no beginning, or will have to be shorter once it has grown
-    /// as much again.
+    /// Whether a snapshot of now would be of use: if the ring has no beginning, or will have to be shorter once it has
+    /// grown as much again.
     pub fn wants_snapshot(&self, window_ticks: u64, bytes_max: usize) -> bool {
         let is_long = self.end().tick.saturating_sub(self.base.mark.tick) >= window_ticks;
         let is_large = self.bytes > bytes_max.saturating_sub(self.base.bytes()) / 4;
         !self.base.is_whole() || (self.next.is_none() && (is_long || is_large))
     }
 
-    /// Takes a snapshot that somebody has made where a chunk ends. One that there is no room for beside the older one takes
+    /// Takes a snapshot made where a chunk ends. One that there is no room for beside the older one takes
     /// its place at once.
     pub fn offer(&mut self, base: Base, bytes_max: usize) {
         let tick = base.mark.tick;
@@ -115,8 +115,8 @@ impl Ring {
         }
     }
 
-    /// Begins at the snapshot that was offered, if that makes it short enough and leaves the window; or if it has to, for
-    /// want of memory. True if one waits for that.
+    /// Begins at the snapshot that was offered, if that makes it short enough and leaves the window; or if it has to,
+    /// for want of memory. True if one waits for that.
     pub fn begin_at_next(&mut self, window_ticks: u64, bytes_max: usize) -> bool {
         let Some((count, next)) = self.next.take() else { return false };
         let is_old = self.end().tick.saturating_sub(next.mark.tick) >= window_ticks;
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn nothing_goes_before_the_ring_is_twice_as_long_as_the_window() {
         assert_eq!(ring(20, 1).surplus(100, 1_000), 0);
-        // 210 ticks: what lies more than 100 back goes.
+        // 210 ticks: what is more than 100 back is removed.
         assert_eq!(ring(21, 1).surplus(100, 1_000), 11);
     }
 

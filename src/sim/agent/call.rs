@@ -1,4 +1,4 @@
-//! One call of an agent, from either side: the call of its user agent, and what the agent means to do with it.
+//! One call of an agent, from either side: the call of its user agent, and what the agent plans to do in it.
 
 use super::habits::Act;
 use crate::sim::SECOND;
@@ -37,13 +37,13 @@ impl Call {
         self.ua.identity.tag()
     }
 
-    /// We are called: rings at once, and answers later.
+    /// An INVITE came in: rings at once, and answers later.
     pub fn alert(&mut self, now: u64, message: &Message<'_>, bytes: &[u8], source: SocketAddr, out: &mut Outbox) {
         self.ua.invited(now, message, bytes, source);
         self.ua.ring(180, out);
     }
 
-    /// Answers or refuses, if the time has come. Says whether the call is up.
+    /// Answers or refuses, if the time has come. Returns whether the call is up.
     pub fn answer_if_due(&mut self, now: u64, out: &mut Outbox) -> bool {
         let Some((_, status)) = self.answers.take_if(|(at, _)| *at <= now) else { return false };
         if status >= 300 {
@@ -64,7 +64,7 @@ impl Call {
         self.forget_plans();
     }
 
-    /// What was to be done in a call that is left is not done any more.
+    /// What was planned for a call that has ended is dropped.
     pub fn forget_plans(&mut self) {
         if matches!(self.ua.state, State::Leaving | State::Ended) {
             self.acts.clear();
@@ -81,9 +81,9 @@ impl Call {
         self.ua.due_at().min(answers).min(acts)
     }
 
-    /// Sends again what was not answered, and gives up what never will be.
+    /// Retransmits what was not answered, and gives up what never will be.
     pub fn on_time(&mut self, now: u64, out: &mut Outbox) {
-        // The state says what came of it.
+        // The state tells the result.
         let _ = self.ua.on_time(now, out);
         self.forget_plans();
     }

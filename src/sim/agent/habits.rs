@@ -1,4 +1,4 @@
-//! What an agent is like, and what it means to do: drawn once, from the seed and its number.
+//! The behaviour of an agent, drawn once from the seed and its number.
 
 use super::voice::{SLOTS, Voice};
 use crate::sim::fault::{Fault, Kind, Misdeed};
@@ -6,15 +6,15 @@ use crate::sim::{Dice, MS, Purpose, SECOND};
 use crate::ua::G711;
 use crate::ua::sdp::Layout;
 
-/// The most agents that speak: each needs a number of its own.
+/// The most agents that send audio: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;
 /// Speakers of a room.
 const ROOM: u32 = 5;
 
-/// An agent's character.
+/// An agent's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Habits {
-    /// Whether it speaks TCP.
+    /// Whether it uses TCP.
     pub over_tcp: bool,
     /// Its voice, if it has one.
     pub voice: Option<Voice>,
@@ -22,15 +22,15 @@ pub(crate) struct Habits {
     pub law: G711,
     /// The name of its room.
     pub room: String,
-    /// How long it rests between two calls, in the mean.
+    /// The mean pause between two calls.
     pub rest: u64,
-    /// How long it stays in a call, in the mean.
+    /// The mean length of a call.
     pub stay: u64,
-    /// How it takes calls: after how long, and with which status (0: never).
+    /// How it answers calls: after how long, and with which status (0: never).
     pub answers: Vec<(u64, u16)>,
     /// How it misbehaves, and from when on.
     pub misdeed: Option<(Misdeed, u64)>,
-    /// When it falls silent.
+    /// When it stops sending audio.
     pub silent_from: u64,
 }
 
@@ -38,7 +38,7 @@ impl Habits {
     /// Of agent `number` among `agents`.
     pub fn draw(seed: u64, number: u32, agents: u32, faults: &[Fault]) -> Self {
         let dice = &mut Dice::new(seed, Purpose::Habits, number);
-        // Few agents all have something to say; of many, one in ten.
+        // Few agents all have audio; of many, one in ten.
         let every = if agents < 100 { 2 } else { 10 }.max(agents.div_ceil(SPEAKERS_MAX));
         let speaker = number / every;
         let voice = number.is_multiple_of(every).then_some(Voice { slot: speaker % SLOTS, id: speaker as u8 });
@@ -111,8 +111,8 @@ pub(crate) fn draw_layout(dice: &mut Dice, offers: bool) -> Layout {
     Layout { before, after, types_from }
 }
 
-/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types or
-/// port, so an agent that speaks keeps both.
+/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types
+/// or port, so an agent that sends audio keeps both.
 pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut Vec<(u64, Act)>) {
     let shape = Shape {
         adds_line: dice.happens(500),
@@ -127,7 +127,7 @@ pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut 
     }
 }
 
-/// Whom an agent calls next.
+/// The user that an agent calls next.
 pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
     let ring = format!("ring-{}", dice.within(1..=6));
     let tone = format!("tone-{}", 300 + 10 * dice.below(200));

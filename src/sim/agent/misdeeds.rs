@@ -1,4 +1,4 @@
-//! How messages are spoilt: a misdeed is a change to what an otherwise honest agent is about to send.
+//! How messages are made wrong: a misdeed is a change to what an otherwise correct agent is about to send.
 
 use crate::sim::Dice;
 use crate::sim::fault::Misdeed;

@@ -1,7 +1,7 @@
-//! The simulated user agents: one call at a time each, from either side, with a life of their own between them.
+//! The simulated user agents: one call at a time each, from either side, with pauses between them.
 //!
-//! Nothing in this folder uses a type or a function of the switch: an agent is the user agent of `ua` with habits, so that one
-//! error can't hide on both sides of a call.
+//! Nothing in this folder uses a type or a function of the switch: an agent is the user agent of `ua` with habits, so
+//! that one error can't hide on both sides of a call.
 
 mod call;
 mod habits;
@@ -52,11 +52,11 @@ pub(crate) struct Out {
 pub(crate) struct Agent {
     pub number: u32,
     pub habits: Habits,
-    /// Its calls: those that are over, which still answer for themselves, and at most one that is not.
+    /// Its calls: those that are over, which still answer retransmissions, and at most one that is not.
     pub calls: Vec<Call>,
-    /// Whether something that it sent or got was changed on the way: what it knows proves nothing.
+    /// Whether something that it sent or received was changed on the way: its state then proves nothing.
     pub is_tainted: bool,
-    /// Whether the switch has lost ticks in which the two spoke to each other.
+    /// Whether the switch has lost ticks in which the two exchanged something.
     pub is_forgotten: bool,
     /// The last tick in which the switch took something from it, or sent something to it.
     pub touched: u64,
@@ -114,12 +114,12 @@ impl Agent {
         self.calls.iter_mut().find(|call| !call.is_over())
     }
 
-    /// Whether it is there and plays by the rules.
+    /// Whether it is running and obeys the RFCs.
     pub fn is_honest(&self) -> bool {
         !self.is_gone && self.habits.misdeed.is_none()
     }
 
-    /// It is gone, in the middle of whatever it did.
+    /// It disappears, in the middle of whatever it did.
     pub fn vanish(&mut self) {
         self.is_gone = true;
         self.calls.clear();
@@ -131,7 +131,7 @@ impl Agent {
         self.calls.iter_mut().for_each(|call| call.acts.clear());
     }
 
-    /// Stops speaking, and hangs up.
+    /// Stops sending audio, and hangs up.
     pub fn leave(&mut self, now: u64, out: &mut Out) {
         self.speech.stop();
         if let Some(call) = self.current() {
@@ -340,7 +340,7 @@ impl Agent {
         }
     }
 
-    /// Breaks a rule, if that is its way.
+    /// Breaks a rule, if that is its misdeed.
     fn spoil(&mut self, now: u64, out: &mut Out) {
         if let Some((misdeed, from)) = self.habits.misdeed
             && now >= from

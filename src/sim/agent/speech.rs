@@ -1,4 +1,4 @@
-//! What an agent says and hears: its voice every 20 ms, the keys that it presses, and what comes back.
+//! What an agent sends and hears: its voice every 20 ms, the digits that it sends, and the audio that it receives.
 
 use super::Out;
 use super::call::Call;
@@ -27,7 +27,7 @@ pub(crate) struct Hearing {
     pub call_id: String,
 }
 
-/// An agent's mouth and ears.
+/// The audio of an agent, sent and received.
 #[derive(Debug)]
 pub(super) struct Speech {
     voice: Option<Voice>,
@@ -54,7 +54,7 @@ impl Speech {
         (self.sequence, self.base) = (call as u16 * 977, call.wrapping_mul(0x9e37_79b9));
         (self.keys, self.pressing, self.last_event) = (Vec::new(), None, None);
         if self.voice.is_some() {
-            // Everybody in a phase of his own.
+            // Every agent has a phase of its own.
             self.next_at = now.next_multiple_of(FRAME_NS) + u64::from(self.ssrc >> 8 & 3) * FRAME_NS / 4;
         }
     }
@@ -71,9 +71,9 @@ impl Speech {
         self.next_at
     }
 
-    /// Sends what is due of this call.
+    /// Sends what is due in this call.
     pub fn speak(&mut self, now: u64, call: &Call, (silent, wild): (bool, bool), dice: &mut Dice, out: &mut Out) {
-        // What could not be said while it rang is not made up for.
+        // What was not sent while it rang is not made up for.
         let missed = now.saturating_sub(self.next_at) / FRAME_NS;
         self.next_at += missed * FRAME_NS;
         while self.next_at <= now {

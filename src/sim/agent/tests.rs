@@ -19,7 +19,7 @@ fn an_agent_calls_and_another_one_answers() {
             if agents[caller].due_at() <= now {
                 agents[caller].wake(now, &mut out);
             }
-            // Everything goes to the other one, and the answers come back, until nobody has anything to say.
+            // Each message goes to the other agent, and the answers come back, until neither has anything to send.
             let (mut speaker, mut messages) = (caller, out.sip);
             while !messages.is_empty() {
                 let mut replies = Out::default();

@@ -1,7 +1,7 @@
-//! Voices that can be told apart in any mix, sample by sample.
+//! Voices that can be distinguished in any mix, sample by sample.
 //!
-//! A frame of 160 samples has ten slots. A speaker is heard in one slot alone, as a pattern of signs: sixteen bits that say
-//! who speaks and in which frame it was said. Others of the room speak in other slots, so their sum is read exactly, and
+//! A frame of 160 samples has ten slots. A speaker is heard in one slot alone, as a pattern of signs: sixteen bits that
+//! name the speaker and the frame. Others of the room use other slots, so their sum is read exactly, and
 //! what is played softer in place of a lost frame still reads the same. Two voices in one slot are seen as such.
 
 use crate::ua::G711;
@@ -17,7 +17,7 @@ const LEVEL: i16 = 6_000;
 /// What is softer is silence.
 const AUDIBLE: i16 = 350;
 
-/// Who speaks.
+/// The identity of a speaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Voice {
     /// The slot.
@@ -35,7 +35,7 @@ pub(crate) enum Sound {
     Noise { slot: u32 },
 }
 
-/// The payload in which a voice speaks in this frame.
+/// The payload that carries a voice in this frame.
 pub(crate) fn speak(voice: Voice, frame: u64, law: G711) -> Vec<u8> {
     let bits = u16::from(voice.id) << 8 | (frame % FRAMES) as u16;
     let mut payload = vec![law.silence(); FRAME];

@@ -1,4 +1,4 @@
-//! Both ends of every dialog, compared once the network has healed and all transactions had their time.
+//! Both ends of every dialog, compared once the network has healed and all transactions have ended.
 
 use super::{Breach, Invariant, of_agent};
 use crate::engine::Engine;
@@ -20,7 +20,7 @@ struct Known {
     peer_tag: String,
 }
 
-/// Compares. Says how many dialogs both ends agreed upon.
+/// Compares. Returns the number of dialogs that both ends agreed upon.
 pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invariants) -> Result<u64, Breach> {
     let known = known_to_the_switch(engine);
     let mut agreed = 0;
@@ -63,7 +63,7 @@ fn same(call: &Call, dialog: &Known) -> Result<(), String> {
         return Err(format!("the agent's tag is {}, for the switch it is {}", call.tag(), dialog.peer_tag));
     }
     let (agents, switchs) = ((call.ua.we_hold, call.ua.they_hold), (dialog.peer_holds, dialog.we_hold));
-    // While the switch holds it can't tell whether the agent's silence is its own wish, too.
+    // While the switch holds the agent, it can't tell whether the agent holds it, too.
     if agents != switchs && !(dialog.we_hold && call.ua.we_hold && call.ua.they_hold) {
         return Err(format!("(agent holds, switch holds): the agent says {agents:?}, the switch {switchs:?}"));
     }

@@ -1,4 +1,4 @@
-//! What crossed the border, counted by others than the switch.
+//! What crossed the border, counted independently of the switch.
 
 use super::{Breach, Invariant};
 use crate::engine::{Engine, Sum};

@@ -12,7 +12,7 @@ struct Pressed {
     /// How many of its packets reached the switch.
     arrived: u32,
     heard: bool,
-    /// Whether nothing disturbed the call when it was pressed.
+    /// Whether no fault disturbed the call when it was pressed.
     is_calm: bool,
 }
 
@@ -26,7 +26,7 @@ pub(in crate::sim) struct Digits {
     heard: BTreeMap<StableId, usize>,
     /// How many digits were heard by the switch.
     pub count: u64,
-    /// Whether the switch has lost some ticks, and nothing can be told of digits any more.
+    /// Whether the switch has lost some ticks, and nothing is known of digits any more.
     pub is_void: bool,
 }
 
@@ -75,7 +75,7 @@ impl Digits {
         }
     }
 
-    /// Digits that came in calm must have been heard.
+    /// Digits that arrived without a fault must have been heard.
     pub fn missed(&self) -> Option<Breach> {
         let sessions = Some(&self.sessions).filter(|_| !self.is_void)?;
         sessions.iter().find_map(|(session, (agent, pressed))| {

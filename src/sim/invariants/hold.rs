@@ -1,4 +1,4 @@
-//! Who wants to hear: read from the session descriptions that cross the border.
+//! Which sides want to receive: read from the session descriptions that cross the border.
 
 use super::{Breach, Invariant};
 use crate::sim::network::SWITCH;
@@ -13,11 +13,11 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(in crate::sim) struct Holds {
     /// Ports from which nothing may be sent, since when, and the Call-ID.
     silent: BTreeMap<u16, (u64, String)>,
-    /// What the switch has said: said again, perhaps when the port is another call's, it says nothing new.
+    /// What the switch has sent: a repetition, perhaps when the port is another call's, changes nothing.
     said: BTreeSet<u64>,
     /// Offers of the switch that were not answered yet, by Call-ID.
     offers: BTreeMap<String, RemoteAudio>,
-    /// The directions that agents offered last, by Call-ID and CSeq number: whether they want to hear.
+    /// The directions that agents offered last, by Call-ID and CSeq number: whether they want to receive.
     offered: BTreeMap<(String, u32), bool>,
 }
 

@@ -1,4 +1,5 @@
-//! The `m=` lines of a session keep their number and their places: read from the session descriptions that cross the border.
+//! The `m=` lines of a session keep their number and their places: read from the session descriptions that cross the
+//! border.
 
 use super::{Breach, Invariant};
 use crate::sim::network::SWITCH;

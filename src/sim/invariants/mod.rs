@@ -1,4 +1,4 @@
-//! What must hold in every run, whatever befalls it.
+//! What must hold in every run, whatever faults it has.
 //!
 //! Each [`Invariant`] is watched by one file of this folder. Most watch the border of the switch: what goes in and what
 //! comes out, read by the agents' own parser. `world.rs` and `agreement.rs` also look into the world.
@@ -39,7 +39,7 @@ pub enum Invariant {
     StatesFollow,
     /// No entity, port, timer, buffer or room outlives its owner; at the end nothing is left.
     NothingOutlives,
-    /// Once the network has healed, switch and agents agree on which dialogs there are and who holds whom.
+    /// Once the network has healed, switch and agents agree on which dialogs there are and which side holds the other.
     BothAgree,
     /// CSeq numbers and tags obey RFC 3261 section 12, branches section 8.1.1.7.
     SequenceAndTags,
@@ -47,15 +47,15 @@ pub enum Invariant {
     OneFinal,
     /// No timer acts once what it waited for has happened, nor before its time.
     TimersStop,
-    /// A caller never hears himself in a room, nor anyone of another room; in an echo he hears nobody but himself.
+    /// A caller never hears itself in a room, nor a caller of another room; in an echo it hears only itself.
     RoomsArePrivate,
-    /// Nothing is sent to a peer that does not want to hear.
+    /// Nothing is sent to a peer that does not want to receive.
     HoldIsSilent,
     /// The lines of a session description keep their number and their places.
     LinesStay,
-    /// What is heard was said not long ago.
+    /// What is heard was sent not long ago.
     DelayBounded,
-    /// Every digit arrives once and in order; one whose packets all came in calm arrives.
+    /// Every digit arrives once and in order; one whose packets all came without a fault arrives.
     DigitsOnce,
     /// Counters add up to what crossed the border.
     CountersAddUp,
@@ -65,13 +65,13 @@ pub enum Invariant {
     AllRegistered,
     /// No call that is up is lost by a kill.
     CallsSurvive,
-    /// Nothing of which anything has left the switch is forgotten by a kill.
+    /// Nothing of which anything has left the switch is lost by a kill.
     NothingForgotten,
     /// A world that was recovered is the one that was killed, but for ids, which are of a new life.
     RecoveredIsSame,
-    /// What can't be recovered is told of.
+    /// What can't be recovered is reported.
     LossIsTold,
-    /// The world has lived all the time that has passed, whether nobody ran it or its ticks came late.
+    /// The world's time is all the time that has passed, whether it was down or its ticks came late.
     TimeIsWhole,
     /// No system panics.
     NoPanics,
@@ -118,7 +118,7 @@ impl Invariant {
         Self::SameAgain,
     ];
 
-    /// What it says, in a sentence.
+    /// The rule, in a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::SessionsEnd => "every session ends, once",
@@ -223,7 +223,7 @@ impl Invariants {
         }
     }
 
-    /// The world has lost its last ticks, and with them what was seen of it: goes on from what it is.
+    /// The world has lost its last ticks, and with them what was seen of it: continues from its present state.
     pub fn rewind(&mut self, engine: &Engine) {
         self.sessions.rewind(engine);
         self.holds = Holds::default();

@@ -1,4 +1,4 @@
-//! A look into the world: who depends on whom, and what is charged to whom.
+//! A look into the world: which sessions depend on which, and what each account is charged.
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;
@@ -49,7 +49,7 @@ fn sequences(world: &World) -> Option<Breach> {
     })
 }
 
-/// The accounts are the sums of what stands on the entities.
+/// The accounts are the sums of the charges on the entities.
 fn accounts(world: &World) -> Option<Breach> {
     let kept = world.resource::<Accounts>();
     let mut charges = world.try_query::<&Charge>()?;

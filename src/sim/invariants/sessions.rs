@@ -1,4 +1,4 @@
-//! Sessions as their events tell of them.
+//! Sessions as their events describe them.
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;
@@ -79,7 +79,7 @@ impl Sessions {
         }
     }
 
-    /// The world lost its last ticks: what is known of its sessions is what it knows itself.
+    /// The world lost its last ticks: its sessions are known by its own state alone.
     pub fn rewind(&mut self, engine: &Engine) {
         let world = engine.world();
         let mut living = BTreeMap::new();

@@ -1,15 +1,15 @@
-//! Who is heard, and how long ago it was said.
+//! Which voices are heard, and how long ago each was sent.
 
 use super::{Breach, Invariant, of_agent};
 use crate::sim::agent::{Agent, Call, FRAMES, Hearing, Sound};
 use crate::sim::fault::{Fault, Kind};
 use crate::sim::{MS, SECOND, network};
 
-/// What may lie between mouth and ear in a calm network: 200 ms of the jitter buffer, three frames that repeat what was
+/// The delay between two agents without faults: 200 ms of the jitter buffer, three frames that repeat what was
 /// lost, the frame that is being mixed, a tick at each end, and both ways.
 const CALM_MAX: u64 = 320 * MS + 2 * network::DELAY_MAX;
 
-/// How long a fault is felt after its end, at most.
+/// How long a fault has effects after its end, at most.
 const AFTER: u64 = 2 * SECOND;
 
 /// How late the network of a run can make audio.
@@ -21,11 +21,11 @@ impl Lags {
         Self(faults.iter().filter(|fault| fault.lag() > 0).cloned().collect())
     }
 
-    /// From the mouth of one to the ear of another.
+    /// The delay from one agent to another.
     fn between(&self, now: u64, speaker: u32, listener: u32) -> u64 {
         let concerns = |fault: &&Fault| fault.agent.is_none_or(|agent| agent == speaker || agent == listener);
         let is_felt = |fault: &&Fault| fault.from <= now && fault.to.saturating_add(AFTER) > now;
-        // A stop of the world may meet a frame in the buffer, and another one what is repeated of it.
+        // One stop of the world may delay a frame in the buffer, and another one the repetition of that frame.
         let times = |fault: &Fault| if matches!(fault.kind, Kind::LateTicks | Kind::SkippedTicks) { 2 } else { 1 };
         let lags = self.0.iter().filter(concerns).filter(is_felt).map(|fault| times(fault) * fault.lag()).sum::<u64>();
         // In an echo the way of one is taken twice.
@@ -44,8 +44,8 @@ pub(super) fn check(
     lags: &Lags,
     breaches: &mut Vec<Breach>,
 ) {
-    // Who goes on to speak to a port that is another call's by now, against the rules or because the switch has forgotten
-    // his call, may be heard and hear there.
+    // An agent that still sends to a port that is another call's by now, against the rules or because the switch has
+    // lost its call, may be heard and hear there.
     if !agent.is_honest() || agent.is_forgotten {
         return;
     }
@@ -63,7 +63,7 @@ pub(super) fn check(
                     let calls = other.calls.iter().filter(|other| other.service == call.service);
                     other.is_forgotten || calls.filter(|call| is_heard(call, now)).count() > 1
                 };
-                // Who leaves a room and is back at once may be heard in both calls for a moment.
+                // An agent that leaves a room and is back at once may be heard in both calls for a moment.
                 (!agents.iter().filter(of_slot).any(is_excused)).then(|| format!("noise in slot {slot}"))
             }
             Sound::Voice(voice, _) if is_room && Some(voice) == own => {
@@ -98,8 +98,8 @@ pub(super) fn check(
     }
 }
 
-/// Whether an agent has, or had until shortly before, another call to the room than `call_id`: what it said there it hears
-/// in this one.
+/// Whether an agent has, or had until shortly before, another call to the room than `call_id`: it hears in this one
+/// what it sent in the other.
 fn is_in_twice(agent: &Agent, call_id: &str, room: &str, now: u64) -> bool {
     let others = agent.calls.iter().filter(|call| call.service == room && call.ua.identity.call_id != call_id);
     others.into_iter().any(|call| is_heard(call, now))
@@ -110,7 +110,7 @@ fn is_heard(call: &Call, now: u64) -> bool {
     call.ua.ended.saturating_add(ECHO) > now
 }
 
-/// Whether an agent is in the room, or was so shortly before. One that is gone left its call behind, and of one that
+/// Whether an agent is in the room, or was so shortly before. One that disappeared left its call behind; of one that
 /// breaks the rules nothing is known.
 fn was_in(agent: &Agent, room: &str, now: u64) -> bool {
     let calls = agent.calls.iter().filter(|call| call.service == room);

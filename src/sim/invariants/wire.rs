@@ -1,4 +1,4 @@
-//! SIP as it crosses the border of the switch: transactions and dialogs as somebody sees them who reads every message.
+//! SIP as it crosses the border of the switch: transactions and dialogs as an observer of every message sees them.
 
 use super::{Breach, Invariant, of_agent};
 use crate::sim::agent::Agent;
@@ -50,7 +50,7 @@ pub(in crate::sim) struct Wire {
     calls: BTreeMap<String, Watched>,
     /// Responses sent by status: each once, and all.
     pub responses: BTreeMap<u16, (u64, u64)>,
-    /// Whole requests that reached the switch from agents that play by the rules, by method.
+    /// Whole requests that reached the switch from agents that obey the RFCs, by method.
     pub requests: BTreeMap<String, u64>,
 }
 
@@ -67,7 +67,7 @@ impl Wire {
         let call = self.calls.entry(call_id.to_owned()).or_default();
         match message.start {
             Start::Request { method, .. } => {
-                // Who got something damaged may repeat it as it is.
+                // An agent that received something damaged may repeat it as it is.
                 if is_whole && agent.is_honest() && !agent.is_tainted {
                     *self.requests.entry(method.to_owned()).or_default() += 1;
                 }
@@ -100,7 +100,8 @@ impl Wire {
         if let Some(status) = status.and_then(|status| status.parse().ok()) {
             self.responses.entry(status).or_default().1 += 1;
         }
-        // Whose messages were changed on the way, or against the rules, may get an answer to what it never meant to say.
+        // An agent whose messages were changed on the way, or break the rules, may get a response to a request that the
+        // agent did not send.
         let is_trusted = agent.is_some_and(|agent| agent.is_honest() && !agent.is_tainted);
         let message = match Message::parse(bytes) {
             Ok(message) => message,

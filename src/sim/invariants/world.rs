@@ -1,4 +1,4 @@
-//! A look into the world: who owns what, and which timers run.
+//! A look into the world: what owns each entity, and which timers run.
 
 use super::{Breach, Invariant, relations};
 use crate::engine::{ENDING_MAX, Engine, Sum};

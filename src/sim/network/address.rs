@@ -1,4 +1,4 @@
-//! Who lives where.
+//! The addresses of the switch and the agents.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -8,7 +8,7 @@ pub(crate) const SWITCH: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// What a NAT adds to a port in each generation of its bindings: more than there are RTP ports of an agent.
 const STEP: u16 = 2_000;
 
-/// Whether a NAT stands before the agent.
+/// Whether the agent is behind a NAT.
 pub(crate) fn is_behind_nat(agent: u32) -> bool {
     agent % 3 == 2
 }
@@ -31,7 +31,7 @@ pub(crate) fn outside(agent: u32, port: u16, generation: u16) -> SocketAddr {
     }
 }
 
-/// The agent whom the switch would reach at this address.
+/// The agent that the switch would reach at this address.
 pub(super) fn agent_at(address: IpAddr, agents: usize) -> Option<u32> {
     let IpAddr::V4(address) = address else { return None };
     let [first, second, high, low] = address.octets();

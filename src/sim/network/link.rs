@@ -23,7 +23,7 @@ pub(super) struct Link {
     faults: Vec<(Fault, Dice)>,
     /// Which bindings of its NAT are in force.
     pub generation: u16,
-    /// Whether the agent is gone, and whether its host says so (ICMP).
+    /// Whether the agent has disappeared, and whether its host answers with ICMP.
     pub gone: bool,
     pub refuses: bool,
 }

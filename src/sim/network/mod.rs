@@ -1,7 +1,7 @@
-//! The simulated network: packets take their time, and the faults of the run befall them on the way.
+//! The simulated network: packets are delayed, and the faults of the run act on them on the way.
 //!
-//! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent. Addresses
-//! are those that each side sees: a NAT stands before every third agent.
+//! What an agent sends becomes an [`Arrival`] at the switch, what the switch sends a [`Delivery`] to an agent.
+//! Addresses are those that each side sees: every third agent is behind a NAT.
 
 mod address;
 mod link;
@@ -30,7 +30,7 @@ pub(crate) enum Arrival {
     Readable(ConnId),
     /// A TCP connection is open.
     Opened(Flow),
-    /// A TCP connection is gone.
+    /// A TCP connection is closed.
     Closed(ConnId),
     /// A datagram on the RTP port `port`.
     Rtp { agent: u32, port: u16, peer: SocketAddr, bytes: Vec<u8> },
@@ -104,12 +104,12 @@ pub(crate) struct Network {
     streams: Streams,
     /// The agents whose connection breaks in the middle of what they send next.
     breaking: BTreeSet<u32>,
-    /// Nobody is there to take what reaches the switch.
+    /// The switch is down: nothing takes what reaches it.
     is_down: bool,
     /// What was read from streams and not taken yet.
     cut: VecDeque<(u64, Arrival)>,
     heard: VecDeque<(u64, Delivery)>,
-    /// What became of messages that were cut out of a stream as something else: by whom, and what.
+    /// Messages that were cut out of a stream as something else than was sent: the agent, and a description.
     pub garbled: Vec<(u32, String)>,
     to_switch: Timeline<Arrival>,
     to_agents: Timeline<Delivery>,
@@ -136,7 +136,7 @@ impl Network {
         }
     }
 
-    /// The agent whom the switch reaches at this address.
+    /// The agent that the switch reaches at this address.
     pub fn agent_at(&self, address: std::net::IpAddr) -> Option<u32> {
         agent_at(address, self.links.len())
     }
@@ -146,7 +146,7 @@ impl Network {
         self.links.iter_mut().for_each(Link::heal);
     }
 
-    /// The agent is gone: nothing reaches it any more, and its connection breaks.
+    /// The agent has disappeared: nothing reaches it any more, and its connection breaks.
     pub fn vanish(&mut self, now: u64, agent: u32, refuses: bool) {
         self.close(now, agent);
         if let Some(link) = self.links.get_mut(agent as usize) {
@@ -306,8 +306,8 @@ impl Network {
         }
     }
 
-    /// Reads from a connection at the switch's end, and does what its edge does: answers keep-alives, and closes what can't
-    /// be cut into messages any more.
+    /// Reads from a connection at the switch's end, and does what its edge does: answers keep-alives, and closes what
+    /// can't be cut into messages any more.
     fn read(&mut self, now: u64, at: u64, conn: ConnId) {
         let Some(stream) = self.streams.get(conn) else { return };
         let (agent, flow, read) = (stream.agent, stream.flow, stream.read_at_switch(now));

@@ -1,5 +1,5 @@
-//! TCP connections: one an agent, bytes in order, until they break. Nothing says where a message begins but the bytes: they
-//! travel in pieces, cut and run together as chance has it, and the switch's end cuts them by the framer of its own edge.
+//! TCP connections: one an agent, bytes in order, until they break. Nothing says where a message begins but the bytes:
+//! they travel in pieces, cut and joined at random, and the switch's end cuts them by the framer of its own edge.
 
 use super::super::{Dice, MS, Purpose};
 use crate::ua::frame;
@@ -22,7 +22,8 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// Sends bytes in pieces, none of which arrives before `at` or before what was sent earlier; says when each does.
+    /// Sends bytes in pieces, none of which arrives before `at` or before what was sent earlier; returns when each
+    /// does.
     fn send(&mut self, at: u64, bytes: &[u8], dice: &mut Dice) -> Vec<u64> {
         self.last = self.last.max(at);
         let mut rest = bytes;
@@ -58,7 +59,7 @@ pub(super) struct Stream {
     framer: StreamFramer,
     ear: Vec<u8>,
     dice: Dice,
-    /// What the framer owes: messages that were sent, and keep-alives.
+    /// What the framer has still to deliver: messages that were sent, and keep-alives.
     owed: VecDeque<Vec<u8>>,
     pings_owed: u32,
     /// The reset that ends it is on its way.
@@ -134,7 +135,7 @@ impl Stream {
         messages
     }
 
-    /// What the framer still owes though everything has arrived.
+    /// What the framer has not delivered though everything has arrived.
     pub fn owes(&self) -> Option<String> {
         if !self.to_switch.pieces.is_empty() {
             return None;

@@ -15,7 +15,7 @@ use ringworld_components::media::{RtpState, Stream, StreamTable};
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::net::SocketAddr;
 
-/// How long a released port rests before it is offered again.
+/// How long a released port is kept back before it is offered again.
 const REST: u64 = SECOND / 10;
 
 impl Run {
@@ -44,7 +44,7 @@ impl Run {
         self.watchers.heard(now, agent, &self.desk.agents, &hearing, digits);
     }
 
-    /// What an agent puts out goes on its way.
+    /// Sends what an agent puts out.
     pub(super) fn carry(&mut self, number: u32, out: Out) {
         let now = self.clock.now;
         let over_tcp = self.desk.agents.get(number as usize).is_some_and(|agent| agent.habits.over_tcp);
@@ -74,7 +74,7 @@ impl Run {
                     agent.is_tainted |= !is_whole;
                 }
                 let message = parse_datagram(bytes.clone(), &Limits::default());
-                // The network threads drop what deserves no answer.
+                // The network threads drop what gets no answer.
                 if message.as_ref().is_err_and(|malformed| malformed.response.is_none()) {
                     return;
                 }
@@ -121,7 +121,7 @@ impl Run {
         self.watchers.digits.arrived(agent, *session, timestamp, receives && is_source);
     }
 
-    /// The world lives a tick.
+    /// Runs a tick of the world.
     pub(super) fn tick_world(&mut self, elapsed: u32) {
         let inputs = self.rings.drain();
         let tick = self.engine.now().0 + u64::from(elapsed);
@@ -150,7 +150,7 @@ impl Run {
         self.watchers.crossings.rtp_in += packets as u64;
         self.count_buffers(free + packets, rtp.len(), misses);
         self.exercised.ticks += 1;
-        // What does not leave any more was lost on its way, for all that anybody can tell.
+        // What does not leave any more counts as lost on its way: no peer can tell the difference.
         let leaving = match met {
             Met::Written(part) => (control.len() + rtp.len()) * part as usize / 1000,
             _ => usize::MAX,

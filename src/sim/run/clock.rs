@@ -10,7 +10,7 @@ const QUIET_TICKS_MAX: u64 = 40;
 pub(super) struct Clock {
     /// Nanoseconds since the run began; always at a tick.
     pub now: u64,
-    /// Ticks that the world has not lived yet.
+    /// Ticks that the world has not run yet.
     owed: u64,
     stalled_until: u64,
     faults: Vec<(Fault, Dice)>,
@@ -34,8 +34,8 @@ impl Clock {
         self.faults.clear();
     }
 
-    /// Goes on to the tick at or after `due`, at least by one and not by more than may be skipped. With something waiting
-    /// in the rings, by one.
+    /// Goes on to the tick at or after `due`, at least by one and not by more than may be skipped. With something
+    /// waiting in the rings, by one.
     pub fn advance(&mut self, due: u64, is_empty: bool) {
         let ticks = due.div_ceil(TICK).saturating_sub(self.now / TICK);
         let ticks = if is_empty { ticks.clamp(1, QUIET_TICKS_MAX) } else { 1 };
@@ -56,7 +56,7 @@ impl Clock {
         }
     }
 
-    /// The world begins again and has not lived so many ticks.
+    /// The world begins again and has not run so many ticks.
     pub fn owe(&mut self, ticks: u64) {
         self.owed = ticks;
     }

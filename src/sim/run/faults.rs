@@ -1,4 +1,4 @@
-//! Faults that happen once: at their time they strike.
+//! Faults that happen once, at their time.
 
 use super::Run;
 use crate::engine::Engine;
@@ -31,7 +31,7 @@ impl Run {
                         agent.vanish();
                     }
                 }
-                // Drained early, little would happen in the rest of the run.
+                // Drained early, the switch would do little in the rest of the run.
                 Kind::Drain if now * 2 > self.scenario.length() && self.down.is_none() => {
                     self.network.strike(Kind::Drain);
                     self.rings.push(Input::Command(Command { number: 0, operation: Operation::Drain }));

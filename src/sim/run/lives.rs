@@ -1,4 +1,4 @@
-//! The lives of the switch: it is kept in a state folder, killed, and recovered from there, as live.
+//! The lives of the switch: it is kept in a state folder, killed, and recovered from there, as a real process is.
 
 use super::Run;
 use crate::engine::{ChainDigest, Engine, Extend, WorldConfig};
@@ -22,7 +22,7 @@ const EPOCH_MS: u64 = 1_700_000_000_000;
 /// The folder.
 const FOLDER: &str = "state";
 
-/// A state folder in use, and what is known of its life from outside.
+/// A state folder in use, and the state of the process that uses it.
 pub(super) struct Kept {
     ground: Ground,
     folder: WorldFolder,
@@ -31,7 +31,7 @@ pub(super) struct Kept {
     dice: Dice,
     /// The kill that is to come, when its moment is there.
     dying: Option<(Fault, Death)>,
-    /// The digests of every tick that was lived.
+    /// The digests of every tick that was run.
     chains: BTreeMap<u64, ChainDigest>,
     /// The last tick of which anything left.
     left: u64,
@@ -52,7 +52,7 @@ pub(super) struct Down {
     number: u32,
 }
 
-/// How a kill met a tick.
+/// The effect of a kill on a tick.
 pub(super) enum Met {
     /// Not at all.
     Alive,
@@ -127,7 +127,7 @@ impl Run {
         let folder = WorldFolder::on(Arc::new(ground.clone()), Path::new(FOLDER));
         let epoch = self.engine.world().resource::<StableIds>().epoch();
         let world = WorldConfig { epoch, ..self.config.clone() };
-        // The ticks that it owes are to come.
+        // The ticks that it has missed are still to be run.
         let last_seen_ms = Some(EPOCH_MS + self.engine.now().as_millis());
         self.begin(ground, folder, &world, last_seen_ms);
     }
@@ -184,14 +184,14 @@ impl Run {
         kept.dying = Some((fault.clone(), death));
     }
 
-    /// The world as it is before a tick in which it may die, with the digests of what went in and out.
+    /// The world as it is before a tick in which it may be killed, with the digests of what went in and out.
     pub(super) fn before_death(&self) -> Option<(Vec<u8>, ChainDigest)> {
         let (_, death) = self.kept.as_ref()?.dying.as_ref()?;
         let is_needed = matches!(death, Death::Unwritten | Death::InEntry);
         is_needed.then(|| (self.engine.snapshot(), self.engine.chain()))
     }
 
-    /// How the tick that was just lived met a kill.
+    /// The effect of a kill on the tick that was just run.
     pub(super) fn met(&mut self) -> Met {
         let Some(kept) = &mut self.kept else { return Met::Alive };
         if !kept.ground.is_dead() {
@@ -211,7 +211,7 @@ impl Run {
         }
     }
 
-    /// A tick has been lived, and all of it has left.
+    /// A tick has been run, and all of its outputs have left.
     pub(super) fn end_kept_tick(&mut self) {
         let Some(kept) = &mut self.kept else { return };
         if kept.keeper.is_due(&self.engine) {
@@ -248,14 +248,14 @@ impl Run {
         }
     }
 
-    /// Remembers what a tick came to that is written down.
+    /// Remembers the digests of a tick that is written down.
     pub(super) fn note_lived(&mut self) {
         if let Some(kept) = &mut self.kept {
             kept.chains.insert(self.engine.now().0, self.engine.chain());
         }
     }
 
-    /// The process is gone. With the world `before` the last tick, that one has never been.
+    /// The process is killed. With the world `before` the last tick, that tick is lost.
     pub(super) fn die(&mut self, before: Option<(Vec<u8>, ChainDigest)>) {
         let Some(kept) = self.kept.take() else { return };
         let Some((fault, death)) = kept.dying.clone() else { return };

@@ -1,4 +1,4 @@
-//! Runs a scenario: lets time pass, and carries what it brings to whom it concerns.
+//! Runs a scenario: lets time pass, and delivers what happens to the agents and the switch.
 
 mod border;
 mod clock;
@@ -25,7 +25,7 @@ use std::fmt;
 
 /// How long transactions have to come to their end after the network has healed: 64*T1, and some.
 const HEALING: u64 = 40 * SECOND;
-/// How long calls have to come to their end after everybody has hung up: the longest call, and two transactions.
+/// How long calls have to come to their end after all agents have hung up: the longest call, and two transactions.
 const LEAVING: u64 = 240 * SECOND;
 /// Ticks between two looks into the world, for a run of few agents.
 const DEEP_TICKS: u64 = 20;
@@ -48,7 +48,7 @@ pub struct Failure {
     pub tick: u64,
     /// What did not hold.
     pub breaches: Vec<Breach>,
-    /// The faults that were at work.
+    /// The faults that were active.
     pub faults: Vec<Fault>,
 }
 
@@ -118,9 +118,9 @@ struct Run {
     clock: Clock,
     /// Faults that happen once and are still to come, the next one last.
     instants: Vec<Fault>,
-    /// RTP ports that rest before they are offered again, and until when.
+    /// RTP ports that are kept back before they are offered again, and until when.
     resting: VecDeque<(u64, u16)>,
-    /// Messages in the ring: from whom, what, and whether they are whole.
+    /// Messages in the ring: the agent, the message, and whether it is whole.
     under_way: Vec<(u32, Bytes, bool)>,
     /// Buffers of the network.
     stock: Vec<PacketHandle>,
@@ -223,7 +223,7 @@ impl Run {
         }
     }
 
-    /// Everybody hangs up.
+    /// All agents hang up.
     fn leave(&mut self) {
         for number in self.scenario.participants() {
             let mut out = Out::default();
@@ -251,7 +251,7 @@ impl Run {
         self.watchers.breaches.extend(found.into_iter().flatten());
     }
 
-    /// The stream of an agent was cut otherwise than it was sent. One that says wrong lengths has it so.
+    /// The stream of an agent was cut otherwise than it was sent. That is expected of one that sends wrong lengths.
     fn note_garbled(&mut self, agent: u32, what: String) {
         if self.desk.agents.get(agent as usize).is_some_and(|agent| agent.is_honest()) {
             self.watchers.breaches.push(Breach::new(Invariant::StreamsAreCut, what, [format!("agent {agent}")]));

@@ -1,4 +1,4 @@
-//! Descriptors over a stream.
+//! File descriptors over a stream.
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 /// Descriptors in one message; the system takes 253.
 const AT_ONCE: usize = 240;
 
-/// Gives them, each message with one byte.
+/// Sends them, each message with one byte.
 pub(super) fn give(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     descriptors.chunks(AT_ONCE).try_for_each(|some| give_some(stream, some))
 }
@@ -27,7 +27,7 @@ fn give_some(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<
     Ok(())
 }
 
-/// Takes so many.
+/// Receives so many.
 pub(super) fn take(stream: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut descriptors = Vec::new();
     while descriptors.len() < count {

@@ -1,6 +1,6 @@
-//! What goes along with the descriptors: all that is not yet written, read or taken in.
+//! What is sent along with the descriptors: all that is not yet written, read or taken in.
 //!
-//! A parcel is a message, and behind it as many bytes as it says, [`MESSAGE_BYTES_MAX`] at most.
+//! A parcel is a message, and behind it as many bytes as it names, [`MESSAGE_BYTES_MAX`] at most.
 
 use super::words::{MESSAGE_BYTES_MAX, damaged, framed, hear};
 use crate::net::{Held, Outgoing, Sockets, TcpConnection, Untaken};
@@ -49,7 +49,7 @@ struct Message {
     or_udp: bool,
 }
 
-/// One thing that goes along.
+/// One item that is sent along.
 #[derive(Serialize, Deserialize, Debug)]
 enum Parcel {
     /// A connection of TCP, whose descriptor came with the others, in the same order.
@@ -58,11 +58,11 @@ enum Parcel {
     Unsent { remote: SocketAddr, message: Message },
     /// A message that no world has taken.
     Sip { way: Way, bytes: usize },
-    /// A world has not heard of a connection.
+    /// A world was not told yet that a connection is open.
     Opened { world: usize, way: Way },
-    /// A world has not heard of the end of a connection.
+    /// A world was not told yet that a connection is closed.
     Closed { world: usize, connection: u64 },
-    /// A world has not heard that a message could not be sent.
+    /// A world was not told yet that a message could not be sent.
     Failed {
         transaction: u64,
         #[serde(with = "FailureName")]
@@ -98,7 +98,7 @@ impl Message {
 #[derive(Default)]
 pub(super) struct Packed {
     pub parcels: Vec<Vec<u8>>,
-    /// Which of the connections go along, by their places in the list.
+    /// Which of the connections are sent along, by their places in the list.
     pub connections: Vec<usize>,
 }
 

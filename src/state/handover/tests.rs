@@ -7,7 +7,7 @@ use ringworld_components::kernel::StableId;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
-/// A folder, its door, and the stream of who asks there.
+/// A folder, its socket, and the stream of a process that connects there.
 struct Scene {
     path: PathBuf,
     folder: StateFolder,
@@ -24,7 +24,7 @@ impl Scene {
         Self { path, folder, door }
     }
 
-    /// Somebody asks for everything on a thread of its own.
+    /// A successor asks for everything, on a thread of its own.
     fn ask(&self) -> std::thread::JoinHandle<Result<(StateFolder, Sockets, Verdict), StateError>> {
         let path = self.path.clone();
         std::thread::spawn(move || Legacy::ask(&path).map(Legacy::split))
@@ -191,7 +191,7 @@ fn a_connection_that_holds_too_much_stays_behind_and_is_counted() {
 #[test]
 fn who_speaks_another_version_is_told_so() {
     let scene = Scene::new("version");
-    // A build from before there were versions.
+    // A build without versions.
     let stream = UnixStream::connect(scene.path.join(DOOR)).unwrap();
     let hello = serde_json::json!({ "Hello": { "build": "0.0.9+old" } });
     (&stream).write_all(&framed(&hello).unwrap()).unwrap();
@@ -200,7 +200,7 @@ fn who_speaks_another_version_is_told_so() {
     let Word::Refused { why } = hear::<Word>(&stream).unwrap() else { panic!("a refusal") };
     assert_eq!(why, error);
 
-    // And one that runs, first of the past, then of the future.
+    // A running switch, first of an older version, then of a newer one.
     for (here, version) in [
         (serde_json::json!({ "Here": { "sip": [], "rtp": [] } }), 1),
         (serde_json::json!({ "Here": { "version": 3, "sip": [], "rtp": [], "rooms": [1] } }), 3),
@@ -213,8 +213,8 @@ fn who_speaks_another_version_is_told_so() {
     scene.leave();
 }
 
-/// What somebody says who asks and is answered with these bytes and the descriptors of these files, and what the one who
-/// answered hears.
+/// What the successor reports if it is answered with these bytes and the descriptors of these files, and what the
+/// answering side reads.
 fn answered_with(scene: &Scene, bytes: &[u8], files: &[std::fs::File]) -> (String, String) {
     let other = scene.ask();
     let stream = scene.door.knock().unwrap();

@@ -1,4 +1,4 @@
-//! What two processes say to each other, and how.
+//! The messages of a hand-over, and their encoding.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 
-/// The version of all that is said here: whoever speaks another one is told so. The first one did not say it.
+/// The version of all these messages: a process that uses another one is told so. The first did not name itself.
 pub(super) const VERSION: u32 = 2;
 
 /// The longest message, in bytes: the list of all ports and some. Also the most bytes that follow one.
@@ -17,10 +17,10 @@ fn first_version() -> u32 {
     1
 }
 
-/// What is said by both sides.
+/// The messages of both sides.
 #[derive(Serialize, Deserialize, Debug)]
 pub(super) enum Word {
-    /// Who wants to take over.
+    /// The successor's request to take over.
     Hello {
         build: String,
         #[serde(default = "first_version")]
@@ -37,11 +37,11 @@ pub(super) enum Word {
         #[serde(default)]
         parcels: usize,
     },
-    /// It can't be.
+    /// The hand-over is refused.
     Refused { why: String },
-    /// The worlds and the network are ready.
+    /// The worlds and the network of the successor are ready.
     Ready { process: u32 },
-    /// They are the other's from now on.
+    /// They belong to the successor from now on.
     Go,
 }
 

@@ -54,7 +54,7 @@ pub(super) fn key_of(message: &Message<'_>) -> Option<String> {
 }
 
 impl Call {
-    /// An INVITE outside of a dialog came. Nothing is sent yet; the owner says what becomes of it.
+    /// An INVITE outside of a dialog came. Nothing is sent yet; the owner decides what to do with it.
     pub fn invited(&mut self, now: u64, message: &Message<'_>, bytes: &[u8], source: SocketAddr) {
         let Some(key) = key_of(message) else { return };
         self.began = now;
@@ -159,8 +159,8 @@ impl Call {
         self.reply(key, source, bytes, out);
     }
 
-    /// A final response is sent again like a request other than INVITE: at T1, 2*T1 ... T2. A 2xx over any transport (section
-    /// 13.3.1.4).
+    /// A final response is sent again like a request other than INVITE: at T1, 2*T1 ... T2. A 2xx over any transport
+    /// (section 13.3.1.4).
     fn await_ack(
         &mut self,
         now: u64,

@@ -61,7 +61,7 @@ impl std::fmt::Display for End {
     }
 }
 
-/// What a message, a timer or a verb brought about.
+/// The effect of a message, a timer or a verb.
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum Happened {
@@ -82,7 +82,7 @@ pub enum Happened {
     Ended,
 }
 
-/// What a user agent counts about signalling.
+/// The counters of a user agent for signalling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signalling {
     pub retransmissions_sent: u64,
@@ -100,7 +100,7 @@ impl std::ops::AddAssign for Signalling {
     }
 }
 
-/// Where a call stands.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Nothing was sent or received yet.
@@ -109,7 +109,7 @@ pub enum State {
     Inviting,
     /// We are invited and have not answered.
     Invited,
-    /// There is a dialog, and media flow.
+    /// There is a dialog, and media is sent.
     Confirmed,
     /// We have sent BYE.
     Leaving,
@@ -328,8 +328,8 @@ impl Call {
         self.pending.push(Pending { method, cseq, transaction });
     }
 
-    /// Ends the call as its state has it: BYE, CANCEL, a refusal, or nothing if it never began. A BYE waits for the ACK of our
-    /// 2xx (RFC 3261, section 15), a CANCEL for a provisional response (section 9.1).
+    /// Ends the call as its state has it: BYE, CANCEL, a refusal, or nothing if it never began. A BYE waits for the ACK
+    /// of our 2xx (RFC 3261, section 15), a CANCEL for a provisional response (section 9.1).
     pub fn hang_up(&mut self, now: u64, out: &mut Outbox) {
         match self.state {
             State::New => drop(self.finish(now, End::Cancelled)),
@@ -360,7 +360,7 @@ impl Call {
         self.start_pending(now, "CANCEL".into(), cseq, (hop, branch), bytes, out);
     }
 
-    /// It is over, here and now. A call that is over already stays as it is.
+    /// It is over now. A call that is over already stays as it is.
     pub fn finish(&mut self, now: u64, end: End) -> Happened {
         self.end.get_or_insert(end);
         self.ended = self.ended.min(now);

@@ -1,4 +1,4 @@
-//! Descriptions: what we offer and answer (RFC 3264), and what is agreed.
+//! Descriptions: our offers and answers (RFC 3264), and what is agreed.
 
 use super::{Call, Happened};
 use crate::ua::g711::G711;

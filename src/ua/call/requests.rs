@@ -1,4 +1,4 @@
-//! What the peer asks inside the dialog (RFC 3261, section 12.2.2).
+//! Requests of the peer inside the dialog (RFC 3261, section 12.2.2).
 
 use super::answering::key_of;
 use super::{Call, End, Happened, State};
@@ -56,7 +56,8 @@ impl Call {
         self.respond(key, message, source, status, out)
     }
 
-    /// Answers a request of this Call-ID, an ACK excepted, with a status that the owner chooses. Nothing else comes of it.
+    /// Answers a request of this Call-ID, an ACK excepted, with a status that the owner chooses. Nothing else comes of
+    /// it.
     pub fn on_request_with(
         &mut self,
         now: u64,

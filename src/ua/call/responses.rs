@@ -1,4 +1,4 @@
-//! What the peer answers.
+//! Responses of the peer.
 
 use super::{Call, End, Extra, Happened, Inviting, State};
 use crate::ua::Outbox;
@@ -36,8 +36,8 @@ impl Call {
         self.pending.remove(at);
         match (method, status) {
             ("BYE", _) => {
-                // Whatever the answer, the call is over for us (section 15.1.1); if it is neither 2xx nor 481 the peer may not
-                // know.
+                // Whatever the answer, the call is over for us (section 15.1.1); if it is neither 2xx nor 481 the peer
+                // may not know.
                 self.is_sure &= matches!(status, 200..300 | 481);
                 return self.finish(now, End::Completed);
             }

@@ -1,4 +1,4 @@
-//! The caller's side, with a peer that is written out by hand. Both sides together: `both.rs`.
+//! The caller's side, with a peer whose messages the test writes. Both sides together: `both.rs`.
 
 use super::*;
 use crate::ua::message::{Message, Start as Line};

@@ -1,4 +1,4 @@
-//! What becomes due: retransmissions, and the end of what is never answered.
+//! Timers: retransmissions, and the end of what is never answered.
 
 use super::{Call, End, Happened};
 use crate::ua::transaction::GIVE_UP;
@@ -13,7 +13,7 @@ impl Call {
         open.map(Transaction::due_at).min().unwrap_or(u64::MAX).min(self.leaves_at)
     }
 
-    /// Sends again what was not answered, and gives up what never will be.
+    /// Retransmits what was not answered, and gives up what never will be.
     pub fn on_time(&mut self, now: u64, out: &mut Outbox) -> Happened {
         let mut happened = Happened::Nothing;
         if let Some(inviting) = &mut self.inviting {

@@ -1,4 +1,4 @@
-//! Two calls that talk to each other.
+//! Two calls that are each other's peer.
 
 use super::*;
 use crate::ua::{MS, SECOND};
