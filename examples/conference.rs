@@ -24,5 +24,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let summary = switch.drain(Duration::from_secs(5));
     println!("rooms at the peak: {}, at the end: {}", summary.peak.rooms, summary.end.rooms);
-    if report.all_right() && summary.end.rooms == 0 { Ok(()) } else { Err("somebody heard something else".into()) }
+    if report.all_right() && summary.end.rooms == 0 { Ok(()) } else { Err("a participant heard something else".into()) }
 }

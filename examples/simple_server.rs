@@ -25,5 +25,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let summary = manager.stop().await?;
     println!("{} calls came in, {} are left", summary.signalling.calls_in, summary.end.sessions);
-    if report.all_right() { Ok(()) } else { Err("somebody did not hear himself".into()) }
+    if report.all_right() { Ok(()) } else { Err("a caller did not hear itself".into()) }
 }

@@ -48,7 +48,7 @@ impl IdleBench {
         figures.must("the large world's median, for continuous integration", at(2, 50), "us", Bound::AtMost(most));
         let rooms = at(3, 50) * RATE / 1e6 * 100.0;
         figures.tell(&format!("ticks of {ROOMS} idle rooms"), rooms, "% of a core");
-        figures.note("a quarter of the sessions have ports and streams, the others somebody else's media");
+        figures.note("a quarter of the sessions have ports and streams, the media of the others are not handled here");
         Ok(figures)
     }
 }

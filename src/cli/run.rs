@@ -135,7 +135,7 @@ fn serve(mut switch: Switch, signals: &mut Signals) -> Served {
         None => None,
         Some(Ok(door)) => Some(door),
         Some(Err(error)) => {
-            eprintln!("ringworld: nobody will be able to take over: {error}");
+            eprintln!("ringworld: no process will be able to take over: {error}");
             None
         }
     };
@@ -172,7 +172,7 @@ fn hand_over(switch: Switch, stream: UnixStream) -> Result<Switch, ExitCode> {
     let successor = match Successor::greet(stream) {
         Ok(successor) => successor,
         Err(error) => {
-            eprintln!("ringworld: who wanted to take over is turned away: {error}");
+            eprintln!("ringworld: a process that asked to take over was refused: {error}");
             return Ok(switch);
         }
     };

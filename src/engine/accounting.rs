@@ -159,7 +159,7 @@ impl Sum {
             Self::Rooms => vec![
                 ("in the table", world.resource::<RoomTable>().len() as u64),
                 ("entities", count::<Room>(world)),
-                ("with somebody inside", count_both::<Room, Participants>(world)),
+                ("with participants", count_both::<Room, Participants>(world)),
             ],
             Self::Participants => vec![
                 ("entities", count::<Participant>(world)),

@@ -171,7 +171,7 @@ impl Runner {
     fn stand_by(&mut self) -> bool {
         let parked = match &mut self.keeper {
             Some(keeper) => keeper.park(&self.engine),
-            None => Err("without a state folder nobody can take over".to_owned()),
+            None => Err("without a state folder no process can take over".to_owned()),
         };
         let (beginnings, leftovers) = (Beginnings::of(&self.engine), self.edge.leftovers());
         let parked = Parked { beginnings, leftovers, failed: parked.err() };

@@ -328,7 +328,7 @@ impl Drop for Engine {
         }
         if !std::thread::panicking() && !self.is_broken {
             assert_eq!(self.unregistered(), [], "a world held what it must not");
-            assert_eq!(self.leaks(), [], "a world held what nobody will clean up");
+            assert_eq!(self.leaks(), [], "a world held what nothing will clean up");
         }
     }
 }

@@ -193,7 +193,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("it ends in the middle of a chunk"),
-            Self::NoEnd => f.write_str("it stops without an end: whoever wrote it was killed, or is still writing"),
+            Self::NoEnd => f.write_str("it stops without an end: its writer was killed, or is still writing"),
             Self::Checksum => f.write_str("a checksum is wrong"),
             Self::Packetizer => f.write_str("a chunk can't be unpacked"),
             Self::Content(error) => write!(f, "a chunk makes no sense: {error}"),

@@ -154,8 +154,8 @@ impl fmt::Display for StateError {
             ),
             Self::Diverged { path, tick } => write!(
                 f,
-                "{} leads to another world at tick {tick} than when it was written, which is a defect; keep it for whoever \
-                 looks into that, and move it away to go on from the snapshot before it",
+                "{} leads to another world at tick {tick} than when it was written, which is a defect; keep it to \
+                 report that, and move it away to go on from the snapshot before it",
                 path.display()
             ),
             Self::NobodyThere { path, error } => write!(

@@ -113,7 +113,7 @@ impl fmt::Display for Failure {
             Failure::Rejected { status, phrase } => write!(f, "the call was refused: {status} {phrase}"),
             Failure::PortClosed(to) => write!(f, "nothing listens at {to} (port closed)"),
             Failure::NoResponse(to) => write!(f, "{to} does not respond"),
-            Failure::NotAnswered { seconds } => write!(f, "it rang for {seconds} s, but nobody answered"),
+            Failure::NotAnswered { seconds } => write!(f, "it rang for {seconds} s and was not answered"),
             Failure::Cancelled => f.write_str("the call was given up before it was answered"),
             Failure::NoAudio => f.write_str("the call was answered, but without audio that is understood here"),
             Failure::NoDigits => f.write_str("the other side does not take DTMF digits (no telephone-event)"),

@@ -128,7 +128,7 @@ impl Invariant {
             Self::SequenceAndTags => "CSeq numbers, tags and branches obey RFC 3261",
             Self::OneFinal => "at most one final response a transaction",
             Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
-            Self::RoomsArePrivate => "nobody hears himself in a room, nor anyone of another one",
+            Self::RoomsArePrivate => "a member of a room hears neither itself nor a member of another room",
             Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
             Self::LinesStay => "the lines of a session description keep their number and places",
             Self::DelayBounded => "the delay of audio stays bounded",

@@ -75,7 +75,7 @@ pub(super) fn check(
                 let is_there = speaker.is_some_and(|speaker| was_in(speaker, &call.service, now));
                 (!is_there).then(|| match speaker {
                     Some(speaker) => format!("it hears agent {}, who is not in {}", speaker.number, call.service),
-                    None => format!("it hears nobody's voice: {voice:?}"),
+                    None => format!("it hears the voice of no agent: {voice:?}"),
                 })
             }
             Sound::Voice(voice, _) => (Some(voice) != own).then(|| format!("it hears {voice:?} in an echo")),
