@@ -7,8 +7,8 @@
 //!
 //! - [`Call`] is one call from either side, from its INVITE to its end.
 //! - [`inquiry::Inquiry`] is a request outside of any call.
-//! - [`Message`], [`Request`] and [`Reply`] read and write SIP; [`sdp`], [`rtp`], [`digits`] and [`tone`] serve the
-//!   media.
+//! - [`Message`], [`Request`](write::Request) and [`Reply`] read and write SIP; [`sdp`], [`rtp`], [`digits`] and [`tone`]
+//!   serve the media.
 //!
 //! Times are in nanoseconds of a clock that the owner chooses.
 

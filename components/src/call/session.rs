@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::world::DeferredWorld;
 
 /// One party's part in a call: its state machine. Changed through [`Session::change`] alone. The other parts of a
-/// session are components of the same entity ([`Parties`], [`SipIdentity`](super::SipIdentity),
+/// session are components of the same entity ([`Parties`](super::Parties), [`SipIdentity`](super::SipIdentity),
 /// [`PendingInvite`](super::PendingInvite), [`SelectedUsage`], [`Service`](super::Service)), its INVITE usages
 /// ([`InviteUsages`]) and its streams ([`Streams`]).
 #[derive(Component, Record, Clone, Debug, PartialEq, Eq)]
