@@ -35,7 +35,7 @@ fn take_over_with_calls_of_all_kinds() -> Duration {
     assert!(first.said().contains(&format!("handed over to process {}", second.child.id())), "{}", first.said());
     assert!(second.taken_up() >= 220, "{} calls taken up", second.taken_up());
     members.talk(Duration::from_secs(4));
-    let longest = members.longest_gap_after(began);
+    let longest = members.longest_gap_after(began, 0);
     println!("taken over within {took:?}; the longest gap in the audio was {longest:?}");
     members.leave();
     callers.into_iter().for_each(Sipp::finish);
@@ -72,7 +72,7 @@ fn refuse_and_kill() -> Duration {
     assert_eq!(second.wait().code(), Some(1));
     assert!(second.complained().contains("1 world(s)"), "{}", second.complained());
     members.talk(Duration::from_secs(4));
-    let longest = members.longest_gap_after(began);
+    let longest = members.longest_gap_after(began, 0);
     assert!(first.complained().contains("did not take over") && first.complained().contains("1 world(s)"));
     home.more.clear();
     first.kill();
@@ -107,7 +107,7 @@ fn ask_on_a_full_disk() -> Duration {
     assert_eq!(second.wait().code(), Some(1));
     assert!(second.complained().contains("File too large"), "{}", second.complained());
     members.talk(Duration::from_secs(4));
-    let longest = members.longest_gap_after(began);
+    let longest = members.longest_gap_after(began, 0);
     members.leave();
     first.kill();
     home.leave();
