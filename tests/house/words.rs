@@ -11,14 +11,6 @@ const BANNED: [&str; 9] = ["he", "him", "his", "himself", "somebody", "nobody", 
 
 const LINES_MAX: usize = 400;
 
-/// Files that may be longer, and why.
-const LONG: [(&str, &str); 4] = [
-    ("components/src/call/negotiation/tests.rs", "the table of RFC 6337 and its walks are read together"),
-    ("src/sim/network/mod.rs", "to be split"),
-    ("tests/world_negotiation.rs", "to be split"),
-    ("tests/world_packets.rs", "to be split"),
-];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -92,7 +84,7 @@ fn no_file_is_longer_than_400_lines() {
     let mut found = Vec::new();
     for (path, text) in sources() {
         let lines = text.lines().count();
-        if lines > LINES_MAX && !LONG.iter().any(|(long, _)| path == Path::new(long)) {
+        if lines > LINES_MAX {
             found.push(format!("{}: {lines} lines", path.display()));
         }
     }
