@@ -32,16 +32,19 @@ pub(super) fn clear_facts(world: &mut World) {
 
 /// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced
 /// only where something outside decides about calls.
-pub(super) fn publish_events(world: &mut World) {
-    if !world.resource::<FactQueue>().is_empty() {
-        let events = world.resource_mut::<FactQueue>().publish_waiting();
-        world.resource_mut::<Queue<Event>>().0.extend(events);
+pub(super) fn publish_events(
+    mut facts: ResMut<FactQueue>,
+    mut events: ResMut<Queue<Event>>,
+    mut outputs: ResMut<Queue<Output>>,
+    settings: Res<Settings>,
+) {
+    if !facts.is_empty() {
+        events.0.extend(facts.publish_waiting());
     }
-    if world.resource::<Queue<Event>>().is_empty() {
+    if events.is_empty() {
         return;
     }
-    let announces = world.resource::<Settings>().services.ask_handler;
-    let events = world.resource_mut::<Queue<Event>>().take().into_iter();
-    let told = events.filter(|event| announces || !matches!(event, Event::Incoming { .. }));
-    world.resource_mut::<Queue<Output>>().0.extend(told.map(Output::Event));
+    let announces = settings.services.ask_handler;
+    let told = events.take().into_iter().filter(|event| announces || !matches!(event, Event::Incoming { .. }));
+    outputs.0.extend(told.map(Output::Event));
 }
