@@ -1,6 +1,7 @@
 //! The rules of the house that a compiler does not check: which folder imports which, and what is never named where.
 
 mod paths;
+mod unused;
 mod words;
 
 use paths::{absolute, named};

@@ -16,7 +16,7 @@ fn root() -> &'static Path {
 }
 
 /// The sources of the folders by their paths in the repository, without what a build leaves in them.
-fn sources() -> Vec<(PathBuf, String)> {
+pub fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for folder in FOLDERS {
         let begin = found.len();

@@ -63,28 +63,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code of `ringworld call`: 2 for a wrong command line, 3 refused, 4 not reached or not answered,
-    /// 5 not heard what was expected, 1 for a failure of this machine.
-    pub fn exit_code(&self) -> u8 {
-        use Failure::*;
-        match self {
-            BadUri(_) | BadDigit(_) | BadSetting(_) => 2,
-            Rejected { .. } | NoAudio | NoDigits => 3,
-            Resolve { .. } | Connection { .. } | PortClosed(_) | NoResponse(_) => 4,
-            NotAnswered { .. } | Cancelled | ByeUnanswered => 4,
-            NothingHeard | OnlySilence { .. } | WrongTone { .. } => 5,
-            Local(_) | Recording(_) => 1,
-        }
-    }
-
-    /// The SIP status, where there was one.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Failure::Rejected { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
     /// The failure that an end means, if it means one.
     pub(super) fn of_end(end: &End, to: SocketAddr, waited_s: u64) -> Option<Failure> {
         Some(match end {

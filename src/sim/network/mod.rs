@@ -150,11 +150,6 @@ impl Network {
         self.streams.all().filter_map(|stream| Some((stream.agent, stream.owes()?)))
     }
 
-    /// The switch closes a connection.
-    pub fn close_conn(&mut self, conn: ConnId) {
-        self.streams.close_conn(conn);
-    }
-
     /// Counts that a fault did something.
     pub fn strike(&mut self, kind: Kind) {
         *self.struck.entry(kind).or_default() += 1;
