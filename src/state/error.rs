@@ -142,7 +142,7 @@ impl fmt::Display for StateError {
             ),
             Self::OtherPlugins { path, difference } => write!(
                 f,
-                "{} can't be lived again: {difference}; start with those plugins and stop in order, which leaves a snapshot \
+                "{} can't be replayed: {difference}; start with those plugins and stop in order, which leaves a snapshot \
                  behind, or remove the journal to go on from the snapshot before it",
                 path.display()
             ),
