@@ -74,7 +74,7 @@ fn a_held_call_is_a_ladder_with_its_states_and_media() {
     let session = *call.sessions.first().expect("a session");
     assert_eq!(ladder(&traced(&path, &Call::Session(session))), text);
     assert!(traced(&path, &Call::Session(StableId(0x99_9999))).is_empty());
-    assert!(by_call_id(&path, "nobody").is_empty());
+    assert!(by_call_id(&path, "no-such-id").is_empty());
     std::fs::remove_file(path).expect("the recording");
 }
 
@@ -236,12 +236,12 @@ fn the_command_prints_draws_and_writes() {
     // A prefix of a Call-ID is enough if no other begins with it; a whole one may also be a prefix of others.
     let output = run("call-1");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("call call-1, session #"));
-    let placed = by_call_id(&path, "nobody").others.into_iter().find(|id| !id.starts_with("call-"));
+    let placed = by_call_id(&path, "no-such-id").others.into_iter().find(|id| !id.starts_with("call-"));
     let placed = placed.expect("the call that the switch placed");
     let output = run(&placed[..placed.len() - 3]);
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("call {placed}, session #")));
     for (call, code, words) in [
-        ("nobody", 1, "no call nobody in the recording; it holds call-0, call-1, call-10, "),
+        ("no-such-id", 1, "no call no-such-id in the recording; it holds call-0, call-1, call-10, "),
         ("call-", 1, "call- may be several calls: call-0, call-1, call-10, "),
         ("#999999", 1, "no call #999999 in the recording; it holds call-0, "),
         ("#x", 2, "\"#x\" is neither a Call-ID nor a session like #1f"),

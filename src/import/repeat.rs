@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_answers_are_decisions_where_somebody_has_to_decide() {
+    fn the_hosts_answers_are_decisions_where_a_user_has_to_decide() {
         let mut call = connected();
         call.received(&message("INVITE", "", "", &sdp("sendrecv")));
         let answer = |status: u16| format!("SIP/2.0 {status} X\r\nCSeq: 3 INVITE\r\n\r\n").into_bytes();

@@ -82,7 +82,7 @@ pub enum StateError {
         tick: u64,
     },
     /// No process runs on the folder that could be taken over.
-    NobodyThere {
+    NoProcess {
         /// Its socket.
         path: PathBuf,
         /// The system's error.
@@ -158,7 +158,7 @@ impl fmt::Display for StateError {
                  report that, and move it away to go on from the snapshot before it",
                 path.display()
             ),
-            Self::NobodyThere { path, error } => write!(
+            Self::NoProcess { path, error } => write!(
                 f,
                 "no running switch answers at {} ({error}); start without --take-over",
                 path.display()

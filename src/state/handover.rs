@@ -152,8 +152,7 @@ impl Legacy {
     /// Asks the process that runs on the folder.
     pub fn ask(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join(DOOR);
-        let stream =
-            UnixStream::connect(&path).map_err(|error| StateError::NobodyThere { path: path.clone(), error })?;
+        let stream = UnixStream::connect(&path).map_err(|error| StateError::NoProcess { path: path.clone(), error })?;
         match receive(&stream) {
             Ok(Ok((lock, sockets))) => Ok(Self { stream, folder: StateFolder::with_lock(folder, lock), sockets }),
             Ok(Err(why)) => Err(StateError::TurnedAway { why }),
@@ -214,9 +213,9 @@ fn receive(stream: &UnixStream) -> io::Result<Result<(OwnedFd, Sockets), String>
     Ok(Ok((lock, sockets)))
 }
 
-fn other_version(who: &str, version: u32) -> String {
+fn other_version(side: &str, version: u32) -> String {
     format!(
-        "{who} hands over by version {version} and this build by version {VERSION}: stop the running switch in order (a \
+        "{side} hands over by version {version} and this build by version {VERSION}: stop the running switch in order (a \
          second signal leaves the calls to the next start), and start without --take-over"
     )
 }

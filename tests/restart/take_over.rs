@@ -116,7 +116,7 @@ fn ask_on_a_full_disk() -> Duration {
 
 #[test]
 fn without_a_running_process_nothing_is_taken_over() {
-    let mut home = Home::new("nobody", 10);
+    let mut home = Home::new("no-process", 10);
     home.more = vec!["--take-over".into()];
     let mut process = home.spawn();
     assert_eq!(process.wait().code(), Some(1));

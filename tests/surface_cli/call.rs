@@ -41,8 +41,8 @@ fn a_call_from_the_terminal_says_what_came_of_it() {
     running.signal(Signal::SIGTERM);
     assert_eq!(running.end().0, Some(0));
 
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let closed = ringworld(&["call", &format!("sip:echo@{nobody}")]);
+    let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = ringworld(&["call", &format!("sip:echo@{unused}")]);
     assert_eq!(code(&closed), 1);
     assert!(complaint(&closed).contains("port closed"), "{}", complaint(&closed));
 }

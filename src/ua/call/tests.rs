@@ -156,7 +156,7 @@ fn a_second_fork_is_acknowledged_and_ended() {
 #[test]
 fn the_other_side_hangs_up_and_strangers_cannot() {
     let mut peer = peer(true);
-    let _ = peer.answer(1, "INVITE", 200, "someone");
+    let _ = peer.answer(1, "INVITE", 200, "tag-1");
     assert!(peer.ask("BYE", 2, "").1.starts_with(b"SIP/2.0 481"));
     peer.call.remote_tag = Some("theirs".into());
     let (happened, answer) = peer.ask("BYE", 3, "");
