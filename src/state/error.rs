@@ -93,6 +93,11 @@ pub enum StateError {
         /// The reason that it gave.
         why: String,
     },
+    /// The running process has sockets that this configuration does not have: their calls would be dead.
+    OtherAddresses {
+        /// What differs.
+        what: String,
+    },
     /// SIP has no fixed port: peers would not find the switch again.
     NoPort,
 }
@@ -164,6 +169,11 @@ impl fmt::Display for StateError {
                 path.display()
             ),
             Self::TurnedAway { why } => write!(f, "the running switch goes on by itself: {why}"),
+            Self::OtherAddresses { what } => write!(
+                f,
+                "{what}: its calls would be dead; take over with the addresses and ports that it has, or stop it in order and \
+                 start without --take-over"
+            ),
             Self::NoPort => f.write_str(
                 "with a state folder SIP needs fixed ports, or the peers do not find the switch again; give each --sip a \
                  port that is not 0",

@@ -164,6 +164,21 @@ impl Legacy {
         }
     }
 
+    /// Whether a configuration with these addresses and this range of RTP ports goes on with all sockets.
+    pub fn fits(&self, sip: &[(Transport, SocketAddr)], (first, last): (u16, u16)) -> Result<(), StateError> {
+        let other = |what| Err(StateError::OtherAddresses { what });
+        if let Some(lost) = self.sockets.sip.iter().find(|it| !sip.contains(&(it.transport, it.address))) {
+            let (transport, address) = (lost.transport, lost.address);
+            return other(format!("the running switch has SIP over {transport} on {address}, and this one shall not"));
+        }
+        let outside = |pair: &&RtpPair| pair.port < first || pair.port >= last;
+        if let Some(pair) = self.sockets.rtp.iter().find(outside) {
+            let port = pair.port;
+            return other(format!("the running switch has RTP port {port}, and this one shall have {first}-{last}"));
+        }
+        Ok(())
+    }
+
     /// The part that remains when folder and sockets have been put to use.
     pub fn split(self) -> (StateFolder, Sockets, Verdict) {
         (self.folder, self.sockets, Verdict { stream: self.stream })
