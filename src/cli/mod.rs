@@ -39,7 +39,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the switch until Ctrl-C or SIGTERM.
+    /// Run the switch until Ctrl-C, SIGTERM or SIGHUP.
     Run(run::RunArgs),
     /// Place one call, play and listen, and say whether all was as expected.
     Call(call::CallArgs),
