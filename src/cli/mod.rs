@@ -21,6 +21,7 @@ mod trace;
 use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
 use std::path::Path;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// The exit code when what was asked for failed.
@@ -70,7 +71,8 @@ pub fn main() -> ExitCode {
     let usual = if matches!(command, Command::Sim(_)) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("RINGWORLD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match command {
         Command::Run(args) => run::run(args),
         Command::Call(args) => call::run(args),

@@ -1,8 +1,14 @@
 //! `ringworld run` as a service: its signals, its log and its recordings.
 
-use super::process::{Caller, Running, code};
+use super::process::{Caller, Folder, Running, code};
 use nix::sys::signal::Signal;
+use std::net::UdpSocket;
 use std::process::Command;
+
+/// An address for SIP that is free.
+fn free() -> String {
+    format!("udp:{}", UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
 
 #[test]
 fn the_loss_of_the_terminal_ends_calls_with_bye_and_gives_a_summary() {
@@ -35,4 +41,40 @@ fn the_loss_of_the_terminal_is_ignored_where_nohup_says_so() {
     caller.hears("SIP/2.0 200");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn each_refusal_is_logged_once_and_without_colours() {
+    let folder = Folder::new("log");
+    let (log, state) = (folder.file("log"), folder.file("state"));
+    let sip = free();
+    let running = Running::logging(&log, &["--sip", &sip, "--rtp-ports", "23720-23759", "--state", &state]);
+    let caller = Caller::new("log", running.udp());
+    caller.send("UPDATE", "", "");
+    caller.hears("SIP/2.0 405");
+    caller.send("MESSAGE", "", "");
+    caller.hears("SIP/2.0 405");
+    caller.send("INVITE", "", "v=0\r\nnonsense");
+    caller.hears("SIP/2.0 400");
+    caller.send("BYE", ";tag=unknown", "");
+    caller.hears("SIP/2.0 481");
+    caller.send("OPTIONS", "\r\nMax-Forwards: 1", "");
+    caller.hears("SIP/2.0 400");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(!log.contains('\u{1b}'), "{log}");
+    let count = |parts: &[&str]| log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count();
+    for (method, status) in [("UPDATE", 405), ("MESSAGE", 405), ("INVITE", 400), ("BYE", 481)] {
+        let parts = [
+            "a request was refused".to_owned(),
+            format!("method=\"{method}\""),
+            format!("status={status}"),
+            "call_id=\"log\"".to_owned(),
+        ];
+        assert_eq!(count(&parts.each_ref().map(String::as_str)), 1, "{method} {status}:\n{log}");
+    }
+    assert_eq!(count(&["a malformed request was refused", "status=400"]), 1, "{log}");
+    // Its cause is told once, too: the world that follows has nothing to add.
+    assert_eq!(count(&["an operation was refused", "the session description doesn't parse"]), 1, "{log}");
 }
