@@ -8,7 +8,8 @@ use ringworld::components::kernel::StableId;
 use ringworld::config::RecordMedia;
 use ringworld::engine::Engine;
 use ringworld::replay::Player;
-use ringworld::trace::{Call, Trace, ladder, svg, trace, write_pcap};
+use ringworld::trace::{Call, Trace, calls, ladder, svg, trace, write_pcap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use town::{Town, config, scratch};
@@ -35,6 +36,49 @@ fn in_order(text: &str, parts: &[&str]) {
         let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing or out of order in\n{text}"));
         rest = &rest[at + part.len()..];
     }
+}
+
+#[test]
+fn the_list_of_a_recording_has_every_call_of_it_with_its_end() {
+    let path = recorded("list", RecordMedia::Full);
+    let (listed, played) = calls(&mut Player::open(&path).expect("a recording"));
+    played.expect("the replay agrees");
+    let ids: BTreeSet<&str> = listed.iter().map(|call| call.call_id.as_str()).collect();
+    let seen = by_call_id(&path, "no-such-id").others;
+    assert_eq!(ids, seen.iter().map(String::as_str).collect(), "every Call-ID is in the list");
+    assert!(listed.is_sorted_by_key(|call| call.began));
+    let of = |call_id: &str| listed.iter().find(|call| call.call_id == call_id).expect("a call");
+    let held = of("call-2");
+    assert_eq!((held.is_incoming, held.from.as_str()), (true, "sip:caller2@10.0.1.2:5070"));
+    assert_eq!(
+        (held.to.as_str(), held.ended.as_ref().map(|(_, how)| how.as_str())),
+        ("sip:echo@10.0.0.1", Some("peer hung up"))
+    );
+    assert!(held.answered.is_some_and(|at| at >= held.began));
+    let busy = of("call-5");
+    assert_eq!((busy.answered, busy.ended.as_ref().map(|(_, how)| how.as_str())), (None, Some("rejected (486)")));
+    let open = listed.iter().filter(|call| call.ended.is_none()).count();
+    let placed: Vec<_> = listed.iter().filter(|call| !call.is_incoming).collect();
+    assert!(placed.len() == 1 && placed[0].to.contains("callee@"), "{placed:?}");
+    // The command prints the same.
+    let output = Command::new(env!("CARGO_BIN_EXE_ringworld")).arg("calls").arg(&path).output().expect("the command");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    in_order(
+        &text,
+        &[
+            "  in   #",
+            "  call-2\n",
+            "sip:caller2@10.0.1.2:5070 -> sip:echo@10.0.0.1: answered after ",
+            ", peer hung up\n",
+        ],
+    );
+    assert_eq!(text.matches(", goes on\n").count(), open, "{text}");
+    assert!(
+        text.ends_with(&format!("{} call(s); `ringworld trace FILE --call ID` shows one\n", listed.len())),
+        "{text}"
+    );
+    std::fs::remove_file(path).expect("the recording");
 }
 
 #[test]

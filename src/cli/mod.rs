@@ -5,6 +5,7 @@
 
 mod bench;
 mod call;
+mod calls;
 mod config;
 mod demo;
 mod diff;
@@ -20,8 +21,8 @@ mod trace;
 
 use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
-use std::path::Path;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit code when what was asked for failed.
@@ -54,6 +55,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show what was in the world at a tick of a recording.
     Inspect(inspect::InspectArgs),
+    /// List the calls of a recording.
+    Calls(calls::CallsArgs),
     /// Show one call of a recording: messages, states and media, as text, as a picture, as a capture.
     Trace(trace::TraceArgs),
     /// Make a recording of a capture, with the engine in the place of one of its hosts.
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Calls(args) => calls::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Import(args) => import::run(args),
         Command::Sim(args) => sim::run(args),
