@@ -36,7 +36,7 @@ pub struct RunArgs {
     /// How many worlds there are, each with its own thread and recording.
     #[arg(long, value_name = "N")]
     worlds: Option<u8>,
-    /// The file to record into.
+    /// The file to record into. One that is there already gets another name, with a number behind it.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// How much of RTP to record: off, headers or full.

@@ -1,6 +1,6 @@
 //! `ringworld run` as a service: its signals, its log and its recordings.
 
-use super::process::{Caller, Folder, Running, code};
+use super::process::{Caller, Folder, Running, code, complaint, ringworld};
 use nix::sys::signal::Signal;
 use std::net::UdpSocket;
 use std::process::Command;
@@ -77,4 +77,30 @@ fn each_refusal_is_logged_once_and_without_colours() {
     assert_eq!(count(&["a malformed request was refused", "status=400"]), 1, "{log}");
     // Its cause is told once, too: the world that follows has nothing to add.
     assert_eq!(count(&["an operation was refused", "the session description doesn't parse"]), 1, "{log}");
+}
+
+#[test]
+fn a_recording_is_never_overwritten() {
+    let folder = Folder::new("again");
+    let file = folder.file("calls.rwlog");
+    for life in 0..3 {
+        let log = folder.file(&format!("log-{life}"));
+        let running =
+            Running::logging(&log, &["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23880-23919", "--record", &file]);
+        let caller = Caller::new(["first", "second", "third"][life], running.udp());
+        caller.invite();
+        caller.hears("SIP/2.0 200");
+        running.signal(Signal::SIGTERM);
+        running.signal(Signal::SIGTERM);
+        assert_eq!(running.end().0, Some(0));
+        let told = std::fs::read_to_string(&log).unwrap();
+        let moved = format!("the recording that was in {file} is now in {file}.{life}");
+        assert_eq!(told.contains(&moved), life > 0, "{told}");
+    }
+    for (recording, call) in [(format!("{file}.1"), "first"), (format!("{file}.2"), "second"), (file, "third")] {
+        let listed = ringworld(&["calls", &recording]);
+        assert_eq!(code(&listed), 0, "{}", complaint(&listed));
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        assert!(text.contains(&format!("  {call}\n")) && text.contains("\n1 call(s); "), "{recording}: {text}");
+    }
 }
