@@ -104,3 +104,21 @@ fn a_recording_is_never_overwritten() {
         assert!(text.contains(&format!("  {call}\n")) && text.contains("\n1 call(s); "), "{recording}: {text}");
     }
 }
+
+#[test]
+fn the_help_says_what_the_defaults_signals_and_variables_are() {
+    let help = ringworld(&["run", "--help"]);
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    for part in [
+        "--sip udp:0.0.0.0:5060 --sip tcp:0.0.0.0:5060",
+        "--rtp-ports 10000-20000",
+        "--worlds 1",
+        "--record-media full",
+        "SIGHUP",
+        "SIGUSR1",
+        "RINGWORLD_LOG",
+        "NO_COLOR",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
