@@ -1,4 +1,4 @@
-//! `ringworld run` as a service: its signals, its log and its recordings.
+//! `ringworld run` as a service: its signals, its log, its recordings over several lives, and what `--help` says of them.
 
 use super::process::{Caller, Folder, Running, code, complaint, ringworld};
 use nix::sys::signal::Signal;
@@ -120,5 +120,23 @@ fn the_help_says_what_the_defaults_signals_and_variables_are() {
         "NO_COLOR",
     ] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_wrong_address_for_sip_says_what_is_missing() {
+    for (given, words) in [
+        (
+            "tls:127.0.0.1:5061",
+            "SIP over TLS is not supported: \"tls:127.0.0.1:5061\" must be udp:ADDRESS:PORT or tcp:",
+        ),
+        ("udp:127.0.0.1", "\"udp:127.0.0.1\" lacks the port: udp:ADDRESS:PORT or tcp:ADDRESS:PORT"),
+        ("127.0.0.1:5060", "\"127.0.0.1:5060\" does not begin with a transport: udp:ADDRESS:PORT"),
+        ("udp:localhost:5060", "\"udp:localhost:5060\" has no IP address and port: udp:ADDRESS:PORT"),
+        ("5060", "\"5060\" is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT"),
+    ] {
+        let output = ringworld(&["run", "--sip", given]);
+        assert_eq!(code(&output), 2);
+        assert!(complaint(&output).contains(words), "{given}: {}", complaint(&output));
     }
 }
