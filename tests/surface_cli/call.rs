@@ -1,5 +1,7 @@
 //! `ringworld call`: every option, and a sentence with an exit code for everything that can go wrong.
 
+use super::common::header;
+use super::common::text::sdp;
 use super::process::{Folder, Running, code, complaint, ringworld};
 use nix::sys::signal::Signal;
 
@@ -116,4 +118,59 @@ fn digits_arrive_in_order_none_lost_and_none_twice() {
     let told = String::from_utf8_lossy(&events.stdout).into_owned();
     let digits: String = told.lines().filter_map(|line| line.split("hears digit ").nth(1)?.chars().next()).collect();
     assert_eq!(digits, "19*0#D", "{told}");
+}
+
+#[test]
+fn what_it_can_not_do_is_refused_with_what_it_can() {
+    let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = callee.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        callee.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let mut bytes = [0; 4_000];
+        let mut hear = |start: &str| loop {
+            let (length, peer) = callee.recv_from(&mut bytes).unwrap_or_else(|error| panic!("{start}: {error}"));
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if text.starts_with(start) {
+                return (text, peer);
+            }
+        };
+        let (invite, peer) = hear("INVITE ");
+        let of = |text: &str, name: &str| header(text, name).unwrap_or_default().to_owned();
+        let answer = |request: &str, body: &str| {
+            let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+            let to = of(request, "To");
+            let to = if to.contains(";tag=") { to } else { format!("{to};tag=b") };
+            format!(
+                "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+                 Contact: <sip:bob@{address}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+                of(request, "Via"),
+                of(request, "From"),
+                of(request, "Call-ID"),
+                of(request, "CSeq"),
+                body.len()
+            )
+        };
+        let audio = "127.0.0.1:9000".parse().expect("an address");
+        callee.send_to(answer(&invite, &sdp(audio, "0", "")).as_bytes(), peer).unwrap();
+        hear("ACK ");
+        for (cseq, method, status) in [(1, "UPDATE", 405), (2, "MESSAGE", 405), (3, "TELEPORT", 501)] {
+            let request = format!(
+                "{method} sip:caller@{peer} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{cseq}\r\n\
+                 Max-Forwards: 70\r\nFrom: {};tag=b\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
+                 Content-Length: 0\r\n\r\n",
+                of(&invite, "To"),
+                of(&invite, "From"),
+                of(&invite, "Call-ID"),
+            );
+            callee.send_to(request.as_bytes(), peer).unwrap();
+            let (refusal, _) = hear("SIP/2.0 ");
+            assert!(refusal.starts_with(&format!("SIP/2.0 {status} ")), "{method}: {refusal}");
+            assert_eq!(header(&refusal, "Allow"), Some("INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"), "{refusal}");
+        }
+        let (bye, _) = hear("BYE ");
+        callee.send_to(answer(&bye, "").as_bytes(), peer).unwrap();
+    });
+    let output = ringworld(&["call", &format!("sip:bob@{address}"), "--seconds", "1"]);
+    answering.join().unwrap();
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
 }
