@@ -60,7 +60,10 @@ pub fn run(args: CallArgs) -> ExitCode {
 
 /// What the command line did wrong is a usage error; everything else is a failed call.
 fn code_of(failure: &Failure) -> u8 {
-    if matches!(failure, Failure::BadUri(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) { USAGE } else { FAILED }
+    match failure {
+        Failure::BadUri(_) | Failure::NeedsTls(_) | Failure::BadDigit(_) | Failure::BadSetting(_) => USAGE,
+        _ => FAILED,
+    }
 }
 
 /// The thread waits until the process ends. Without it, Ctrl-C ends the process without a BYE.

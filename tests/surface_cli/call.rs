@@ -121,6 +121,21 @@ fn digits_arrive_in_order_none_lost_and_none_twice() {
 }
 
 #[test]
+fn an_address_that_asks_for_tls_is_refused_before_anything_is_sent() {
+    let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = callee.local_addr().unwrap();
+    for uri in
+        [format!("sips:bob@{address}"), format!("SIP:bob@{address};transport=TLS"), format!("{address};transport=tls")]
+    {
+        let output = ringworld(&["call", &uri]);
+        assert_eq!(code(&output), 2, "{uri}: {}", complaint(&output));
+        assert!(complaint(&output).contains("asks for TLS, which is not supported"), "{}", complaint(&output));
+    }
+    callee.set_nonblocking(true).unwrap();
+    assert!(callee.recv(&mut [0; 10]).is_err(), "nothing was sent");
+}
+
+#[test]
 fn what_it_can_not_do_is_refused_with_what_it_can() {
     let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = callee.local_addr().unwrap();

@@ -11,6 +11,8 @@ use crate::ua::call::End;
 pub enum Failure {
     /// The address to call, or the one to call from, is no usable `sip:` URI.
     BadUri(String),
+    /// The address needs TLS (`sips:` or `transport=tls`), which there is not.
+    NeedsTls(String),
     /// A character that no phone has a key for.
     BadDigit(char),
     /// A setting is out of its range.
@@ -84,6 +86,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::BadUri(uri) => write!(f, "`{uri}` is no address to call: write sip:user@host[:port]"),
             Failure::BadDigit(digit) => write!(f, "`{digit}` is no DTMF digit: 0-9, *, #, A-D"),
+            Failure::NeedsTls(uri) => {
+                write!(f, "{uri} asks for TLS, which is not supported: call sip:user@host over UDP or transport=tcp")
+            }
             Failure::BadSetting(what) => f.write_str(what),
             Failure::Resolve { host, error } => write!(f, "the host `{host}` has no address: {error}"),
             Failure::Connection { to, error } => write!(f, "no TCP connection with {to}: {error}"),

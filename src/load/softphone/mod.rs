@@ -133,6 +133,11 @@ fn checked_uri(text: &str) -> Result<String, Failure> {
     }
     Ok(uri)
 }
+    let is_sips = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    let mut parameters = text.split(['?', '>']).next().unwrap_or_default().split(';').skip(1);
+    if is_sips || parameters.any(|parameter| parameter.eq_ignore_ascii_case("transport=tls")) {
+        return Err(Failure::NeedsTls(text.to_owned()));
+    }
 
 fn resolve(uri: &str) -> Result<(SocketAddr, bool), Failure> {
     let parts = uri_parts(uri).ok_or_else(|| Failure::BadUri(uri.to_owned()))?;
