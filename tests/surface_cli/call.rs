@@ -120,6 +120,43 @@ fn digits_arrive_in_order_none_lost_and_none_twice() {
     assert_eq!(digits, "19*0#D", "{told}");
 }
 
+/// A WAV file with a tone of 700 Hz.
+fn wav(path: &str, sample_rate: u32, channels: u16, seconds: u32) {
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for at in 0..sample_rate * seconds * u32::from(channels) {
+        let turn = f64::from(at / u32::from(channels)) * 700.0 / f64::from(sample_rate) * std::f64::consts::TAU;
+        writer.write_sample((turn.sin() * 8_000.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn a_file_is_played_to_its_end_and_one_that_can_not_be_is_named() {
+    let folder = Folder::new("play");
+    let (good, wide) = (folder.file("good.wav"), folder.file("wide.wav"));
+    wav(&good, 8_000, 1, 3);
+    wav(&wide, 44_100, 2, 1);
+    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23920-23959"]);
+    let echo = format!("sip:echo@{}", running.udp());
+    // The file is longer than the call would be without it.
+    let heard = ringworld(&["call", &echo, "--seconds", "1", "--play", &good, "--expect-tone", "700"]);
+    assert_eq!(code(&heard), 0, "{}", complaint(&heard));
+    let told = String::from_utf8_lossy(&heard.stdout).into_owned();
+    let sent = told.lines().find_map(|line| line.split(" packets sent").next()?.parse::<u32>().ok());
+    assert!(sent.is_some_and(|sent| sent >= 150), "{told}");
+    for (file, words) in [
+        (&wide, "it has 44100 Hz, 2 channel(s) and 16 bits, and 8000 Hz, one channel and 16 bits are needed"),
+        (&folder.file("missing.wav"), "can't be played"),
+    ] {
+        let refused = ringworld(&["call", &echo, "--play", file]);
+        assert_eq!(code(&refused), 2);
+        assert!(complaint(&refused).contains(words) && complaint(&refused).contains(file), "{}", complaint(&refused));
+    }
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+}
+
 #[test]
 fn an_address_that_asks_for_tls_is_refused_before_anything_is_sent() {
     let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::ua::call::End;
 
@@ -13,6 +14,11 @@ pub enum Failure {
     BadUri(String),
     /// The address needs TLS (`sips:` or `transport=tls`), which there is not.
     NeedsTls(String),
+    /// The file to play can't be used.
+    BadSound {
+        path: PathBuf,
+        why: String,
+    },
     /// A character that no phone has a key for.
     BadDigit(char),
     /// A setting is out of its range.
@@ -89,6 +95,7 @@ impl fmt::Display for Failure {
             Failure::NeedsTls(uri) => {
                 write!(f, "{uri} asks for TLS, which is not supported: call sip:user@host over UDP or transport=tcp")
             }
+            Failure::BadSound { path, why } => write!(f, "{} can't be played: {why}", path.display()),
             Failure::BadSetting(what) => f.write_str(what),
             Failure::Resolve { host, error } => write!(f, "the host `{host}` has no address: {error}"),
             Failure::Connection { to, error } => write!(f, "no TCP connection with {to}: {error}"),
