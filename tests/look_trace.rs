@@ -8,7 +8,7 @@ use ringworld::components::kernel::StableId;
 use ringworld::config::RecordMedia;
 use ringworld::engine::Engine;
 use ringworld::replay::Player;
-use ringworld::trace::{Call, Trace, calls, ladder, svg, trace, write_pcap};
+use ringworld::trace::{Call, Trace, What, calls, ladder, svg, trace, write_pcap};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -182,8 +182,22 @@ fn tool(name: &str) -> Option<Command> {
 #[test]
 fn the_picture_is_one_that_a_renderer_takes() {
     let path = recorded("picture", RecordMedia::Full);
-    let picture = svg(&by_call_id(&path, "call-2"));
+    let call = by_call_id(&path, "call-2");
+    let picture = svg(&call);
     std::fs::remove_file(path).expect("the recording");
+    // What does not fit into a line beside the last lane goes on in the next one.
+    let notes: Vec<&str> = picture.lines().filter(|line| line.contains("class=\"note ")).collect();
+    let notes: Vec<&str> = notes.iter().filter_map(|line| line.split(['<', '>']).nth(2)).collect();
+    assert!(notes.iter().all(|note| note.chars().count() <= 54), "{notes:#?}");
+    let (all, mut long) = (notes.join(" "), 0);
+    for text in call.steps.iter().filter_map(|step| match &step.what {
+        What::State(text) | What::Media(text) | What::Command(text) => Some(text),
+        What::Sip(_) => None,
+    }) {
+        long += usize::from(text.chars().count() > 54);
+        assert!(all.contains(text.as_str()), "{text} is cut in {notes:#?}");
+    }
+    assert!(long > 0, "a line about lost packets is long");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
     for part in [
         "Call call-2",
