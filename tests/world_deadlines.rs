@@ -79,7 +79,7 @@ fn a_call_of_ours_may_ring_for_ever() {
 #[test]
 fn a_call_without_a_decision_gets_480() {
     let mut bench = asking(|timers| timers.deferral_s = 4);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(5);
     assert_eq!(sent_at(&bench, |text| status(text) == 480), Some(1 + 800));
     assert_eq!(outcome(&bench), [("not decided in time", 1)]);
@@ -88,7 +88,7 @@ fn a_call_without_a_decision_gets_480() {
 #[test]
 fn a_decision_may_take_for_ever() {
     let mut bench = asking(|timers| timers.deferral_s = 0);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(LONG_S);
     assert_eq!((outcome(&bench).len(), bench.engine.census().sessions), (0, 1));
 }
@@ -96,7 +96,7 @@ fn a_decision_may_take_for_ever() {
 #[test]
 fn once_it_rings_the_time_to_decide_no_longer_counts() {
     let mut bench = asking(|timers| (timers.deferral_s, timers.ringing_s) = (4, 0));
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     let ring = Operation::Ring { session: StableId(2) };
     bench.pending.push(Input::Command(Command { number: 1, operation: ring }));
     bench.run_quiet_s(LONG_S);
@@ -110,7 +110,7 @@ fn a_call_that_a_world_without_rules_is_offered_is_not_kept_for_ever() {
     // Every call waits for a handler, and there is none: no decision is made.
     config.settings.services.ask_handler = true;
     let mut bench = Bench::with(config);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(31);
     assert_eq!(outcome(&bench), [("not decided in time", 1)]);
 }

@@ -46,11 +46,6 @@ impl<T: Send + Sync + 'static> Timers<'_, T> {
     pub fn cancel(&mut self, owner: Entity) {
         self.wheel.cancel(owner);
     }
-
-    /// Whether the timer of `owner` is running.
-    pub fn is_running(&self, owner: Entity) -> bool {
-        self.wheel.deadline(owner).is_some()
-    }
 }
 
 /// Starts the timer of `owner`, or starts it anew, where a system has the whole world; see [`Timers::start`].

@@ -165,19 +165,23 @@ pub struct Breach {
     /// What was seen.
     pub what: String,
     /// The sessions, calls and agents involved.
-    pub who: Vec<String>,
+    pub involved: Vec<String>,
 }
 
 impl Breach {
-    pub(super) fn new(invariant: Invariant, what: impl Into<String>, who: impl IntoIterator<Item = String>) -> Self {
-        Self { invariant, what: what.into(), who: who.into_iter().collect() }
+    pub(super) fn new(
+        invariant: Invariant,
+        what: impl Into<String>,
+        involved: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self { invariant, what: what.into(), involved: involved.into_iter().collect() }
     }
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.invariant, self.what)?;
-        if self.who.is_empty() { Ok(()) } else { write!(f, " ({})", self.who.join(", ")) }
+        if self.involved.is_empty() { Ok(()) } else { write!(f, " ({})", self.involved.join(", ")) }
     }
 }
 

@@ -59,9 +59,9 @@ impl Sessions {
 
     fn ended(&mut self, tick: u64, engine: &Engine, session: StableId, cause: EndCause, breaches: &mut Vec<Breach>) {
         let Some(known) = self.known.get_mut(&session) else { return };
-        let who = [format!("session {session}")];
+        let involved = [format!("session {session}")];
         if std::mem::replace(&mut known.has_ended, true) {
-            return breaches.push(Breach::new(Invariant::SessionsEnd, "it ended twice", who));
+            return breaches.push(Breach::new(Invariant::SessionsEnd, "it ended twice", involved));
         }
         let timers = &engine.world().resource::<Settings>().timers;
         let lasted = |since: u64| Now(tick).since(Now(since)).saturating_add(TICK).as_secs();
@@ -75,7 +75,7 @@ impl Sessions {
         if early && !known.is_vague {
             let age = lasted(known.began);
             let what = format!("it ended as {:?} after {age} s, though its time had not come", cause.as_str());
-            breaches.push(Breach::new(Invariant::TimersStop, what, who));
+            breaches.push(Breach::new(Invariant::TimersStop, what, involved));
         }
     }
 

@@ -209,7 +209,6 @@ impl Run {
             }
             Output::PortTaken(port) => self.watchers.holds.port_taken(port),
             Output::PortReleased(port) => self.resting.push_back((now + REST, port)),
-            Output::CloseConn(conn) => self.network.close_conn(conn),
             Output::Event(event) => {
                 self.watchers.crossings.ended +=
                     u64::from(matches!(event, ringworld_components::edge::Event::Ended { .. }));

@@ -29,9 +29,13 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };
     for uri in [&call.from, &call.to] {
-        let is_legal = uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
+        let is_sip = uri.starts_with("sip:") || uri.starts_with("sips:");
+        let is_legal = is_sip && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
         if !is_legal {
             return refused(world, invalid(uri));
+        }
+        if Uri::parse(Bytes::copy_from_slice(uri.as_bytes())).is_ok_and(|uri| uri.needs_tls()) {
+            return refused(world, CallErrorCause::Invalid(format!("{uri:?} asks for TLS, which is not supported")));
         }
     }
     let now = *world.resource::<Now>();

@@ -63,6 +63,7 @@ impl HeldPackets {
     }
 
     /// Samples that are held.
+    #[cfg(test)]
     pub(super) fn samples(&self) -> usize {
         self.bytes.len()
     }

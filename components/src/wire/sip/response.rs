@@ -75,8 +75,17 @@ impl ResponseTemplate {
 
     /// The sequence number of the request.
     pub fn cseq(&self) -> Option<u32> {
-        let line = self.text.split(|&octet| octet == b'\n').find_map(|line| line.strip_prefix(Field::CSeq.name()))?;
-        std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()
+        self.line(Field::CSeq)?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// The Call-ID of the request, where it is text.
+    pub fn call_id(&self) -> Option<&str> {
+        self.line(Field::CallId).map(str::trim_end)
+    }
+
+    fn line(&self, field: Field) -> Option<&str> {
+        let line = self.text.split(|&octet| octet == b'\n').find_map(|line| line.strip_prefix(field.name()))?;
+        std::str::from_utf8(line).ok()
     }
 
     /// `values` yields what the request has of a header, in order.
