@@ -4,6 +4,7 @@
 
 pub mod callee;
 pub mod party;
+pub mod speaker;
 pub mod text;
 
 pub use text::{audio_port, header, status, statuses, tag};

@@ -19,12 +19,11 @@
 //! assert_eq!(listeners, [0x9f; FRAME_SAMPLES]);
 //! ```
 
-use super::g711::Companding;
-use super::g711::{Pcma, Pcmu};
-use super::{EncodedFrame, FRAME_SAMPLES, Frame, G711};
+use super::codec::g711::{Companding, Pcma, Pcmu};
+use super::{EncodedFrame, FRAME_SAMPLES, G711};
 use multiversion::multiversion;
 
-/// The sum of a room's contributions to one frame.
+/// The sum of a narrowband room's contributions to one frame.
 pub type Sum = [i32; FRAME_SAMPLES];
 
 /// The sum without a contribution.
@@ -88,7 +87,7 @@ pub fn encode_sum(sum: &Sum, law: G711, payload: &mut EncodedFrame) {
 
 /// Adds one linear contribution.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub fn add(sum: &mut Sum, pcm: &Frame) {
+pub fn add(sum: &mut [i32], pcm: &[i16]) {
     for (total, sample) in sum.iter_mut().zip(pcm) {
         *total = total.wrapping_add(i32::from(*sample));
     }
@@ -96,7 +95,7 @@ pub fn add(sum: &mut Sum, pcm: &Frame) {
 
 /// The sum without a participant's own linear contribution, clipped.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub fn minus_clip(sum: &Sum, own: &Frame, out: &mut Frame) {
+pub fn minus_clip(sum: &[i32], own: &[i16], out: &mut [i16]) {
     for ((out, total), own) in out.iter_mut().zip(sum).zip(own) {
         *out = clip_sample(total.wrapping_sub(i32::from(*own)));
     }
@@ -104,7 +103,7 @@ pub fn minus_clip(sum: &Sum, own: &Frame, out: &mut Frame) {
 
 /// The sum, clipped.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub fn clip(sum: &Sum, out: &mut Frame) {
+pub fn clip(sum: &[i32], out: &mut [i16]) {
     for (out, total) in out.iter_mut().zip(sum) {
         *out = clip_sample(*total);
     }
@@ -139,6 +138,7 @@ fn compress_sum<C: Companding>(sum: &Sum, payload: &mut EncodedFrame) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::Frame;
     use proptest::prelude::*;
 
     fn law(pcmu: bool) -> G711 {

@@ -77,6 +77,7 @@ fn describe_stream(
         address,
         port,
         codecs: &media.codecs,
+        offered: media.offered(),
         direction: if holds { Direction::SendOnly } else { Direction::SendRecv },
         ptime_ms: media.ptime_ms,
         telephone_event: true,
