@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::speaker::{EVENTS, Speaker};
+use common::speaker::{EVENTS, Speaker, read};
 use common::{Bench, Caller, digits_heard, status};
 use ringworld::components::audio::{Codec, Resampler};
-use ringworld::components::edge::{Event, Operation, Output};
-use ringworld::engine::WorldConfig;
+use ringworld::components::edge::{Event, Input, Operation, Output};
+use ringworld::engine::{Engine, WorldConfig};
 
 /// The peak of the tones that are sent.
 const LEVEL: i16 = 3_000;
@@ -279,4 +279,49 @@ fn what_is_offered_in_stereo_is_answered_in_mono() {
         let answer = offer(&mut bench, 3, "96", &format!("a=rtpmap:96 {refused}\r\n"));
         assert_eq!(status(&answer), 488, "{refused}: {answer}");
     }
+}
+
+#[test]
+fn a_world_restored_in_the_middle_of_transcoding_differs_in_payloads_alone() {
+    let mut bench = Bench::new();
+    let codecs = [Codec::G722, Codec::Pcmu, Codec::L16Wideband, Codec::G722];
+    let mut members: Vec<Speaker> = (1..)
+        .zip(codecs)
+        .map(|(call, codec)| Speaker::join(&mut bench, call, "conf-twin", codec, (300 * call, LEVEL)))
+        .collect();
+    let mut twin: Option<Bench> = None;
+    let (mut same, mut other) = (0, 0);
+    for tick in 0..400usize {
+        for member in members.iter_mut().filter(|_| tick % 4 == 0) {
+            member.speak(&mut bench);
+        }
+        if let Some(twin) = &mut twin {
+            let copy = |input: &Input| match input {
+                Input::Rtp(packet) => Input::Rtp(packet.clone()),
+                other => panic!("{other:?}"),
+            };
+            twin.pending = bench.pending.iter().map(copy).collect();
+            twin.rtp.clear();
+            twin.tick();
+        }
+        bench.rtp.clear();
+        bench.tick();
+        if let Some(twin) = &twin {
+            assert_eq!(twin.engine.digest(), bench.engine.digest(), "tick {tick}");
+            assert_eq!(twin.engine.chain(), bench.engine.chain(), "tick {tick}");
+            assert_eq!(twin.rtp.len(), bench.rtp.len());
+            for (one, two) in bench.rtp.iter().zip(&twin.rtp) {
+                let (one, two) = (read(one.bytes()), read(two.bytes()));
+                assert_eq!((one.0, one.1.len()), (two.0, two.1.len()));
+                if one.1 == two.1 { same += 1 } else { other += 1 }
+            }
+        }
+        if tick % 50 == 45 {
+            let mut engine = Engine::new(&WorldConfig::default());
+            engine.restore(&bench.engine.snapshot(), None).expect("it restores");
+            engine.resume_chain(bench.engine.chain());
+            twin = Some(Bench::of(engine, 0));
+        }
+    }
+    assert!(other > 20, "the state of the codecs is not in a snapshot: {same} payloads are the same, {other} differ");
 }

@@ -62,7 +62,12 @@ const PAYLOAD_OCTETS_MAX: u32 = 1_200;
 /// The longest packet time, in milliseconds.
 const PTIME_MS_MAX: u8 = 60;
 
-const fn g711(name: &'static str, law: G711, make: (fn() -> Box<dyn Encoder>, fn() -> Box<dyn Decoder>)) -> Entry {
+const fn g711(
+    name: &'static str,
+    law: G711,
+    encoder: fn() -> Box<dyn Encoder>,
+    decoder: fn() -> Box<dyn Decoder>,
+) -> Entry {
     Entry {
         label: name,
         name,
@@ -74,8 +79,8 @@ const fn g711(name: &'static str, law: G711, make: (fn() -> Box<dyn Encoder>, fn
         g711: Some(law),
         takes_channels: |channels| channels == 1,
         takes_parameters: |_| true,
-        encoder: make.0,
-        decoder: make.1,
+        encoder,
+        decoder,
     }
 }
 
@@ -98,8 +103,8 @@ const fn l16(label: &'static str, rate_hz: u32, payload_type: u8) -> Entry {
     }
 }
 
-static PCMU: Entry = g711("PCMU", G711::Pcmu, (|| Box::new(G711::Pcmu), || Box::new(G711::Pcmu)));
-static PCMA: Entry = g711("PCMA", G711::Pcma, (|| Box::new(G711::Pcma), || Box::new(G711::Pcma)));
+static PCMU: Entry = g711("PCMU", G711::Pcmu, || Box::new(G711::Pcmu), || Box::new(G711::Pcmu));
+static PCMA: Entry = g711("PCMA", G711::Pcma, || Box::new(G711::Pcma), || Box::new(G711::Pcma));
 static G722: Entry = Entry {
     label: "G722",
     name: "G722",

@@ -128,8 +128,13 @@ impl HeldPackets {
         }
         let later_octets: usize = self.packets.range(place..).map(|packet| usize::from(packet.octets)).sum();
         self.packets.insert(place, Packet { timestamp, sequence, octets, units: whole, played: 0 });
-        let from = self.payloads.len().saturating_sub(later_octets);
-        self.payloads.splice(from..from, payload.iter().copied());
+        self.payloads.extend_from_slice(payload);
+        if later_octets > 0 {
+            let from = self.payloads.len().saturating_sub(later_octets + payload.len());
+            if let Some(tail) = self.payloads.get_mut(from..) {
+                tail.rotate_right(payload.len());
+            }
+        }
         Ok(())
     }
 
