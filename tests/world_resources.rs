@@ -87,6 +87,25 @@ fn a_call_is_charged_by_session_and_codec_and_everything_comes_back() {
 }
 
 #[test]
+fn a_codec_that_no_budget_has_room_for_is_not_taken() {
+    for (budget, calls) in [(0, ["97", "97"]), (352, ["97", "0"]), (271, ["0", "0"])] {
+        let mut config = WorldConfig::default();
+        config.settings.resources.bandwidth_kbit_s = budget;
+        let mut bench = Bench::with(config);
+        for (call, taken) in (1..).zip(calls) {
+            let caller = Caller::new(call, "echo");
+            let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 97 0");
+            let offer = caller.request("INVITE", &format!("{sdp}a=rtpmap:97 L16/16000\r\n"));
+            let answer = bench.exchange(&offer).remove(0);
+            assert!(answer.contains(&format!("RTP/AVP {taken}\r\n")), "{budget} kbit/s: {answer}");
+        }
+        let wide = calls.iter().filter(|taken| **taken == "97").count() as u64;
+        assert_eq!(accounts(&bench).used().bandwidth_kbit_s, wide * 272 + (2 - wide) * 80);
+        add_up(&bench);
+    }
+}
+
+#[test]
 fn every_way_a_call_can_fail_gives_back_what_it_was_charged() {
     let mut config = WorldConfig::default();
     config.settings.timers.ringing_s = 2;

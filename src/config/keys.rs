@@ -196,7 +196,21 @@ pub const KEYS: &[Key] = &[
          phones, NATs and trunks from giving the call up. 0: for ever.",
         Numbers(0, SECONDS_MAX),
     ),
-    key("media.codecs", "The codecs, the preferred one first.", Words("a list of \"PCMU\" and \"PCMA\"")),
+    key(
+        "media.codecs",
+        "The codecs that are taken: of an offer, the first that is among them.",
+        Words("a list of \"PCMU\", \"PCMA\", \"G722\", \"L16/8000\", \"L16/16000\" and \"L16/48000\""),
+    ),
+    key(
+        "media.offered",
+        "Those of them that we offer, the preferred one first.",
+        Words("a list as of media.codecs; all, if none is among them"),
+    ),
+    key(
+        "media.room_rate_hz_max",
+        "The highest rate that a room is mixed at; it has that of its members, if that is lower.",
+        Words("8000, 16000 or 48000"),
+    ),
     key("media.ptime_ms", "The length of the audio packets that we ask for, in milliseconds.", Numbers(10, 60)),
     key(
         "services.default",

@@ -107,9 +107,7 @@ impl ResourceSettings {
 
     /// What a stream of this codec costs in packets of this length.
     pub fn of_stream(&self, codec: Codec, ptime_ms: u8) -> Amounts {
-        let payload_kbit_s = match codec {
-            Codec::Pcmu | Codec::Pcma => 64,
-        };
+        let payload_kbit_s = codec.octets(1) as u64 * 8;
         let header_kbit_s = (HEADER_OCTETS * 8).div_ceil(u64::from(ptime_ms.max(1)));
         Amounts {
             ports: 1,
@@ -136,9 +134,9 @@ impl ResourceSettings {
 }
 
 impl Settings {
-    /// What a stream costs whose codec is not agreed yet: the most that it can.
+    /// What a stream costs whose codec is not agreed yet: the most that it can with those that we offer.
     pub fn of_new_stream(&self) -> Amounts {
-        let all = self.media.codecs.iter().map(|&codec| self.resources.of_stream(codec, self.media.ptime_ms));
+        let all = self.media.offered().iter().map(|&codec| self.resources.of_stream(codec, self.media.ptime_ms));
         all.reduce(|one, other| one.zip(other, u64::max)).unwrap_or_default()
     }
 }

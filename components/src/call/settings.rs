@@ -158,16 +158,15 @@ impl Default for TimerSettings {
 /// A codec stands in the configuration by its name.
 impl Serialize for Codec {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
+        to.serialize_str(self.label())
     }
 }
 
 impl<'de> Deserialize<'de> for Codec {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
-        let known = || Codec::ALL.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ");
-        let found = Codec::ALL.iter().find(|codec| codec.name().eq_ignore_ascii_case(&name));
-        found.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is none of {}", known())))
+        let known = || Codec::ALL.iter().map(|codec| codec.label()).collect::<Vec<_>>().join(", ");
+        Codec::labelled(&name).ok_or_else(|| D::Error::custom(format!("{name:?} is none of {}", known())))
     }
 }
 
@@ -175,15 +174,33 @@ impl<'de> Deserialize<'de> for Codec {
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaSettings {
-    /// The codecs, in the order of preference.
+    /// The codecs that are taken: of an offer, the first that is among them.
     pub codecs: Vec<Codec>,
+    /// Those of them that we offer, the preferred one first; all, if none is among them.
+    pub offered: Vec<Codec>,
     /// The packet time that we offer, in milliseconds.
     pub ptime_ms: u8,
+    /// The highest rate that a room is mixed at: 8,000, 16,000 or 48,000 Hz. It has that of its members, if that is
+    /// lower.
+    pub room_rate_hz_max: u32,
+}
+
+impl MediaSettings {
+    /// The codecs that an offer of ours has.
+    pub fn offered(&self) -> &[Codec] {
+        let is_allowed = |codec: &Codec| self.codecs.contains(codec);
+        if self.offered.iter().any(is_allowed) { &self.offered } else { &self.codecs }
+    }
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { codecs: vec![Codec::Pcmu, Codec::Pcma], ptime_ms: 20 }
+        Self {
+            codecs: Codec::ALL.to_vec(),
+            offered: vec![Codec::Pcmu, Codec::Pcma],
+            ptime_ms: 20,
+            room_rate_hz_max: 48_000,
+        }
     }
 }
 

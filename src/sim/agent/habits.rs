@@ -3,8 +3,8 @@
 use super::voice::{SLOTS, Voice};
 use crate::sim::fault::{Fault, Kind, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
-use crate::ua::G711;
 use crate::ua::sdp::Layout;
+use crate::ua::{Codec, G711};
 
 /// The most agents that send audio: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;
@@ -19,7 +19,7 @@ pub(crate) struct Habits {
     /// Its voice, if it has one.
     pub voice: Option<Voice>,
     /// The codec that it prefers.
-    pub law: G711,
+    pub codec: Codec,
     /// The name of its room.
     pub room: String,
     /// The mean pause between two calls.
@@ -57,7 +57,7 @@ impl Habits {
         Self {
             over_tcp: dice.happens(200),
             voice,
-            law: if dice.happens(500) { G711::Pcmu } else { G711::Pcma },
+            codec: dice.pick(&[(Codec::G711(G711::Pcmu), 2), (Codec::G711(G711::Pcma), 2), (Codec::L16, 1)]),
             room: format!("conf-r{}", speaker / ROOM),
             rest: dice.within(SECOND..=8 * SECOND),
             stay: dice.within(2 * SECOND..=15 * SECOND),

@@ -21,7 +21,7 @@ use crate::sim::{Dice, MS, Purpose, SECOND};
 use crate::ua::call::Extra;
 use crate::ua::message::Start;
 use crate::ua::write::outside_of_calls;
-use crate::ua::{self, G711, Happened, Identity, Message, Outbox, State};
+use crate::ua::{self, Codec, Happened, Identity, Message, Outbox, State};
 use call::PATIENCE;
 use habits::{Act, choose_user, draw_layout, plan_acts, plan_shape};
 use speech::Speech;
@@ -212,8 +212,10 @@ impl Agent {
     fn new_call(&mut self, now: u64, call_id: String, to: String, uri: String) -> Call {
         self.made += 1;
         let local = (self.address)(self.number, 5060);
-        let mut laws = vec![G711::Pcmu, G711::Pcma];
-        laws.sort_by_key(|law| *law != self.habits.law);
+        // L16 is offered by those alone that prefer it.
+        let mut codecs = Codec::ALL.to_vec();
+        codecs.retain(|codec| codec.is_static() || *codec == self.habits.codec);
+        codecs.sort_by_key(|codec| *codec != self.habits.codec);
         let mut call = ua::Call::new(ua::Start {
             identity: Identity {
                 call_id,
@@ -227,7 +229,7 @@ impl Agent {
             hop: self.switch,
             // Ports are not used again soon, as stragglers of the last call may still arrive.
             rtp: (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2),
-            laws,
+            codecs,
             ring_limit: PATIENCE,
         });
         call.prefers_own = true;

@@ -102,7 +102,7 @@ impl Speech {
             let packet = match &event {
                 Some(((began, body, marker), payload_type)) => self.packet(*payload_type, *began, *marker, body),
                 None => {
-                    payload = voice::speak(voice, frame, remote.law);
+                    payload = voice::speak(voice, frame, remote.codec);
                     self.packet(remote.payload_type, timestamp, false, &payload)
                 }
             };
@@ -170,8 +170,10 @@ impl Speech {
                 self.last_event = Some(packet.timestamp);
                 hearing.digit = Some(char::from(key));
             }
-        } else if packet.payload_type == layout.payload_type(remote.law) && packet.payload.len() == FRAME {
-            hearing.sounds = voice::listen(packet.payload, remote.law);
+        } else if packet.payload_type == layout.payload_type(remote.codec)
+            && packet.payload.len() == remote.codec.octets(FRAME)
+        {
+            hearing.sounds = voice::listen(packet.payload, remote.codec);
         }
         if hearing.digit.is_some() || !hearing.sounds.is_empty() {
             hearing.call_id.clone_from(&call.ua.identity.call_id);

@@ -8,7 +8,7 @@ mod requests;
 mod responses;
 mod timers;
 
-use super::g711::G711;
+use super::codec::Codec;
 use super::sdp::{Layout, RemoteAudio};
 use super::transaction::GIVE_UP;
 use super::write::{Identity, Request, next_hop};
@@ -128,7 +128,7 @@ pub struct Start {
     /// Where we receive audio.
     pub rtp: SocketAddr,
     /// By preference.
-    pub laws: Vec<G711>,
+    pub codecs: Vec<Codec>,
     /// How long it may ring, in nanoseconds from the first provisional response.
     pub ring_limit: u64,
 }
@@ -180,9 +180,9 @@ pub struct Call {
     pub layout: Layout,
     /// What our next offer has in their place, or the one that is out.
     offered: Option<(Layout, SocketAddr)>,
-    /// Whether an answer of ours takes our first law instead of the peer's.
+    /// Whether an answer of ours takes our first codec instead of the peer's.
     pub prefers_own: bool,
-    laws: Vec<G711>,
+    codecs: Vec<Codec>,
     ring_limit: u64,
     /// The number in o=, and the version of our description.
     session: u64,
@@ -210,7 +210,7 @@ const LEAVES_AFTER: u64 = SECOND / 4;
 
 impl Call {
     pub fn new(start: Start) -> Call {
-        let Start { identity, uri, hop, rtp, laws, ring_limit } = start;
+        let Start { identity, uri, hop, rtp, codecs, ring_limit } = start;
         Call {
             identity,
             remote_tag: None,
@@ -227,7 +227,7 @@ impl Call {
             layout: Layout::default(),
             offered: None,
             prefers_own: false,
-            laws,
+            codecs,
             ring_limit,
             session: 1,
             version: 0,

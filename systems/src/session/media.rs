@@ -8,7 +8,7 @@ use ringworld_components::call::{CallErrorCause, Charge, Counters, MediaEstablis
 use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel, cancel_timer, start_timer};
 use ringworld_components::media::{
     ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpPause, RtpSilence, RtpState, Sink, Stream,
-    StreamTable, tick_of,
+    StreamTable, frame_of, tick_of,
 };
 use ringworld_components::wire::sdp::{Direction, Negotiated};
 use std::time::Duration;
@@ -106,17 +106,21 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
     let is_first = before.is_none();
     // A source that sent before there was an answer may have been any host.
     let has_moved = before.as_ref().map(|before| before.remote) != agreed.as_ref().map(|agreed| agreed.remote);
-    let is_coded_anew = before.is_some_and(|before| agreed.as_ref().is_some_and(|agreed| before.codec != agreed.codec));
+    let codec = agreed.as_ref().map(|agreed| agreed.codec);
+    let coded_anew = codec.filter(|codec| before.is_none_or(|before| before.codec != *codec));
     if let Some(mut flow) = entity.get_mut::<RtpState>() {
         if has_moved {
             flow.latch.reset(now);
         }
-        if let Some(packetizer) = flow.packetizer.as_mut().filter(|_| is_coded_anew) {
-            packetizer.clear();
+        if let Some(codec) = coded_anew {
+            flow.set_clock(codec.clock(), frame_of(now));
+            if let Some(packetizer) = &mut flow.packetizer {
+                packetizer.clear();
+            }
         }
     }
-    if let Some(mut hearing) = entity.get_mut::<ReceivePath>().filter(|_| is_coded_anew) {
-        hearing.forget_audio();
+    if let (Some(codec), Some(mut hearing)) = (coded_anew, entity.get_mut::<ReceivePath>()) {
+        hearing.set_codec(codec);
     }
     if let Some(amounts) = amounts
         && entity.get::<Charge>().is_some_and(|charge| charge.0 != amounts)

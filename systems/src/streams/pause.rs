@@ -2,13 +2,13 @@
 //! give the call up (RFC 6263).
 
 use bevy_ecs::prelude::*;
-use ringworld_components::audio::FRAME_SAMPLES;
+use ringworld_components::audio::{FRAME_OCTETS_MAX, FRAME_SAMPLES_MAX, StreamEncoder};
 use ringworld_components::call::{Settings, contain_item};
 use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
-    ActiveSet, MediaCounters, MediaFact, MediaFacts, PacketSender, Packetizer, RtpPause, RtpState, Stream, frame_of,
-    half_a_frame_later, law_of, tick_of,
+    ActiveSet, Encoded, MediaCounters, MediaFact, MediaFacts, PacketSender, Packetizer, RtpPause, RtpState, Stream,
+    frame_of, half_a_frame_later, tick_of,
 };
 use ringworld_components::planted;
 
@@ -69,6 +69,11 @@ fn send_silence(
     present: u64,
 ) -> u64 {
     let Some(agreed) = &stream.negotiated else { return 0 };
-    let silence = [law_of(agreed.codec).silence(); FRAME_SAMPLES];
-    sender.send_frame(entity, stream, flow, present.saturating_sub(1), &silence)
+    let (codec, mut payload) = (agreed.codec, [0; FRAME_OCTETS_MAX]);
+    let pcm = [0; FRAME_SAMPLES_MAX];
+    let pcm = pcm.get(..codec.format().frame_samples()).unwrap_or_default();
+    let octets = payload.get_mut(..codec.octets(20)).unwrap_or_default();
+    StreamEncoder::of(codec, &mut flow.encoder).encode(pcm, codec.format().rate_hz, octets);
+    let payload = Encoded { octets, is_opaque: codec.g711().is_none() };
+    sender.send_frame(entity, stream, flow, present.saturating_sub(1), payload)
 }
