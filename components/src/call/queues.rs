@@ -4,7 +4,7 @@
 use crate::edge::{Flow, SendRequest};
 use crate::kernel::StableId;
 use crate::sip::TransactionUser;
-use crate::wire::sip::{Request, Response};
+use crate::wire::sip::{Request, Response, Warning};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 
@@ -152,6 +152,8 @@ pub enum SessionMessage {
         usage: Option<Entity>,
         /// The status.
         status: u16,
+        /// Why the request is refused, if the peer is told.
+        warning: Option<Warning>,
         /// A session description.
         body: Option<Bytes>,
     },

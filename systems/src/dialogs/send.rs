@@ -8,6 +8,7 @@ use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
 use ringworld_components::sip::{
     ClientRequest, ResponseParts, Transaction, TransactionRequest, TransactionUser, mint_branch,
 };
+use ringworld_components::wire::sip::Warning;
 
 /// What keys of dialogs and transactions are hashed with.
 pub(super) fn seed(world: &World) -> u64 {
@@ -47,7 +48,12 @@ pub(super) fn respond(world: &mut World, transaction: Entity, status: u16, parts
 
 /// Refuses a request, with the header fields that the status asks for.
 pub(super) fn refuse(world: &mut World, transaction: Entity, status: u16) {
-    if let Some(response) = TransactionRequest::refusal(world, transaction, status) {
+    refuse_with(world, transaction, status, None);
+}
+
+/// As [`refuse`], and says why.
+pub(super) fn refuse_with(world: &mut World, transaction: Entity, status: u16, warning: Option<&Warning>) {
+    if let Some(response) = TransactionRequest::refusal(world, transaction, status, warning) {
         ask(world, response);
     }
 }

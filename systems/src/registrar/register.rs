@@ -25,7 +25,7 @@ pub(super) fn receive(world: &mut World, incoming: IncomingRequest) {
             }
             TransactionRequest::response(world, transaction, 200, &parts)
         }
-        Err(status) => TransactionRequest::refusal(world, transaction, status),
+        Err(status) => TransactionRequest::refusal(world, transaction, status, None),
     };
     if let Some(response) = response {
         world.resource_mut::<Queue<TransactionRequest>>().push(response);

@@ -19,7 +19,8 @@ use ringworld_components::wire::sip::Request;
 pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
     let account = Account::of(request.head.from.uri.as_bytes(), flow.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, false) {
-        let refusal = SessionMessage::Respond { transaction, usage: None, status: refusal.status(), body: None };
+        let status = refusal.status();
+        let refusal = SessionMessage::Respond { transaction, usage: None, status, warning: None, body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
         return;
     }

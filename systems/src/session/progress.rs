@@ -94,7 +94,7 @@ fn bye_received(world: &mut World, usage: Entity) {
     }
     if let Some(transaction) = world.get::<PendingInvite>(session).and_then(PendingInvite::received) {
         let usage = Some(usage);
-        let refusal = SessionMessage::Respond { transaction, usage, status: 487, body: None };
+        let refusal = SessionMessage::Respond { transaction, usage, status: 487, warning: None, body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     }
     end(world, session, EndCause::PeerHungUp, 0);

@@ -1,0 +1,89 @@
+//! What a request is refused for before it becomes a call, and what the refusal says: bodies and offers.
+
+mod common;
+
+use common::{Bench, Caller, established, header, status};
+use ringworld::components::wire::sip::SESSION_BODIES;
+
+/// The request with these header lines in place of its Content-Type.
+fn with_lines(request: &str, lines: &str) -> String {
+    request.replace("Content-Type: application/sdp\r\n", "").replacen(
+        "Max-Forwards",
+        &format!("{lines}Max-Forwards"),
+        1,
+    )
+}
+
+/// Sends an INVITE to a fresh switch, as a new call and as a re-INVITE; the two final responses.
+fn invited(lines: &str, body: &str) -> [String; 2] {
+    [false, true].map(|in_dialog| {
+        let mut bench = Bench::new();
+        let mut caller = if in_dialog { established(&mut bench, 1, "echo") } else { Caller::new(1, "echo") };
+        if in_dialog {
+            caller.next();
+        }
+        let answer = bench.exchange(&with_lines(&caller.request("INVITE", body), lines)).remove(0);
+        if status(&answer) == 200 {
+            caller.learn(&answer);
+            bench.exchange(&caller.ack());
+        } else {
+            bench.exchange(&caller.ack_of_refusal());
+        }
+        if in_dialog || status(&answer) == 200 {
+            assert_eq!(status(&bench.exchange(&caller.bye())[0]), 200, "the call is as it was");
+        }
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+        answer
+    })
+}
+
+fn sdp() -> String {
+    Caller::new(1, "echo").sdp("sendrecv")
+}
+
+#[test]
+fn a_body_that_is_encoded_or_of_an_unknown_type_is_415_unless_it_is_optional() {
+    const SDP: &str = "Content-Type: application/sdp\r\n";
+    for (lines, expected) in [
+        (SDP.to_owned(), 200),
+        (format!("{SDP}Content-Encoding: identity\r\n"), 200),
+        (format!("{SDP}Content-Encoding: gzip\r\n"), 415),
+        (format!("{SDP}e: gzip\r\n"), 415),
+        ("Content-Type: application/x-unknown\r\n".to_owned(), 415),
+        ("Content-Type: application/x-unknown\r\nContent-Disposition: render;handling=required\r\n".to_owned(), 415),
+        ("Content-Type: application/x-unknown\r\nContent-Disposition: render;handling=optional\r\n".to_owned(), 200),
+        (format!("{SDP}Content-Encoding: gzip\r\nContent-Disposition: session;handling=optional\r\n"), 200),
+    ] {
+        for answer in invited(&lines, &sdp()) {
+            assert_eq!(status(&answer), expected, "{lines}");
+            if expected == 415 {
+                assert_eq!(header(&answer, "Accept"), Some(SESSION_BODIES.join(", ").as_str()));
+                assert_eq!(header(&answer, "Accept-Encoding"), Some("identity"));
+                assert!(header(&answer, "Warning").is_some(), "{answer}");
+            } else if lines.contains("optional") {
+                assert!(answer.contains("RTP/AVP 0 8 101"), "the body is ignored, so the offer is ours: {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refused_offer_says_why() {
+    let described =
+        |media: &str| format!("v=0\r\no=- 7 2 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\n{media}");
+    for (body, expected, code) in [
+        (described("m=audio 4000 RTP/AVP 18\r\n"), 488, "305 "),
+        (described("m=video 4000 RTP/AVP 31\r\n"), 488, "304 "),
+        (described("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::2\r\n"), 488, "301 "),
+        (described(&"m=audio 4000 RTP/AVP 0\r\n".repeat(40)), 488, "399 "),
+        ("v=0\r\nnonsense".to_owned(), 400, "399 "),
+    ] {
+        for answer in invited("Content-Type: application/sdp\r\n", &body) {
+            assert_eq!(status(&answer), expected, "{body}");
+            let warning = header(&answer, "Warning").unwrap_or_default();
+            assert!(warning.starts_with(&format!("{code}ringworld \"")) && warning.ends_with('"'), "{answer}");
+        }
+    }
+}
+
