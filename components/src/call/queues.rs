@@ -53,6 +53,8 @@ pub enum CallEvent {
         usage: Entity,
         /// Its transaction.
         transaction: Entity,
+        /// The way it came.
+        flow: Flow,
         /// The request.
         request: Box<Request>,
     },

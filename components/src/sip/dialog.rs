@@ -80,7 +80,8 @@ impl Dialog {
         dialog
     }
 
-    /// The dialog that a response to our INVITE makes (section 12.1.2).
+    /// The dialog that a response to our INVITE makes (section 12.1.2). Where its Contact is missing, or no SIP URI, the
+    /// remote target is the URI that the INVITE was sent to.
     pub fn as_uac(response: &Response, flow: &Flow, local_address: SocketAddr, seed: u64) -> Self {
         let head = &response.head;
         let local_tag = head.from.tag.clone().unwrap_or_default();
@@ -102,7 +103,9 @@ impl Dialog {
             target: flow.back(),
             is_caller: true,
         };
-        dialog.aim(flow);
+        if dialog.is_shown_the_way(head) {
+            dialog.aim(flow);
+        }
         dialog
     }
 
@@ -113,7 +116,14 @@ impl Dialog {
             self.state = DialogState::Confirmed;
             self.route_set = head.record_route().iter().rev().map(copy).collect();
         }
-        self.refresh_target(head, flow);
+        if self.is_shown_the_way(head) {
+            self.refresh_target(head, flow);
+        }
+    }
+
+    /// Whether a response says where requests go. If not, they go back the way that it came.
+    fn is_shown_the_way(&self, head: &Head) -> bool {
+        head.remote_target().is_some() || !self.route_set.is_empty()
     }
 
     /// The Request-URI and the Route of our requests (section 12.2.1.1): a first proxy that routes strictly, one
@@ -188,8 +198,9 @@ fn is_behind_nat(contact: std::net::IpAddr, source: std::net::IpAddr) -> bool {
     }
 }
 
+/// The peer's Contact. What is no SIP URI does not count: no request could be sent to it, not even a BYE.
 fn contact_of(head: &Head) -> Option<Uri> {
-    head.contact.as_ref().map(|contact| contact.uri.detached())
+    head.remote_target().map(Uri::detached)
 }
 
 /// A copy that does not keep the datagram alive.

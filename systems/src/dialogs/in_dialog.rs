@@ -1,11 +1,11 @@
 //! The requests of RFC 3261 within a dialog.
 
-use super::send::{mint, refuse, respond, tell};
+use super::send::{mint, refuse, refuse_contact, respond, tell};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, InviteUsageOf, PendingInvite};
 use ringworld_components::kernel::{Now, Purpose, Secret};
 use ringworld_components::planted;
-use ringworld_components::sip::{Dialog, IncomingRequest, InviteUsage, ResponseParts, Transaction, TransactionUser};
+use ringworld_components::sip::{IncomingRequest, InviteUsage, ResponseParts, Transaction, TransactionUser};
 
 /// Section 15.1.2.
 pub(super) fn receive_bye(world: &mut World, incoming: IncomingRequest) {
@@ -20,10 +20,13 @@ pub(super) fn receive_info(world: &mut World, incoming: IncomingRequest) {
     respond(world, incoming.transaction, 200, &ResponseParts::default());
 }
 
-/// Section 14.2.
+/// Section 14.2. One without a Contact leaves the remote target where it is (section 12.2.2).
 pub(super) fn receive_reinvite(world: &mut World, incoming: IncomingRequest) {
-    let IncomingRequest { transaction, flow, request, dialog, usage } = incoming;
-    let (Some(dialog), Some(usage)) = (dialog, usage) else { return refuse(world, transaction, 481) };
+    let IncomingRequest { transaction, flow, request, usage, .. } = incoming;
+    let Some(usage) = usage else { return refuse(world, transaction, 481) };
+    if request.head.header("Contact").is_some() && !request.head.has_one_target() {
+        return refuse_contact(world, transaction);
+    }
     let Some(session) = world.get::<InviteUsageOf>(usage).map(|of| of.0) else {
         return refuse(world, transaction, 481);
     };
@@ -39,14 +42,11 @@ pub(super) fn receive_reinvite(world: &mut World, incoming: IncomingRequest) {
         let seconds = world.resource::<Secret>().bits(id, now, Purpose::Glare, 0) % 11;
         return respond(world, transaction, 500, &ResponseParts::with("Retry-After", seconds.to_string()));
     }
-    if let Some(mut state) = world.get_mut::<Dialog>(dialog) {
-        state.refresh_target(&request.head, &flow);
-    }
     if let Some(mut pending) = world.get_mut::<PendingInvite>(session) {
         *pending = PendingInvite::Received { transaction };
     }
     if let Some(mut state) = world.get_mut::<Transaction>(transaction) {
         state.user = TransactionUser::InviteUsage(usage);
     }
-    tell(world, CallEvent::Reinvited { usage, transaction, request });
+    tell(world, CallEvent::Reinvited { usage, transaction, flow, request });
 }

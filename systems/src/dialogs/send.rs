@@ -58,6 +58,12 @@ pub(super) fn refuse_with(world: &mut World, transaction: Entity, status: u16, w
     }
 }
 
+/// Refuses a request without the one SIP URI in Contact that our requests could be sent to (section 8.1.1.8).
+pub(super) fn refuse_contact(world: &mut World, transaction: Entity) {
+    let warning = Warning::miscellaneous("Contact must be one SIP URI (RFC 3261 section 8.1.1.8)");
+    refuse_with(world, transaction, 400, Some(&warning));
+}
+
 /// Asks something of a transaction.
 pub(super) fn ask(world: &mut World, request: TransactionRequest) {
     world.resource_mut::<Queue<TransactionRequest>>().push(request);

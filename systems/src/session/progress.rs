@@ -24,8 +24,8 @@ fn take(world: &mut World, event: CallEvent) {
         CallEvent::Invited { transaction, flow, request } => {
             arrive::receive_invite(world, transaction, &flow, &request);
         }
-        CallEvent::Reinvited { usage, transaction, request } => {
-            reinvite::receive(world, usage, transaction, &request);
+        CallEvent::Reinvited { usage, transaction, flow, request } => {
+            reinvite::receive(world, usage, transaction, &flow, &request);
         }
         CallEvent::Acked { usage, body, then_bye } => acknowledged(world, usage, body.as_deref(), then_bye),
         CallEvent::NeverAcked { usage } => never_acknowledged(world, usage),

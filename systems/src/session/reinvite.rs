@@ -5,10 +5,12 @@ use super::negotiate;
 use super::state::{error, session_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{Carrier, Part, Queue, Session, SessionMessage};
+use ringworld_components::edge::Flow;
+use ringworld_components::sip::{Dialog, UsageOf};
 use ringworld_components::wire::sip::{Request, Warning};
 
 /// Answers a re-INVITE. If its offer can't be taken, the session stays as it was (488).
-pub(super) fn receive(world: &mut World, usage: Entity, transaction: Entity, request: &Request) {
+pub(super) fn receive(world: &mut World, usage: Entity, transaction: Entity, flow: &Flow, request: &Request) {
     let Some(session) = session_of(world, usage) else {
         return respond(world, transaction, None, 481, None, None);
     };
@@ -23,6 +25,7 @@ pub(super) fn receive(world: &mut World, usage: Entity, transaction: Entity, req
     });
     match described {
         Ok(described) => {
+            refresh_target(world, usage, flow, request);
             respond(world, transaction, Some(usage), 200, None, described.body);
             if described.part == Part::Answer {
                 hold::settle(world, session);
@@ -34,6 +37,15 @@ pub(super) fn receive(world: &mut World, usage: Entity, transaction: Entity, req
             negotiate::invite_failed(world, session);
             respond(world, transaction, Some(usage), error.status(), error.warning(), None);
         }
+    }
+}
+
+/// A re-INVITE moves the remote target if it is answered with a 2xx (RFC 3261 section 12.2.2, RFC 5057 section 5.4).
+fn refresh_target(world: &mut World, usage: Entity, flow: &Flow, request: &Request) {
+    if let Some(dialog) = world.get::<UsageOf>(usage).map(|of| of.0)
+        && let Some(mut dialog) = world.get_mut::<Dialog>(dialog)
+    {
+        dialog.refresh_target(&request.head, flow);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::grammar::{decimal, list_items, share, trim};
 use super::response::Field;
-use super::{Method, NameAddr, Uri, Via};
+use super::{Method, NameAddr, Scheme, Uri, Via};
 use bytes::Bytes;
 use sipx_sip::{Header, HeaderName, Headers};
 use std::borrow::Cow;
@@ -68,9 +68,9 @@ pub struct Head {
     pub cseq_method: Method,
     /// Max-Forwards; absent from older senders' requests and from responses.
     pub max_forwards: Option<u8>,
-    /// The first Contact.
+    /// The first Contact. None in a response whose Contact doesn't parse: what the response says counts all the same.
     pub contact: Option<NameAddr>,
-    /// Whether Contact is `*` (RFC 3261 section 10.2.2).
+    /// Whether Contact is `*` and nothing else (RFC 3261 section 10.2.2).
     pub contact_is_star: bool,
     /// Content-Type as written.
     pub content_type: Option<Bytes>,
@@ -116,10 +116,21 @@ impl Head {
         self.list("Route")
     }
 
-    /// All entries of Contact that are no `*`; none if one of them doesn't parse.
+    /// All entries of Contact; none if one of them doesn't parse, as `*` doesn't.
     pub fn contacts(&self) -> Option<Vec<NameAddr>> {
-        let entries = self.list("Contact").into_iter().filter(|entry| entry.as_ref() != b"*");
-        entries.map(|entry| NameAddr::parse(entry).ok()).collect()
+        self.list("Contact").into_iter().map(|entry| NameAddr::parse(entry).ok()).collect()
+    }
+
+    /// Whether Contact is one SIP or SIPS URI, as it is in a request that makes a dialog (RFC 3261 section 8.1.1.8).
+    pub fn has_one_target(&self) -> bool {
+        self.remote_target().is_some() && self.list("Contact").len() == 1
+    }
+
+    /// The URI to which requests within the dialog are sent: that of the first Contact, if it is one that SIP requests
+    /// can be sent to.
+    pub fn remote_target(&self) -> Option<&Uri> {
+        let uri = &self.contact.as_ref()?.uri;
+        matches!(uri.scheme(), Scheme::Sip | Scheme::Sips).then_some(uri)
     }
 
     /// The option tags of Require.

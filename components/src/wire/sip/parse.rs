@@ -69,6 +69,9 @@ fn parse_message(whole: &Bytes, limits: &Limits) -> Result<Message, Reason> {
             }
             let body = request.body().clone();
             let head = parse_head(request.headers, whole, body)?;
+            if head.contact.is_none() && !head.contact_is_star && head.header("Contact").is_some() {
+                return Err(Reason::ContactBad);
+            }
             if head.cseq_method != method {
                 return Err(Reason::CSeqMethod);
             }
@@ -137,14 +140,8 @@ fn parse_head(headers: Headers, whole: &Bytes, body: Bytes) -> Result<Head, Reas
         Some(text) => Some(decimal(&text).and_then(|hops| u8::try_from(hops).ok()).ok_or(Reason::MaxForwardsBad)?),
         None => None,
     };
-    let contact_is_star = contact.as_deref() == Some(b"*");
-    let contact = match contact {
-        Some(list) if !contact_is_star => {
-            let first = first_item(&list).and_then(|first| NameAddr::parse(first).ok());
-            Some(first.ok_or(Reason::ContactBad)?)
-        }
-        _ => None,
-    };
+    let contact_is_star = contact.as_deref() == Some(b"*") && headers.get_all(&HeaderName::Contact).count() == 1;
+    let contact = contact.and_then(|list| first_item(&list)).and_then(|first| NameAddr::parse(first).ok());
     Ok(Head {
         via,
         from,
