@@ -82,6 +82,15 @@ pub enum CallEvent {
         /// The usage.
         usage: Entity,
     },
+    /// The peer pressed a key, by INFO.
+    DigitReceived {
+        /// The usage.
+        usage: Entity,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How long it was pressed, in milliseconds; 0 if the peer did not say.
+        duration_ms: u32,
+    },
     /// A provisional response to our INVITE.
     Progressed {
         /// The session.
@@ -133,6 +142,7 @@ impl CallEvent {
             | Self::Acked { usage, .. }
             | Self::NeverAcked { usage }
             | Self::ByeReceived { usage }
+            | Self::DigitReceived { usage, .. }
             | Self::ByeDone { usage }
             | Self::UsageLost { usage, .. } => *usage,
             Self::Progressed { session, .. } | Self::Accepted { session, .. } | Self::Refused { session, .. } => {

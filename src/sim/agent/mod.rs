@@ -195,6 +195,11 @@ impl Agent {
                 call.ua.reinvite(now, if call.ua.we_hold { "sendonly" } else { "sendrecv" }, &mut out.sip);
             }
             Act::Press(code) if is_up => self.speech.press(code),
+            // One without a voice presses keys by INFO.
+            Act::Ask("INFO") if is_up && self.habits.voice.is_none() => {
+                let (kind, body) = habits::key_by_info(now);
+                call.ua.request(now, "INFO", Extra { body: Some((kind, &body)), ..Extra::default() }, &mut out.sip);
+            }
             Act::Ask(method) if is_up => call.ua.request(now, method, Extra::default(), &mut out.sip),
             Act::Reinvite(direction) if is_up => {
                 if call.ua.has_invite_under_way() {

@@ -140,7 +140,8 @@ fn understands(world: &mut World, transaction: Entity, request: &Request) -> boo
     let Some(method) = capabilities.method(&request.method) else { return true };
     let refusal = if method.carries_sessions() {
         request.head.session_description().err()
-    } else if method.accept.is_empty() {
+    } else if method.accept.is_empty() || request.head.header("Info-Package").is_some() {
+        // The body of an Info Package is for its handler to understand (RFC 6086 section 7).
         None
     } else {
         request.head.has_body(|kind| method.accepts(kind)).err()
