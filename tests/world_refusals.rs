@@ -1,4 +1,5 @@
-//! What a request is refused for before it becomes a call, and what the refusal says: bodies and offers.
+//! What a request is refused for before it becomes a call, and what the refusal says: bodies, offers
+//! and Accept, and what OPTIONS tells beforehand.
 
 mod common;
 
@@ -69,6 +70,25 @@ fn a_body_that_is_encoded_or_of_an_unknown_type_is_415_unless_it_is_optional() {
 }
 
 #[test]
+fn a_caller_that_accepts_no_session_description_gets_406() {
+    for (accept, expected) in [
+        ("", 200),
+        ("Accept: application/sdp\r\n", 200),
+        ("Accept: text/plain, Application/SDP;level=1\r\n", 200),
+        ("Accept: text/plain\r\nAccept: application/*\r\n", 200),
+        ("Accept: */*;q=0.1\r\n", 200),
+        ("Accept: text/plain\r\n", 406),
+        ("Accept: application/sdp;q=0, text/html\r\n", 406),
+        ("Accept:\r\n", 406),
+    ] {
+        for answer in invited(&format!("{accept}Content-Type: application/sdp\r\n"), &sdp()) {
+            assert_eq!(status(&answer), expected, "{accept}");
+            assert_eq!(header(&answer, "Warning").is_some(), expected == 406, "{answer}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_offer_says_why() {
     let described =
         |media: &str| format!("v=0\r\no=- 7 2 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\n{media}");
@@ -84,6 +104,26 @@ fn a_refused_offer_says_why() {
             let warning = header(&answer, "Warning").unwrap_or_default();
             assert!(warning.starts_with(&format!("{code}ringworld \"")) && warning.ends_with('"'), "{answer}");
         }
+    }
+}
+
+#[test]
+fn options_tells_what_is_accepted_in_a_call_and_outside_of_one() {
+    let mut bench = Bench::new();
+    let outside = bench.exchange(&Caller::new(9, "echo").request("OPTIONS", "")).remove(0);
+    let mut caller = established(&mut bench, 1, "echo");
+    caller.next();
+    let inside = bench.exchange(&caller.request("OPTIONS", "")).remove(0);
+    for answer in [outside, inside] {
+        let named = |name: &str| header(&answer, name).unwrap_or_else(|| panic!("no {name}: {answer}")).to_owned();
+        assert_eq!(status(&answer), 200);
+        for method in ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "REGISTER"] {
+            assert!(named("Allow").split(", ").any(|allowed| allowed == method), "{method}: {answer}");
+        }
+        for kind in ["application/sdp", "multipart/mixed", "application/dtmf-relay"] {
+            assert!(named("Accept").split(", ").any(|accepted| accepted == kind), "{kind}: {answer}");
+        }
+        assert_eq!((named("Accept-Encoding").as_str(), named("Supported").as_str()), ("identity", ""));
     }
 }
 

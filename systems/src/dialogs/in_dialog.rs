@@ -1,6 +1,6 @@
 //! The requests of RFC 3261 within a dialog.
 
-use super::send::{mint, refuse, refuse_contact, refuse_with, respond, tell};
+use super::send::{may_describe, mint, refuse, refuse_contact, refuse_with, respond, tell};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, InviteUsageOf, PendingInvite};
 use ringworld_components::kernel::{Now, Purpose, Secret};
@@ -48,6 +48,9 @@ pub(super) fn receive_reinvite(world: &mut World, incoming: IncomingRequest) {
     let Some(usage) = usage else { return refuse(world, transaction, 481) };
     if request.head.header("Contact").is_some() && !request.head.has_one_target() {
         return refuse_contact(world, transaction);
+    }
+    if !may_describe(world, transaction, &request) {
+        return;
     }
     let Some(session) = world.get::<InviteUsageOf>(usage).map(|of| of.0) else {
         return refuse(world, transaction, 481);

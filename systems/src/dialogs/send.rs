@@ -8,7 +8,7 @@ use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
 use ringworld_components::sip::{
     ClientRequest, ResponseParts, Transaction, TransactionRequest, TransactionUser, mint_branch,
 };
-use ringworld_components::wire::sip::Warning;
+use ringworld_components::wire::sip::{Request, Warning};
 
 /// What keys of dialogs and transactions are hashed with.
 pub(super) fn seed(world: &World) -> u64 {
@@ -62,6 +62,17 @@ pub(super) fn refuse_with(world: &mut World, transaction: Entity, status: u16, w
 pub(super) fn refuse_contact(world: &mut World, transaction: Entity) {
     let warning = Warning::miscellaneous("Contact must be one SIP URI (RFC 3261 section 8.1.1.8)");
     refuse_with(world, transaction, 400, Some(&warning));
+}
+
+/// Whether the peer takes a session description in the response to its INVITE, as it holds one; else the request is
+/// refused (RFC 3261 section 21.4.7).
+pub(super) fn may_describe(world: &mut World, transaction: Entity, request: &Request) -> bool {
+    let may = request.head.accepts_session_description();
+    if !may {
+        let warning = Warning::miscellaneous("the response needs application/sdp, which Accept does not name");
+        refuse_with(world, transaction, 406, Some(&warning));
+    }
+    may
 }
 
 /// Asks something of a transaction.

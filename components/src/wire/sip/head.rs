@@ -1,5 +1,6 @@
 //! Messages, and the parts that requests and responses share.
 
+use super::body::{is_of_type, param};
 use super::grammar::{decimal, list_items, share, trim};
 use super::response::Field;
 use super::{Method, NameAddr, Scheme, Uri, Via};
@@ -141,6 +142,18 @@ impl Head {
     /// The option tags of Supported.
     pub fn supported(&self) -> Vec<Bytes> {
         self.list("Supported")
+    }
+
+    /// Whether a response may hold a session description: Accept names it, by itself or by a range, or is absent
+    /// (RFC 3261 section 20.1). An empty Accept accepts nothing.
+    pub fn accepts_session_description(&self) -> bool {
+        let ranges = self.list("Accept");
+        let fits = |range: &Bytes| {
+            // "q=0" means not acceptable (RFC 2616 section 3.9).
+            let is_unwanted = param(range, "q").is_some_and(|weight| weight.iter().all(|octet| b"0.".contains(octet)));
+            is_of_type(range, &["application/sdp", "application/*", "*/*"]) && !is_unwanted
+        };
+        self.header("Accept").is_none() || ranges.iter().any(fits)
     }
 
     /// How many hops all Via headers name.
