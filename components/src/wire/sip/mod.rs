@@ -32,6 +32,7 @@ mod response;
 #[cfg(test)]
 mod torture;
 mod uri;
+mod uri_match;
 mod via;
 mod warning;
 

@@ -54,7 +54,7 @@ impl Span {
 
 /// A URI (RFC 3261 section 19.1): its text, and where its parts lie in it. A clone shares the text.
 ///
-/// Two are equal when their text is, which is stricter than RFC 3261 section 19.1.4 (that relation is not transitive).
+/// Two are equal when their text is; [`Uri::is_equivalent`] compares by RFC 3261 section 19.1.4.
 ///
 /// ```
 /// use ringworld_components::wire::sip::Uri;
@@ -207,6 +207,22 @@ impl Uri {
     /// Whether it carries `?name=value` headers, which a Request-URI must not (RFC 3261 section 19.1.1).
     pub fn has_headers(&self) -> bool {
         self.headers.from < self.headers.to
+    }
+
+    /// User and password as written.
+    pub(super) fn userinfo(&self) -> Option<&[u8]> {
+        let rest = self.text.get(usize::from(self.user.from)..).filter(|_| self.has_user)?;
+        rest.split(|&octet| octet == b'@').next()
+    }
+
+    /// The parameters as written.
+    pub(super) fn params(&self) -> &[u8] {
+        self.params.of(&self.text)
+    }
+
+    /// The header fields as written.
+    pub(super) fn header_fields(&self) -> &[u8] {
+        self.headers.of(&self.text)
     }
 
     /// The text, exactly as parsed.
