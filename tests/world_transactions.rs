@@ -83,6 +83,22 @@ fn requests_with_one_branch_and_different_calls_or_numbers_are_different_transac
 }
 
 #[test]
+fn a_response_over_tcp_names_the_port_of_sent_by_for_a_new_connection() {
+    let mut bench = Bench::new();
+    for (via, port) in [("10.0.0.2:5070", 5070), ("10.0.0.2:5099", 5099), ("phone.example.com", 5060)] {
+        let request = Caller::new(port, "echo").request("OPTIONS", "");
+        bench.deliver_tcp(&request.replace("SIP/2.0/UDP 10.0.0.2:5070", &format!("SIP/2.0/TCP {via}")));
+        bench.tick();
+        let sent = bench.outputs.drain(..).find_map(|output| match output {
+            ringworld::components::edge::Output::Sip { target, .. } => Some(target),
+            _ => None,
+        });
+        let target = sent.expect("a response");
+        assert_eq!((target.remote.to_string(), target.conn.0), (format!("10.0.0.2:{port}"), 1), "{via}");
+    }
+}
+
+#[test]
 fn a_request_by_another_path_is_merged() {
     let mut bench = Bench::new();
     let mut caller = Caller::new(1, "ring-20");
