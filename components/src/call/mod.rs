@@ -27,7 +27,7 @@ mod state;
 pub use carry_out::{CarryOut, OperationApp, OperationTable};
 pub use claim::Claim;
 pub use counters::Counters;
-pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, RingDeadline, RingThenAnswer};
+pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, InviteExpiry, RingDeadline, RingThenAnswer};
 pub use dependency::{ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, ParentSession};
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
 pub use facts::{

@@ -4,8 +4,8 @@ use super::state::{change, error, raise, selected_usage};
 use super::{ending, negotiate};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Answered, CallError, CallErrorCause, Carrier, Claim, Counters, DurationDeadline, EndCause, PendingInvite, Queue,
-    RingDeadline, Role, Service, SessionMessage, SessionState, Settings,
+    Answered, CallError, CallErrorCause, Carrier, Claim, Counters, DurationDeadline, EndCause, InviteExpiry,
+    PendingInvite, Queue, RingDeadline, Role, Service, SessionMessage, SessionState, Settings,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::planted;
@@ -40,6 +40,7 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
             if !planted!(TimerLeftRunning) {
                 world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
             }
+            world.resource_mut::<TimerWheel<InviteExpiry>>().cancel(session);
             world.resource_mut::<Counters>().calls_answered += 1;
             start_deadline::<DurationDeadline>(world, session, world.resource::<Settings>().timers.call_s);
             change(world, session, SessionState::Connected)?;
