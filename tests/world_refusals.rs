@@ -1,9 +1,11 @@
-//! What a request is refused for before it becomes a call, and what the refusal says: bodies, offers
-//! and Accept, and what OPTIONS tells beforehand.
+//! What a request is refused for before it becomes a call, and what the refusal says: bodies, Accept, users that there are
+//! not, and what OPTIONS tells beforehand.
 
 mod common;
 
+use common::callee::command;
 use common::{Bench, Caller, established, header, status};
+use ringworld::components::edge::{Operation, Output};
 use ringworld::components::wire::sip::SESSION_BODIES;
 
 /// The request with these header lines in place of its Content-Type.
@@ -127,3 +129,36 @@ fn options_tells_what_is_accepted_in_a_call_and_outside_of_one() {
     }
 }
 
+#[test]
+fn what_has_the_form_of_a_service_and_names_none_is_404() {
+    for user in
+        ["reject-99", "reject-999", "reject-302", "reject-x", "ring-x", "ring-99999", "tone-9", "tone-", "conf-"]
+    {
+        let mut bench = Bench::new();
+        let caller = Caller::new(1, user);
+        assert_eq!(status(&bench.exchange(&caller.invite())[0]), 404, "{user}");
+        bench.exchange(&caller.ack_of_refusal());
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+    }
+}
+
+/// A redirection needs a Contact, which no operation names.
+#[test]
+fn a_call_is_not_refused_with_a_redirection() {
+    let mut config = ringworld::engine::WorldConfig::default();
+    config.settings.services.ask_handler = true;
+    let mut bench = Bench::with(config);
+    bench.exchange(&Caller::new(1, "anna").invite());
+    for asked in [302, 399, 200, 700] {
+        bench.outputs.clear();
+        command(&mut bench, |session| Operation::reject(session, asked));
+        let refusal = bench.outputs.iter().find_map(|output| match output {
+            Output::Reply(reply) => reply.result.as_ref().err().map(ToString::to_string),
+            _ => None,
+        });
+        assert!(refusal.is_some_and(|why| why.contains("take 400 to 699")), "{asked}");
+    }
+    command(&mut bench, |session| Operation::reject(session, 480));
+    assert_eq!(bench.sent.iter().map(|(_, text)| status(text)).max(), Some(480), "nothing was sent before");
+}

@@ -52,7 +52,7 @@ pub use queues::{CallEvent, Queue, SessionMessage};
 pub use relation::{EndFollower, StateEntered};
 pub use resources::{Account, Accounts, AdmissionRefusal, Amounts, Charge, MeasuredLoad, ResourceSettings};
 pub use sequence::{ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState};
-pub use service::{ROOM_NAME_BYTES_MAX, Service};
+pub use service::{ROOM_NAME_BYTES_MAX, Service, is_refusal};
 pub use session::{
     Draining, EndCause, Ended, Ending, IllegalTransition, InviteUsageOf, InviteUsages, Role, SelectedUsage, Session,
     SessionCount, StreamOf, Streams,

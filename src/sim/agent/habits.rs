@@ -132,7 +132,7 @@ pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
     let ring = format!("ring-{}", dice.within(1..=6));
     let tone = format!("tone-{}", 300 + 10 * dice.below(200));
     let room = habits.room.clone();
-    let refused = format!("reject-{}", dice.pick(&[(404u64, 1), (480, 1), (486, 1), (503, 1), (603, 1), (302, 1)]));
+    let refused = format!("reject-{}", dice.pick(&[(404u64, 1), (480, 1), (486, 1), (503, 1), (603, 1), (600, 1)]));
     let of_rooms = if habits.voice.is_some() { 12 } else { 2 };
     dice.pick(&[
         ("echo".to_owned(), 6),

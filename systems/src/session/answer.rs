@@ -5,7 +5,7 @@ use super::{ending, negotiate};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     Answered, CallError, CallErrorCause, Carrier, Claim, Counters, DurationDeadline, EndCause, InviteExpiry,
-    PendingInvite, Queue, RingDeadline, Role, Service, SessionMessage, SessionState, Settings,
+    PendingInvite, Queue, RingDeadline, Role, Service, SessionMessage, SessionState, Settings, is_refusal,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::planted;
@@ -56,9 +56,12 @@ pub(super) fn answer(world: &mut World, session: Entity, service: &str) -> Resul
     }
 }
 
-/// Refuses with a final response of 300 to 699.
+/// Refuses with a final response of 400 to 699.
 pub(super) fn reject(world: &mut World, session: Entity, status: u16) -> Result<(), CallError> {
-    let status = if (300..700).contains(&status) { status } else { 500 };
+    if !is_refusal(status) {
+        let what = format!("a call is not refused with {status}; take 400 to 699");
+        return Err(error(world, session, CallErrorCause::Invalid(what)));
+    }
     refuse(world, session, EndCause::Rejected, status);
     Ok(())
 }
