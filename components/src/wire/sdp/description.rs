@@ -6,7 +6,9 @@ use crate::record::Record;
 use bytes::Bytes;
 use sipx_sdp::rtpmap::Rtpmap;
 use sipx_sdp::{MediaDescription, SessionDescription as Parsed};
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// More streams than this are not answered: every one costs a line in the answer.
 const STREAMS_MAX: usize = 16;
@@ -31,7 +33,7 @@ impl SessionDescription {
     /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept
     /// out.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
-        let text = String::from_utf8_lossy(body);
+        let text = with_short_numbers(String::from_utf8_lossy(body));
         let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;
         if parsed.media.len() > STREAMS_MAX {
             return Err(SdpError::TooManyStreams);
@@ -65,6 +67,22 @@ impl SessionDescription {
     pub(crate) fn timing(&self) -> impl Iterator<Item = (u64, u64)> {
         self.parsed.timing.iter().map(|timing| (timing.start, timing.stop))
     }
+}
+
+/// The text with an `o=` line whose session id and version fit in 64 bits. They may have any number of digits (RFC 8866
+/// section 9), and some senders write other text there. What does not fit stands for itself as an id, by its digest; as
+/// a version it is the highest, so that it never looks as if it went on as it should.
+fn with_short_numbers(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(line) = text.lines().find(|line| line.starts_with("o=")) else { return text };
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [user, id, version, rest @ ..] = words.as_slice() else { return text };
+    let (id_number, version_number) = (id.parse::<u64>(), version.parse::<u64>());
+    if id_number.is_ok() && version_number.is_ok() {
+        return text;
+    }
+    let id = id_number.unwrap_or_else(|_| xxh3_64(id.as_bytes()));
+    let short = format!("{user} {id} {} {}", version_number.unwrap_or(u64::MAX), rest.join(" "));
+    Cow::Owned(text.replacen(line, &short, 1))
 }
 
 /// One `m=` section.
@@ -120,7 +138,8 @@ impl<'a> Stream<'a> {
     fn rtpmaps(self) -> [Option<&'a str>; 128] {
         let mut maps = [None; 128];
         for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == "rtpmap") {
-            let Some((format, map)) = attribute.value.as_deref().and_then(|value| value.trim().split_once(' ')) else {
+            let Some((format, map)) = attribute.value.as_deref().and_then(|value| value.trim().split_once([' ', '\t']))
+            else {
                 continue;
             };
             if let Some(slot) = format.parse().ok().and_then(|payload_type: usize| maps.get_mut(payload_type)) {
