@@ -16,13 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 fn start(rtp_ports: &str) -> Result<Switch, Box<dyn Error>> {
     let mut config = Config::default();
+    config.services.default = "echo".to_owned();
     config.network.sip = vec!["udp:127.0.0.1:0".parse()?];
     config.network.rtp_ports = rtp_ports.parse()?;
     config.priority.rules = vec!["to 112 emergency expedited".parse()?];
     Ok(Switch::start(&config)?)
 }
 
-/// Places a call to 112. The other switch connects it to its echo, as it does for any user that names no service.
+/// Places a call to 112. The other switch connects it to its echo, as `services.default` says for a user that is no service.
 fn place(switch: &Switch, far: SocketAddr) -> Result<StableId, Box<dyn Error>> {
     let local = switch.local_towards(Transport::Udp, far).ok_or("the peer can't be reached")?;
     let call = PlaceCall {

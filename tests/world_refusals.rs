@@ -130,11 +130,24 @@ fn options_tells_what_is_accepted_in_a_call_and_outside_of_one() {
 }
 
 #[test]
+fn a_user_that_is_no_service_is_404_unless_the_settings_name_a_service_for_it() {
+    for (default, expected) in [("", 404), ("echo", 200), ("busy", 486), ("ring-60", 180)] {
+        let mut config = ringworld::engine::WorldConfig::default();
+        assert_eq!(config.settings.services.default, "", "no service by default");
+        config.settings.services.default = default.to_owned();
+        let mut bench = Bench::with(config);
+        assert_eq!(status(&bench.exchange(&Caller::new(1, "anna").invite())[0]), expected, "{default}");
+    }
+}
+
+#[test]
 fn what_has_the_form_of_a_service_and_names_none_is_404() {
     for user in
         ["reject-99", "reject-999", "reject-302", "reject-x", "ring-x", "ring-99999", "tone-9", "tone-", "conf-"]
     {
-        let mut bench = Bench::new();
+        let mut config = ringworld::engine::WorldConfig::default();
+        config.settings.services.default = "echo".to_owned();
+        let mut bench = Bench::with(config);
         let caller = Caller::new(1, user);
         assert_eq!(status(&bench.exchange(&caller.invite())[0]), 404, "{user}");
         bench.exchange(&caller.ack_of_refusal());
