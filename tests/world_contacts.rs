@@ -118,3 +118,52 @@ fn requests_to_a_peer_without_a_contact_go_back_the_way_that_its_answer_came() {
     assert!(ack.starts_with("ACK sip:callee@10.0.9.9 SIP/2.0"), "{ack}");
     assert_eq!(target.remote.to_string(), common::PEER);
 }
+
+/// TLS is not spoken: what must not pass in the clear is refused, and no request of ours goes to it in the clear.
+#[test]
+fn what_asks_for_tls_is_refused_in_both_roles() {
+    for (contact, route, expected) in [
+        ("Contact: <sips:anna@10.0.0.2>\r\n", "", 480),
+        ("Contact: <sip:anna@10.0.0.2;transport=tls>\r\n", "", 480),
+        ("Contact: <sip:anna@10.0.0.2;transport=ws>\r\n", "", 480),
+        ("Contact: <sip:anna@10.0.0.2;transport=TCP>\r\n", "", 200),
+        ("Contact: <sip:anna@10.0.0.2;transport=tls>\r\n", "Record-Route: <sip:10.0.0.9;lr>\r\n", 200),
+        ("Contact: <sip:anna@10.0.0.2>\r\n", "Record-Route: <sip:10.0.0.9;transport=tls;lr>\r\n", 480),
+        ("Contact: <sips:anna@10.0.0.2>\r\n", "Record-Route: <sip:10.0.0.9;lr>\r\n", 480),
+    ] {
+        let mut bench = Bench::new();
+        let caller = Caller::new(1, "echo");
+        let invite = with_contact(&caller.invite(), &format!("{route}{contact}"));
+        let answer = bench.exchange(&invite).remove(0);
+        assert_eq!(status(&answer), expected, "{route}{contact}");
+        assert_eq!(header(&answer, "Warning").is_some_and(|why| why.starts_with("380 ")), expected == 480);
+    }
+    let mut bench = Bench::new();
+    let caller = Caller::new(1, "echo");
+    let secure = caller.invite().replacen("INVITE sip:", "INVITE sips:", 1);
+    assert_eq!(status(&bench.exchange(&secure)[0]), 416);
+    let mut caller = established(&mut bench, 2, "echo");
+    caller.next();
+    let moved = with_contact(&caller.invite(), "Contact: <sips:caller2@10.0.0.2>\r\n");
+    assert_eq!(status(&bench.exchange(&moved)[0]), 480);
+    bench.exchange(&caller.ack_of_refusal());
+    assert!(bye_of(&mut bench).starts_with("BYE sip:caller2@10.0.0.2:5070 SIP/2.0"));
+    // An answer can't be refused: the Contact does not count.
+    for contact in ["Contact: <sips:callee@10.0.0.3>\r\n", "Contact: <sip:callee@10.0.0.3;transport=tls>\r\n"] {
+        let mut bench = Bench::new();
+        let invite = place(&mut bench);
+        let sent = bench.exchange(&with_contact(&answer_to(&invite, "200 OK", "t", &sdp()), contact));
+        assert!(sent[0].starts_with("ACK sip:callee@10.0.0.2:5070 SIP/2.0"), "{sent:?}");
+    }
+}
+
+#[test]
+fn no_call_is_placed_to_what_asks_for_tls() {
+    for to in ["sips:callee@10.0.0.2", "sip:callee@10.0.0.2;transport=tls", "sip:callee@10.0.0.2;transport=sctp"] {
+        let mut bench = Bench::new();
+        bench.ask(Operation::Place(PlaceCall { to: to.into(), ..call_to_peer("tone", false) }));
+        bench.tick();
+        assert!(bench.take_sent().is_empty(), "{to}");
+        bench.assert_baseline();
+    }
+}

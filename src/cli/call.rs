@@ -60,7 +60,11 @@ pub fn run(args: CallArgs) -> ExitCode {
 
 /// What the command line did wrong is a usage error; everything else is a failed call.
 fn code_of(failure: &Failure) -> u8 {
-    if matches!(failure, Failure::BadUri(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) { USAGE } else { FAILED }
+    if matches!(failure, Failure::BadUri(_) | Failure::NotSpoken(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) {
+        USAGE
+    } else {
+        FAILED
+    }
 }
 
 /// The thread waits until the process ends. Without it, Ctrl-C ends the process without a BYE.

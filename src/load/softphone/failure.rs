@@ -11,6 +11,8 @@ use crate::ua::call::End;
 pub enum Failure {
     /// The address to call, or the one to call from, is no usable `sip:` URI.
     BadUri(String),
+    /// The URI asks for TLS, or another transport that is not spoken.
+    NotSpoken(String),
     /// A character that no phone has a key for.
     BadDigit(char),
     /// A setting is out of its range.
@@ -68,7 +70,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         use Failure::*;
         match self {
-            BadUri(_) | BadDigit(_) | BadSetting(_) => 2,
+            BadUri(_) | NotSpoken(_) | BadDigit(_) | BadSetting(_) => 2,
             Rejected { .. } | NoAudio | NoDigits => 3,
             Resolve { .. } | Connection { .. } | PortClosed(_) | NoResponse(_) => 4,
             NotAnswered { .. } | Cancelled | ByeUnanswered => 4,
@@ -105,6 +107,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::BadUri(uri) => write!(f, "`{uri}` is no address to call: write sip:user@host[:port]"),
+            Failure::NotSpoken(uri) => write!(f, "`{uri}` asks for TLS or another transport: UDP and TCP are spoken"),
             Failure::BadDigit(digit) => write!(f, "`{digit}` is no DTMF digit: 0-9, *, #, A-D"),
             Failure::BadSetting(what) => f.write_str(what),
             Failure::Resolve { host, error } => write!(f, "the host `{host}` has no address: {error}"),

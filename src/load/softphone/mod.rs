@@ -125,6 +125,11 @@ pub fn call(settings: &Settings, on_event: impl FnMut(Event)) -> Result<Conversa
 
 /// A URI that can be used in a message: with its scheme, without anything that could end the header.
 fn checked_uri(text: &str) -> Result<String, Failure> {
+    let asks_for = |what: &str| text.to_ascii_lowercase().contains(what);
+    let is_spoken = !asks_for(";transport=") || asks_for(";transport=udp") || asks_for(";transport=tcp");
+    if asks_for("sips:") || !is_spoken {
+        return Err(Failure::NotSpoken(text.to_owned()));
+    }
     let has_scheme = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };
     let illegal = |c: char| c.is_control() || c.is_whitespace() || "<>\"".contains(c);

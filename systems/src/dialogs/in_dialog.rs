@@ -1,11 +1,11 @@
 //! The requests of RFC 3261 within a dialog.
 
-use super::send::{may_describe, mint, refuse, refuse_contact, refuse_with, respond, tell};
+use super::send::{has_target, may_describe, mint, refuse, refuse_with, respond, tell};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, InviteUsageOf, PendingInvite};
 use ringworld_components::kernel::{Now, Purpose, Secret};
 use ringworld_components::planted;
-use ringworld_components::sip::{IncomingRequest, InviteUsage, ResponseParts, Transaction, TransactionUser};
+use ringworld_components::sip::{Dialog, IncomingRequest, InviteUsage, ResponseParts, Transaction, TransactionUser};
 use ringworld_components::wire::info_digit::{self, DIGIT_BODIES, InfoDigit};
 use ringworld_components::wire::sip::{Warning, is_of_type};
 use ringworld_components::wire::telephone_event::digit_of;
@@ -44,10 +44,12 @@ pub(super) fn receive_info(world: &mut World, incoming: IncomingRequest) {
 
 /// Section 14.2. One without a Contact leaves the remote target where it is (section 12.2.2).
 pub(super) fn receive_reinvite(world: &mut World, incoming: IncomingRequest) {
-    let IncomingRequest { transaction, flow, request, usage, .. } = incoming;
+    let IncomingRequest { transaction, flow, request, dialog, usage } = incoming;
     let Some(usage) = usage else { return refuse(world, transaction, 481) };
-    if request.head.header("Contact").is_some() && !request.head.has_one_target() {
-        return refuse_contact(world, transaction);
+    let dialog = dialog.and_then(|dialog| world.get::<Dialog>(dialog));
+    let route = dialog.and_then(|dialog| dialog.route_set.first().cloned());
+    if request.head.header("Contact").is_some() && !has_target(world, transaction, &request, route.as_ref()) {
+        return;
     }
     if !may_describe(world, transaction, &request) {
         return;

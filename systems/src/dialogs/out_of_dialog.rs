@@ -1,6 +1,6 @@
 //! The requests of RFC 3261 outside any dialog (section 8.2), and OPTIONS, which is the same within one (section 11.2).
 
-use super::send::{may_describe, refuse_contact, respond, tell};
+use super::send::{has_target, may_describe, respond, tell};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::CallEvent;
 use ringworld_components::sip::{Capabilities, IncomingRequest, ResponseParts};
@@ -8,10 +8,8 @@ use ringworld_components::sip::{Capabilities, IncomingRequest, ResponseParts};
 /// The INVITE of a new call.
 pub(super) fn receive_invite(world: &mut World, incoming: IncomingRequest) {
     let IncomingRequest { transaction, flow, request, .. } = incoming;
-    if !request.head.has_one_target() {
-        return refuse_contact(world, transaction);
-    }
-    if !may_describe(world, transaction, &request) {
+    let route = request.head.record_route().into_iter().next();
+    if !has_target(world, transaction, &request, route.as_ref()) || !may_describe(world, transaction, &request) {
         return;
     }
     tell(world, CallEvent::Invited { transaction, flow, request });

@@ -58,10 +58,18 @@ pub(super) fn refuse_with(world: &mut World, transaction: Entity, status: u16, w
     }
 }
 
-/// Refuses a request without the one SIP URI in Contact that our requests could be sent to (section 8.1.1.8).
-pub(super) fn refuse_contact(world: &mut World, transaction: Entity) {
-    let warning = Warning::miscellaneous("Contact must be one SIP URI (RFC 3261 section 8.1.1.8)");
-    refuse_with(world, transaction, 400, Some(&warning));
+/// Whether our requests can be sent to the Contact of an INVITE, through `route` if there is a proxy; else it is refused
+/// (section 8.1.1.8). A peer that must be reached over TLS is none for us (RFC 5630 section 4).
+pub(super) fn has_target(world: &mut World, transaction: Entity, request: &Request, route: Option<&Bytes>) -> bool {
+    let (status, warning) = if !request.head.has_one_target() {
+        (400, Warning::miscellaneous("Contact must be one SIP URI (RFC 3261 section 8.1.1.8)"))
+    } else if !request.head.can_be_reached(route) {
+        (480, Warning::new(380, "SIPS Not Allowed: UDP and TCP are spoken, and no TLS"))
+    } else {
+        return true;
+    };
+    refuse_with(world, transaction, status, Some(&warning));
+    false
 }
 
 /// Whether the peer takes a session description in the response to its INVITE, as it holds one; else the request is

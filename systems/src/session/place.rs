@@ -1,6 +1,7 @@
 //! Placing a call.
 
 use super::answer::start_deadline;
+use super::requests::unfit_uri;
 use super::state::{change, error, error_without_session};
 use super::{arrive, ending, gate, negotiate};
 use bevy_ecs::prelude::*;
@@ -25,11 +26,8 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         (None, Some(service)) => service,
         (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };
-    for uri in [&call.from, &call.to] {
-        let is_legal = uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
-        if !is_legal {
-            return refused(world, CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI")));
-        }
+    if let Some(what) = unfit_uri(&call.from).or_else(|| unfit_uri(&call.to)) {
+        return refused(world, CallErrorCause::Invalid(what));
     }
     let now = *world.resource::<Now>();
     let local_address = world.resource::<Settings>().sip.advertised(call.local);

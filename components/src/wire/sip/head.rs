@@ -33,7 +33,7 @@ impl Message {
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The Request-URI: of scheme sip, sips or tel, and without header fields.
+    /// The Request-URI: of scheme sip or tel, and without header fields.
     pub uri: Uri,
     /// Headers and body.
     pub head: Head,
@@ -154,6 +154,15 @@ impl Head {
             is_of_type(range, &["application/sdp", "application/*", "*/*"]) && !is_unwanted
         };
         self.header("Accept").is_none() || ranges.iter().any(fits)
+    }
+
+    /// Whether requests within the dialog of this message can be sent: `route` is the first proxy on the way, and without
+    /// one they go to the Contact itself. That of a SIPS URI would have to be TLS all the way.
+    pub fn can_be_reached(&self, route: Option<&Bytes>) -> bool {
+        let route = route.and_then(|route| NameAddr::parse(route.clone()).ok());
+        let is_sips = |address: &NameAddr| address.uri.is_sips();
+        let is_near = |address: &NameAddr| address.uri.is_in_the_clear();
+        !self.contact.as_ref().is_some_and(is_sips) && route.as_ref().or(self.contact.as_ref()).is_none_or(is_near)
     }
 
     /// How many hops all Via headers name.

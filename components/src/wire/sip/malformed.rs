@@ -35,7 +35,7 @@ reasons! {
     RequestUri = "request_uri", 400 "Bad Request-URI";
     /// The Request-URI carries header fields.
     RequestUriHeaders = "request_uri_headers", 400 "Header Fields in Request-URI";
-    /// The Request-URI is of an unknown scheme.
+    /// The Request-URI is of an unknown scheme, or asks for TLS.
     UriScheme = "uri_scheme", 416 "Unsupported URI Scheme";
     /// The version is not SIP/2.0.
     Version = "version", 505 "Version Not Supported";

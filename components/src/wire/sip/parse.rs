@@ -61,7 +61,8 @@ fn parse_message(whole: &Bytes, limits: &Limits) -> Result<Message, Reason> {
             let mut words = line.split(|&octet| octet == b' ');
             let method = Method::of(share(whole, words.next().unwrap_or_default()));
             let uri = Uri::parse(share(whole, words.next().unwrap_or_default())).map_err(|_| Reason::RequestUri)?;
-            if uri.scheme() == Scheme::Other {
+            // TLS is not spoken, so nothing is taken that must not pass in the clear (RFC 3261 section 26.2.2).
+            if matches!(uri.scheme(), Scheme::Other | Scheme::Sips) {
                 return Err(Reason::UriScheme);
             }
             if uri.has_headers() {

@@ -190,6 +190,12 @@ impl Uri {
         self.param("transport")
     }
 
+    /// Whether it can be reached as it asks to be: over UDP or TCP, and not over TLS alone.
+    pub fn is_in_the_clear(&self) -> bool {
+        let is_spoken = |name: &Bytes| [b"udp", b"tcp"].iter().any(|spoken| name.eq_ignore_ascii_case(*spoken));
+        self.scheme != Scheme::Sips && self.transport().as_ref().is_none_or(is_spoken)
+    }
+
     /// Whether it asks for loose routing (RFC 3261 section 16.12).
     pub fn has_lr(&self) -> bool {
         self.param("lr").is_some()
