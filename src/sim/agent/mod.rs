@@ -30,6 +30,9 @@ use std::net::SocketAddr;
 /// How long a call that is over is remembered: longer than any message of it travels.
 const MEMORY: u64 = 45 * SECOND;
 
+/// How long the invitations of some agents last, in seconds.
+pub(crate) const EXPIRES_S: u32 = 4;
+
 /// The most lines of other media after that of audio.
 const LINES_AFTER_MAX: u8 = 4;
 
@@ -251,6 +254,7 @@ impl Agent {
         (call.is_caller, call.service) = (true, user);
         let offers = !self.dice.happens(80);
         call.ua.layout = draw_layout(&mut self.layouts, offers);
+        call.ua.expires_s = (self.number % 4 == 1).then_some(EXPIRES_S);
         call.ua.invite(now, offers, &mut out.sip);
         if self.dice.happens(150) {
             call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];
