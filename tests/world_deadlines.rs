@@ -44,6 +44,48 @@ fn a_call_that_rings_for_too_long_gets_480() {
     assert_eq!(outcome(&bench), [("not answered in time", 1)]);
 }
 
+/// An INVITE with Expires (RFC 3261 section 13.3.1).
+fn expiring(caller: &Caller, seconds: u64) -> String {
+    caller.invite().replacen("Max-Forwards", &format!("Expires: {seconds}\r\nMax-Forwards"), 1)
+}
+
+#[test]
+fn an_invitation_that_expires_gets_487_whether_it_rings_or_waits_for_a_decision() {
+    for (mut bench, user) in [(Bench::new(), "ring-60"), (asking(|_| {}), "anna")] {
+        let caller = Caller::new(1, user);
+        bench.exchange(&expiring(&caller, 2));
+        bench.run_quiet_s(3);
+        assert_eq!(sent_at(&bench, |text| status(text) == 487), Some(1 + 400), "{user}");
+        assert_eq!(outcome(&bench), [("not answered in time", 1)]);
+        bench.exchange(&caller.ack_of_refusal());
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+    }
+}
+
+#[test]
+fn an_invitation_that_is_answered_before_it_expires_goes_on() {
+    for (user, seconds) in [("ring-1", 2), ("echo", 0), ("ring-1", 99_999_999_999)] {
+        let mut bench = Bench::new();
+        let mut caller = Caller::new(1, user);
+        bench.exchange(&expiring(&caller, seconds));
+        bench.run_ms(1_100);
+        let answer = bench.take_sent().into_iter().find(|text| status(text) == 200).expect("an answer");
+        caller.learn(&answer);
+        bench.exchange(&caller.ack());
+        bench.run_quiet_s(10);
+        assert_eq!(bench.engine.census().sessions, 1, "{user}");
+        // A re-INVITE is answered at once: its Expires means nothing.
+        caller.next();
+        assert_eq!(status(&bench.exchange(&expiring(&caller, 1))[0]), 200);
+        bench.exchange(&caller.ack());
+        bench.run_quiet_s(5);
+        assert_eq!(status(&bench.exchange(&caller.bye())[0]), 200);
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+    }
+}
+
 #[test]
 fn a_call_may_ring_for_ever() {
     let mut bench = bench(|timers| timers.ringing_s = 0);

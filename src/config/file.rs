@@ -84,7 +84,7 @@ impl Config {
                 return Err(error(key.name, &number.to_string()));
             }
         }
-        if Service::named(&self.services.default).is_none() {
+        if !self.services.default.is_empty() && Service::named(&self.services.default).is_none() {
             return Err(error("services.default", &format!("{:?}", self.services.default)));
         }
         if self.network.sip.is_empty() {

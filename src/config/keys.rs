@@ -214,8 +214,8 @@ pub const KEYS: &[Key] = &[
     key("media.ptime_ms", "The length of the audio packets that we ask for, in milliseconds.", Numbers(10, 60)),
     key(
         "services.default",
-        "The service of a call whose request URI names none.",
-        Words("echo, tone, tone-HZ, silence, conf-NAME, ring-N, busy or reject-NNN"),
+        "The service of a call whose request URI names none. Empty: such a call gets 404.",
+        Words("echo, tone, tone-HZ, silence, conf-NAME, ring-N, busy, reject-NNN (400 to 699), or empty"),
     ),
     key(
         "services.ask_handler",

@@ -139,7 +139,7 @@ facts! {
         /// Our RTP port.
         port: u16,
     }
-    /// A digit was heard (RFC 4733).
+    /// A digit was heard (RFC 4733), or came in the body of an INFO.
     DigitHeard {
         /// `0-9 * # A-D`.
         digit: char,

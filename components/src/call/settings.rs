@@ -205,18 +205,19 @@ impl Default for MediaSettings {
 }
 
 /// What calls are connected to.
-#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceSettings {
-    /// The service of a call whose request URI names none.
+    /// The service of a call whose request URI names none. Empty: such a call gets 404.
     pub default: String,
     /// Whether a handler outside decides about calls instead of the request URI.
     pub ask_handler: bool,
 }
 
-impl Default for ServiceSettings {
-    fn default() -> Self {
-        Self { default: "echo".into(), ask_handler: false }
+impl ServiceSettings {
+    /// The service of a call that is to be connected, and of which nothing says to what.
+    pub fn default_or_echo(&self) -> &str {
+        if self.default.is_empty() { "echo" } else { &self.default }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Capabilities, Dialog, Transaction, TransactionKind, TransactionState
 use crate::call::Settings;
 use crate::edge::{Target, Transport};
 use crate::kernel::StableId;
-use crate::wire::sip::{Method, OutgoingRequest, client_key, reason_phrase};
+use crate::wire::sip::{Method, OutgoingRequest, Warning, client_key, reason_phrase};
 use crate::wire::text::PushText;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
@@ -58,7 +58,8 @@ impl TransactionRequest {
     }
 
     /// A response without dialog or body, with the header fields that RFC 3261 asks for with that status.
-    pub fn refusal(world: &World, transaction: Entity, status: u16) -> Option<Self> {
+    /// A warning says why.
+    pub fn refusal(world: &World, transaction: Entity, status: u16, warning: Option<&Warning>) -> Option<Self> {
         let capabilities = world.resource::<Capabilities>();
         let mut parts = ResponseParts::default();
         match status {
@@ -66,9 +67,13 @@ impl TransactionRequest {
             415 => {
                 let method = world.get::<Transaction>(transaction).map(|transaction| &transaction.method);
                 parts.add("Accept", capabilities.accept(method));
+                parts.add("Accept-Encoding", "identity");
             }
             503 => parts.add("Retry-After", world.resource::<Settings>().limits.retry_after_s.to_string()),
             _ => {}
+        }
+        if let Some(warning) = warning {
+            parts.add("Warning", warning.to_string());
         }
         Self::response(world, transaction, status, &parts)
     }

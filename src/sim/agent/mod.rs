@@ -30,6 +30,9 @@ use std::net::SocketAddr;
 /// How long a call that is over is remembered: longer than any message of it travels.
 const MEMORY: u64 = 45 * SECOND;
 
+/// How long the invitations of some agents last, in seconds.
+pub(crate) const EXPIRES_S: u32 = 4;
+
 /// The most lines of other media after that of audio.
 const LINES_AFTER_MAX: u8 = 4;
 
@@ -195,6 +198,11 @@ impl Agent {
                 call.ua.reinvite(now, if call.ua.we_hold { "sendonly" } else { "sendrecv" }, &mut out.sip);
             }
             Act::Press(code) if is_up => self.speech.press(code),
+            // One without a voice presses keys by INFO.
+            Act::Ask("INFO") if is_up && self.habits.voice.is_none() => {
+                let (kind, body) = habits::key_by_info(now);
+                call.ua.request(now, "INFO", Extra { body: Some((kind, &body)), ..Extra::default() }, &mut out.sip);
+            }
             Act::Ask(method) if is_up => call.ua.request(now, method, Extra::default(), &mut out.sip),
             Act::Reinvite(direction) if is_up => {
                 if call.ua.has_invite_under_way() {
@@ -248,6 +256,7 @@ impl Agent {
         (call.is_caller, call.service) = (true, user);
         let offers = !self.dice.happens(80);
         call.ua.layout = draw_layout(&mut self.layouts, offers);
+        call.ua.expires_s = (self.number % 4 == 1).then_some(EXPIRES_S);
         call.ua.invite(now, offers, &mut out.sip);
         if self.dice.happens(150) {
             call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];

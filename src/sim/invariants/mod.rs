@@ -7,6 +7,7 @@ mod agreement;
 mod counters;
 mod digits;
 mod hold;
+mod informed;
 mod lines;
 mod pauses;
 mod relations;
@@ -19,10 +20,12 @@ pub(super) use agreement::{calls_up, check as agree};
 pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
+use informed::InfoDigits;
 use lines::Lines;
 use pauses::Pauses;
+use ringworld_components::call::SipIdentity;
 use ringworld_components::edge::{Event, Packet};
-use ringworld_components::kernel::StableId;
+use ringworld_components::kernel::{StableId, StableIds};
 use sessions::Sessions;
 use std::fmt;
 pub(super) use voices::Lags;
@@ -199,6 +202,7 @@ pub(super) struct Invariants {
     pub pauses: Pauses,
     pub lines: Lines,
     pub digits: Digits,
+    pub informed: InfoDigits,
     pub sessions: Sessions,
     pub crossings: Crossings,
     pub lags: Lags,
@@ -212,12 +216,14 @@ impl Invariants {
         self.wire.delivered(tick, agent, bytes, is_whole);
         self.holds.delivered(tick, bytes, is_whole);
         self.lines.delivered(bytes, is_whole);
+        self.informed.delivered(bytes, is_whole);
     }
 
     /// The switch sends a SIP message to an agent.
     pub fn sip_out(&mut self, tick: u64, agent: Option<&Agent>, bytes: &[u8]) {
         self.wire.sent(tick, agent, bytes, &mut self.breaches);
         self.holds.sent(tick, bytes);
+        self.informed.sent(bytes);
         self.breaches.extend(self.lines.sent(bytes));
     }
 
@@ -231,8 +237,18 @@ impl Invariants {
     pub fn event(&mut self, tick: u64, engine: &Engine, event: &Event) {
         self.sessions.event(tick, engine, event, &mut self.breaches);
         if let Event::Digit { session, digit, .. } = event {
-            self.breaches.extend(self.digits.heard(*session, *digit));
+            if call_id_of(engine, *session).is_some_and(|call_id| self.informed.is_heard(&call_id, *digit)) {
+                self.digits.count += 1;
+            } else {
+                self.breaches.extend(self.digits.heard(*session, *digit));
+            }
         }
+    }
+
+    /// Digits that came in calm, or by an INFO that was taken, and were never heard.
+    pub fn missed_digits(&self) -> Option<Breach> {
+        let by_info = || self.informed.missed(|call_id| self.wire.said_bye(call_id));
+        self.digits.missed().or_else(|| by_info().filter(|_| !self.digits.is_void))
     }
 
     /// The world has lost its last ticks, and with them what was seen of it: continues from its present state.
@@ -259,6 +275,13 @@ impl Invariants {
             self.breaches.extend(self.digits.agent_heard(session, digit, asked, agent.number));
         }
     }
+}
+
+fn call_id_of(engine: &Engine, session: StableId) -> Option<String> {
+    let world = engine.world();
+    let entity = world.resource::<StableIds>().find(session)?;
+    let identity = world.get::<SipIdentity>(entity)?;
+    Some(String::from_utf8_lossy(&identity.call_id).into_owned())
 }
 
 /// The names of agents in a breach.

@@ -2,9 +2,10 @@
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;
+use crate::sim::agent::EXPIRES_S;
 use ringworld_components::call::{EndCause, Session, SessionState, Settings};
 use ringworld_components::edge::Event;
-use ringworld_components::kernel::{Now, StableId, TICK};
+use ringworld_components::kernel::{Now, StableId, StableIds, TICK};
 use std::collections::BTreeMap;
 
 /// What is known of one session.
@@ -33,7 +34,9 @@ impl Sessions {
     pub fn event(&mut self, tick: u64, engine: &Engine, event: &Event, breaches: &mut Vec<Breach>) {
         match event {
             Event::StateChanged { session, from, to } => self.changed(tick, *session, (*from, *to), breaches),
-            Event::Ended { session, cause, .. } => self.ended(tick, engine, *session, *cause, breaches),
+            Event::Ended { session, cause, status } => {
+                self.ended(tick, engine, *session, (*cause, *status), breaches);
+            }
             _ => {}
         }
     }
@@ -65,7 +68,14 @@ impl Sessions {
         }
     }
 
-    fn ended(&mut self, tick: u64, engine: &Engine, session: StableId, cause: EndCause, breaches: &mut Vec<Breach>) {
+    fn ended(
+        &mut self,
+        tick: u64,
+        engine: &Engine,
+        session: StableId,
+        (cause, status): (EndCause, u16),
+        breaches: &mut Vec<Breach>,
+    ) {
         let Some(known) = self.known.get_mut(&session) else { return };
         let involved = [format!("session {session}")];
         if std::mem::replace(&mut known.has_ended, true) {
@@ -74,6 +84,11 @@ impl Sessions {
         let timers = &engine.world().resource::<Settings>().timers;
         let lasted = |since: u64| Now(tick).since(Now(since)).saturating_add(TICK).as_secs();
         let early = match cause {
+            // By the Expires of its INVITE, which counts from its arrival; or by the settings.
+            EndCause::RingTimeout if status == 487 => {
+                let arrived = created(engine, session).unwrap_or(known.began);
+                known.answered.is_some() || lasted(arrived) < u64::from(EXPIRES_S)
+            }
             EndCause::RingTimeout => known.answered.is_some() || lasted(known.began) + 1 < u64::from(timers.ringing_s),
             EndCause::DeferralTimeout => known.answered.is_some(),
             EndCause::DurationLimit => known.answered.is_none_or(|at| lasted(at) < u64::from(timers.call_s)),
@@ -118,4 +133,11 @@ impl Sessions {
         let what = format!("it never ended and is {}", known.state);
         Some(Breach::new(Invariant::SessionsEnd, what, [format!("session {session}")]))
     }
+}
+
+/// The tick in which a session was made.
+fn created(engine: &Engine, session: StableId) -> Option<u64> {
+    let world = engine.world();
+    let entity = world.resource::<StableIds>().find(session)?;
+    world.get::<Session>(entity).map(|session| session.created.0)
 }

@@ -182,6 +182,8 @@ pub struct Call {
     offered: Option<(Layout, SocketAddr)>,
     /// Whether an answer of ours takes our first codec instead of the peer's.
     pub prefers_own: bool,
+    /// How long our INVITEs may wait for an answer, in seconds (RFC 3261, section 13.3.1).
+    pub expires_s: Option<u32>,
     codecs: Vec<Codec>,
     ring_limit: u64,
     /// The number in o=, and the version of our description.
@@ -227,6 +229,7 @@ impl Call {
             layout: Layout::default(),
             offered: None,
             prefers_own: false,
+            expires_s: None,
             codecs,
             ring_limit,
             session: 1,
@@ -294,7 +297,9 @@ impl Call {
         self.cseq += 1;
         let (branch, hop) = (self.branch(""), self.next_hop());
         let offer = offers.then(|| self.describe(direction.unwrap_or("sendrecv"), true));
-        let bytes = self.write(("INVITE", self.cseq, &branch), Extra::sdp(offer.as_deref()));
+        let expires: Vec<_> = self.expires_s.iter().map(|s| ("Expires".to_owned(), s.to_string())).collect();
+        let extra = Extra { headers: &expires, ..Extra::sdp(offer.as_deref()) };
+        let bytes = self.write(("INVITE", self.cseq, &branch), extra);
         let transaction = Transaction::start(now, (hop, branch), bytes, (true, self.identity.reliable), out);
         self.inviting = Some(Inviting {
             transaction,

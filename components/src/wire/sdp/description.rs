@@ -8,6 +8,7 @@ use sipx_sdp::rtpmap::Rtpmap;
 use sipx_sdp::{MediaDescription, SessionDescription as Parsed};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// More streams than this are not answered: every one costs a line in the answer.
 const STREAMS_MAX: usize = 16;
@@ -34,6 +35,7 @@ impl SessionDescription {
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
         // Most descriptions are whole UTF-8, which is found out faster than what is not is replaced.
         let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+        let text = with_short_numbers(text);
         let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;
         if parsed.media.len() > STREAMS_MAX {
             return Err(SdpError::TooManyStreams);
@@ -67,6 +69,22 @@ impl SessionDescription {
     pub(crate) fn timing(&self) -> impl Iterator<Item = (u64, u64)> {
         self.parsed.timing.iter().map(|timing| (timing.start, timing.stop))
     }
+}
+
+/// The text with an `o=` line whose session id and version fit in 64 bits. They may have any number of digits (RFC 8866
+/// section 9), and some senders write other text there. What does not fit stands for itself as an id, by its digest; as
+/// a version it is the highest, so that it never looks as if it went on as it should.
+fn with_short_numbers(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(line) = text.lines().find(|line| line.starts_with("o=")) else { return text };
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [user, id, version, rest @ ..] = words.as_slice() else { return text };
+    let (id_number, version_number) = (id.parse::<u64>(), version.parse::<u64>());
+    if id_number.is_ok() && version_number.is_ok() {
+        return text;
+    }
+    let id = id_number.unwrap_or_else(|_| xxh3_64(id.as_bytes()));
+    let short = format!("{user} {id} {} {}", version_number.unwrap_or(u64::MAX), rest.join(" "));
+    Cow::Owned(text.replacen(line, &short, 1))
 }
 
 /// One `m=` section.
@@ -124,7 +142,7 @@ impl<'a> Stream<'a> {
     fn of_each_payload_type(self, name: &str) -> [Option<&'a str>; 128] {
         let mut values = [None; 128];
         for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == name) {
-            let Some((format, value)) = attribute.value.as_deref().and_then(|value| value.trim().split_once(' '))
+            let Some((format, value)) = attribute.value.as_deref().and_then(|value| value.trim().split_once([' ', '\t']))
             else {
                 continue;
             };

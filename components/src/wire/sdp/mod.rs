@@ -73,6 +73,16 @@ impl SdpError {
             _ => 488,
         }
     }
+
+    /// The code of the warning in that answer (RFC 3261 section 27.2).
+    pub fn warning_code(self) -> u16 {
+        match self {
+            Self::NoAddress => 301,
+            Self::NoAudio => 304,
+            Self::NoCommonCodec => 305,
+            Self::Syntax | Self::TooManyStreams | Self::Rejected => 399,
+        }
+    }
 }
 
 impl fmt::Display for SdpError {

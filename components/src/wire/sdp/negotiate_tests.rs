@@ -98,6 +98,7 @@ fn codecs_and_payload_types() {
         ("m=audio 4000 RTP/AVP 0 8\r\n", Codec::Pcmu, 0, None),
         ("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000 101\r\n", Codec::Pcma, 8, None),
         ("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA\r\n", Codec::Pcma, 8, None),
+        ("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97\tPCMA/8000\r\n", Codec::Pcma, 97, None),
         ("m=audio 4000 RTP/AVP 18 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", Codec::Pcma, 8, Some(101)),
         ("m=audio 4000 RTP/AVP 97 0\r\na=rtpmap:97 pcma/8000/1\r\n", Codec::Pcma, 97, None),
         ("m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", Codec::Pcma, 8, None),
