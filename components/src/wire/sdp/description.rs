@@ -142,7 +142,8 @@ impl<'a> Stream<'a> {
     fn of_each_payload_type(self, name: &str) -> [Option<&'a str>; 128] {
         let mut values = [None; 128];
         for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == name) {
-            let Some((format, value)) = attribute.value.as_deref().and_then(|value| value.trim().split_once([' ', '\t']))
+            let Some((format, value)) =
+                attribute.value.as_deref().and_then(|value| value.trim().split_once([' ', '\t']))
             else {
                 continue;
             };
