@@ -63,7 +63,7 @@ impl NameAddr {
             None => {
                 let end = text.iter().position(|&octet| octet == b';').unwrap_or(text.len());
                 let uri = trim(text.get(..end).ok_or(BadAddress)?);
-                if uri.iter().any(|octet| b",?".contains(octet)) {
+                if uri.iter().any(|octet| matches!(octet, b',' | b'?')) {
                     return Err(BadAddress);
                 }
                 (uri, end)
@@ -124,7 +124,7 @@ fn display_name(text: &Bytes) -> Result<(Option<Bytes>, Option<usize>), BadAddre
         return Ok((Some(unquote(&share(text, quoted))), Some(open)));
     }
     // An angle bracket behind a quote belongs to a parameter's value, not to the address.
-    match text.iter().position(|octet| b"<\"".contains(octet)) {
+    match text.iter().position(|octet| matches!(octet, b'<' | b'"')) {
         Some(open) if text.get(open) == Some(&b'<') => {
             let words = trim(text.get(..open).ok_or(BadAddress)?);
             // Beyond tokens only what UTF-8 names need; a comma here is a quote forgotten (RFC 4475 section 3.1.2.15).

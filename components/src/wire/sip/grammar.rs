@@ -8,7 +8,8 @@ pub(crate) struct BadGrammar;
 
 /// Whether an octet may stand in a `token`.
 pub(crate) fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&octet)
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
 /// Whether the text is a non-empty `token`.
@@ -155,7 +156,9 @@ fn one_param(text: &[u8], start: usize) -> Result<Param<'_>, BadGrammar> {
     let end = match text.get(value_at) {
         Some(b'"') => quoted_end(text, value_at).ok_or(BadGrammar)?,
         // Wider than a token on purpose: addresses (`maddr`, `received`) and sloppy tags appear here.
-        _ => run(text, value_at, |octet| octet.is_ascii_graphic() && !b";,<>\"".contains(&octet)),
+        _ => {
+            run(text, value_at, |octet| octet.is_ascii_graphic() && !matches!(octet, b';' | b',' | b'<' | b'>' | b'"'))
+        }
     };
     let value = text.get(value_at..end).filter(|value| !value.is_empty()).ok_or(BadGrammar)?;
     Ok(Param { name, value: Some(value), start, end })

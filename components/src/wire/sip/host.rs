@@ -13,7 +13,7 @@ pub(crate) fn split_host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
     } else {
         let (host, tail) = text.split_at(find(text, 0, b':').unwrap_or(text.len()));
         let host = trim(host);
-        let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._".contains(octet);
+        let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
         if host.is_empty() || !host.iter().all(is_name) {
             return None;
         }

@@ -133,7 +133,7 @@ fn parse_head(headers: Headers, whole: &Bytes, body: Bytes) -> Result<Head, Reas
     let from = NameAddr::parse(from.ok_or(Reason::FromMissing)?).map_err(|_| Reason::FromBad)?;
     let to = NameAddr::parse(to.ok_or(Reason::ToMissing)?).map_err(|_| Reason::ToBad)?;
     let call_id = call_id.ok_or(Reason::CallIdMissing)?;
-    if call_id.is_empty() || call_id.iter().any(|octet| b" \t".contains(octet)) {
+    if call_id.is_empty() || call_id.iter().any(|octet| matches!(octet, b' ' | b'\t')) {
         return Err(Reason::CallIdBad);
     }
     let (cseq, cseq_method) = parse_cseq(&cseq.ok_or(Reason::CSeqMissing)?).ok_or(Reason::CSeqBad)?;

@@ -78,7 +78,8 @@ pub struct Uri {
 impl Uri {
     /// Parses a URI that stands alone: no brackets, no blanks around it. At most 64 KiB.
     pub fn parse(text: Bytes) -> Result<Self, BadUri> {
-        if !text.iter().all(|octet| octet.is_ascii_graphic() && !b"<>\"".contains(octet)) || !escapes_are_whole(&text) {
+        let may_stand = |octet: &u8| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"');
+        if !text.iter().all(may_stand) || !escapes_are_whole(&text) {
             return Err(BadUri);
         }
         let colon = find(&text, 0, b':').ok_or(BadUri)?;

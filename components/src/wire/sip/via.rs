@@ -41,7 +41,7 @@ impl Via {
         let (Some(name), Some(version), Some(rest)) = (fields.next(), fields.next(), fields.next()) else {
             return Err(BadGrammar);
         };
-        let blank = rest.iter().position(|octet| b" \t".contains(octet)).ok_or(BadGrammar)?;
+        let blank = rest.iter().position(|octet| matches!(octet, b' ' | b'\t')).ok_or(BadGrammar)?;
         let (transport, sent_by) = rest.split_at_checked(blank).ok_or(BadGrammar)?;
         if ![name, version, transport].into_iter().all(is_token) {
             return Err(BadGrammar);
