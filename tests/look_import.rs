@@ -254,7 +254,7 @@ fn what_tcpdump_saw_of_sipp_is_imported_without_a_difference() {
             let own =
                 std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("an address");
             let own = own.port().to_string();
-            let calls = ["-sn", "uac", "-m", "20", "-r", "40", "-d", "100", "-t", transport];
+            let calls = ["-sn", "uac", "-s", "echo", "-m", "20", "-r", "40", "-d", "100", "-t", transport];
             let mut sipp = Command::new("sipp");
             sipp.args(calls).args(["-i", "127.0.0.1", "-nostdin", "-p", &own, address]).current_dir(&folder);
             let called = sipp.output().expect("sipp");

@@ -100,6 +100,26 @@ fn a_busy_world_survives_many_restores_in_shuffled_spawn_order() {
 }
 
 #[test]
+fn codecs_that_are_made_anew_after_a_restore_raise_no_alarm() {
+    let path = scratch("transcoded");
+    let mut town = Town::new(Engine::new(&config()), town::transcoders());
+    town.record(&path, &config(), RecordMedia::Full);
+    town.live(400);
+    town.stop_recording();
+    assert!(town.engine.media_counters().frames_mixed > 200, "{:?}", town.engine.media_counters());
+    let mut player = Player::open(&path).expect("a recording");
+    assert_eq!(digests(&mut player), town.digests);
+    for restart_at in (20..400).step_by(9) {
+        let mut player = Player::open(&path).expect("a recording");
+        player.run_to(restart_at).expect("the replay agrees");
+        player.restart(Some(restart_at)).expect("a snapshot of this build");
+        while player.step().expect("the replay agrees").is_some() {}
+        assert_eq!(player.engine().digest(), town.digest(), "restored at tick {restart_at}");
+    }
+    std::fs::remove_file(path).expect("the recording");
+}
+
+#[test]
 fn without_payloads_the_facts_drive_control() {
     let control = |digests: Vec<(u64, ChainDigest)>| -> Vec<_> {
         digests.into_iter().map(|(tick, chain)| (tick, chain.control)).collect()

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use town::{Town, config, everyday_life};
+use town::{Plan, Town, config, everyday_life, transcoders};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("state-{}-{name}", std::process::id()));
@@ -30,7 +30,11 @@ fn first_life() -> WorldConfig {
 
 /// A town that is kept in `folder`.
 fn kept(folder: &Path) -> Town {
-    let mut town = Town::new(Engine::new(&first_life()), everyday_life());
+    kept_with(folder, everyday_life())
+}
+
+fn kept_with(folder: &Path, plans: Vec<Plan>) -> Town {
+    let mut town = Town::new(Engine::new(&first_life()), plans);
     let keeper = Keeper::start(folder, &first_life(), &town.engine, None, stock(), None);
     town.keeper = Some(keeper.expect("a keeper"));
     town
@@ -74,8 +78,8 @@ fn live_to(town: &mut Town, tick: u64) {
 }
 
 /// The digests of a town that was not killed, but began a second epoch at the same tick.
-fn undisturbed(woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
-    let mut town = Town::new(Engine::new(&first_life()), everyday_life());
+fn undisturbed(plans: Vec<Plan>, woken_at: u64, to: u64) -> Vec<(u64, ChainDigest)> {
+    let mut town = Town::new(Engine::new(&first_life()), plans);
     live_to(&mut town, woken_at);
     town.engine.begin_epoch(2, config().settings);
     town.reopen_ports();
@@ -108,6 +112,31 @@ fn flip(path: &Path, at: impl Fn(usize) -> usize) {
 }
 
 #[test]
+fn a_kill_in_the_middle_of_transcoding_is_no_alarm() {
+    // The follower runs the same ticks with codecs of its own, and compares every one.
+    for killed_at in [30, 101, 150, 222, 299] {
+        let folder = folder(&format!("transcoding-{killed_at}"));
+        let mut town = kept_with(&folder, transcoders());
+        live_to(&mut town, killed_at);
+        kill(&mut town);
+        let back = recovered(&folder);
+        assert_same(&back, &town);
+        assert!(back.notes.is_empty(), "{:?}", back.notes);
+        let woken_at = back.engine.now().0;
+        revive(&mut town, &folder, back);
+        live_to(&mut town, killed_at + 900);
+        wait_for_snapshots(&town, 1);
+        assert_eq!(
+            town.digests,
+            undisturbed(transcoders(), woken_at, killed_at + 900),
+            "killed after {killed_at} ticks"
+        );
+        kill(&mut town);
+        fs::remove_dir_all(&folder).expect("the folder");
+    }
+}
+
+#[test]
 fn a_killed_town_lives_on_as_if_nothing_had_been() {
     // In the first journal, behind a snapshot of the follower, and at the last tick of a journal.
     for killed_at in [3, 42, 55, 160, 400, 801, 950] {
@@ -126,7 +155,11 @@ fn a_killed_town_lives_on_as_if_nothing_had_been() {
         let woken_at = back.engine.now().0;
         revive(&mut town, &folder, back);
         live_to(&mut town, killed_at + 400);
-        assert_eq!(town.digests, undisturbed(woken_at, killed_at + 400), "killed after {killed_at} ticks");
+        assert_eq!(
+            town.digests,
+            undisturbed(everyday_life(), woken_at, killed_at + 400),
+            "killed after {killed_at} ticks"
+        );
         kill(&mut town);
         fs::remove_dir_all(folder).expect("the folder");
     }

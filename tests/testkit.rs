@@ -121,7 +121,7 @@ fn requests_of_any_kind_are_sent_and_answered() {
     let answer = alice.await_status(200);
     assert!(answer.body().contains("m=audio"), "{answer}");
     alice.await_answer();
-    alice.sends("INFO", &[], Some(("application/x-tone", "ping"))).await_status(200);
+    alice.sends("INFO", &[], Some(("application/dtmf-relay", "Signal=5"))).await_status(200);
     alice.replies_to("BYE", 405);
     let session = alice.session();
     kit.issue(Operation::HangUp { session }).expect("it is there");

@@ -44,6 +44,48 @@ fn a_call_that_rings_for_too_long_gets_480() {
     assert_eq!(outcome(&bench), [("not answered in time", 1)]);
 }
 
+/// An INVITE with Expires (RFC 3261 section 13.3.1).
+fn expiring(caller: &Caller, seconds: u64) -> String {
+    caller.invite().replacen("Max-Forwards", &format!("Expires: {seconds}\r\nMax-Forwards"), 1)
+}
+
+#[test]
+fn an_invitation_that_expires_gets_487_whether_it_rings_or_waits_for_a_decision() {
+    for (mut bench, user) in [(Bench::new(), "ring-60"), (asking(|_| {}), "anna")] {
+        let caller = Caller::new(1, user);
+        bench.exchange(&expiring(&caller, 2));
+        bench.run_quiet_s(3);
+        assert_eq!(sent_at(&bench, |text| status(text) == 487), Some(1 + 400), "{user}");
+        assert_eq!(outcome(&bench), [("not answered in time", 1)]);
+        bench.exchange(&caller.ack_of_refusal());
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+    }
+}
+
+#[test]
+fn an_invitation_that_is_answered_before_it_expires_goes_on() {
+    for (user, seconds) in [("ring-1", 2), ("echo", 0), ("ring-1", 99_999_999_999)] {
+        let mut bench = Bench::new();
+        let mut caller = Caller::new(1, user);
+        bench.exchange(&expiring(&caller, seconds));
+        bench.run_ms(1_100);
+        let answer = bench.take_sent().into_iter().find(|text| status(text) == 200).expect("an answer");
+        caller.learn(&answer);
+        bench.exchange(&caller.ack());
+        bench.run_quiet_s(10);
+        assert_eq!(bench.engine.census().sessions, 1, "{user}");
+        // A re-INVITE is answered at once: its Expires means nothing.
+        caller.next();
+        assert_eq!(status(&bench.exchange(&expiring(&caller, 1))[0]), 200);
+        bench.exchange(&caller.ack());
+        bench.run_quiet_s(5);
+        assert_eq!(status(&bench.exchange(&caller.bye())[0]), 200);
+        bench.run_quiet_s(40);
+        bench.assert_baseline();
+    }
+}
+
 #[test]
 fn a_call_may_ring_for_ever() {
     let mut bench = bench(|timers| timers.ringing_s = 0);
@@ -129,7 +171,7 @@ fn a_call_that_lasts_too_long_is_ended_with_bye() {
 #[test]
 fn a_call_may_last_for_ever() {
     for (call_s, byes) in [(TimerSettings::default().call_s, 1), (0, 0)] {
-        let mut bench = bench(|timers| timers.call_s = call_s);
+        let mut bench = bench(|timers| (timers.call_s, timers.rtp_silence_s) = (call_s, 0));
         established(&mut bench, 1, "echo");
         bench.run_quiet_s(u64::from(TimerSettings::default().call_s));
         assert_eq!(bench.take_requests("BYE").len(), byes, "{call_s}");
@@ -158,6 +200,51 @@ fn a_peer_that_falls_silent_is_hung_up_on() {
     bench.run_quiet_s(2);
     assert!(sent_at(&bench, |text| text.starts_with("BYE ")).is_some());
     bench.run_quiet_s(40);
+    assert_eq!(outcome(&bench), [("no RTP for too long", 1)]);
+    bench.assert_baseline();
+}
+
+/// RTCP: a receiver report without blocks (RFC 3550 section 6.4.2).
+const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 7];
+
+/// Delivers a datagram once a second for 10 s, and says whether the call is still up.
+fn survives(bench: &mut Bench, from: &str, is_rtcp: bool, datagram: &[u8]) -> bool {
+    for _ in 0..10 {
+        let mut packet = Packet::default();
+        (packet.port, packet.is_rtcp, packet.peer) = (10_000, is_rtcp, from.parse().expect("an address"));
+        assert!(packet.fill(datagram));
+        bench.pending.push(Input::Rtp(Box::new(packet)));
+        bench.run_quiet_s(1);
+    }
+    sent_at(bench, |text| text.starts_with("BYE ")).is_none()
+}
+
+#[test]
+fn rtcp_of_the_peer_is_a_sign_of_life() {
+    let garbage = [0x40, 201, 0, 1, 0, 0, 0, 7];
+    let cases: [(&str, &str, bool, &[u8], bool); 6] = [
+        ("its RTCP port", "10.0.0.2:30003", true, &REPORT, true),
+        ("another port, as a NAT has it", "10.0.0.2:777", true, &REPORT, true),
+        ("the RTP port (RFC 5761)", "10.0.0.2:30002", false, &REPORT, true),
+        ("another host", "10.6.6.6:30003", true, &REPORT, false),
+        ("another host, at the RTP port", "10.6.6.6:30002", false, &REPORT, false),
+        ("no RTCP", "10.0.0.2:30003", true, &garbage, false),
+    ];
+    for (what, from, is_rtcp, datagram, lives) in cases {
+        let mut bench = bench(|timers| timers.rtp_silence_s = 2);
+        established(&mut bench, 1, "tone");
+        assert_eq!(survives(&mut bench, from, is_rtcp, datagram), lives, "{what}");
+        let media = bench.engine.media_counters();
+        assert_eq!(media.rtcp_in == 10, lives, "{what}: {media:?}");
+        assert_eq!(media.rtcp_in + media.dropped_rtcp, 10, "{what}: {media:?}");
+    }
+}
+
+#[test]
+fn the_place_of_a_peer_that_has_crashed_is_free_within_minutes() {
+    let mut bench = bench(|_| {});
+    established(&mut bench, 1, "conf-alone");
+    bench.run_quiet_s(10 * 60);
     assert_eq!(outcome(&bench), [("no RTP for too long", 1)]);
     bench.assert_baseline();
 }

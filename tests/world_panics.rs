@@ -27,7 +27,9 @@ fn explode_at_once(added: On<Add<Parties>>, sessions: Query<&Parties>) {
 }
 
 fn bench() -> Bench {
-    let engine = Engine::with_plugins(&WorldConfig::default(), |plugins| {
+    let mut config = WorldConfig::default();
+    config.settings.services.default = "echo".to_owned();
+    let engine = Engine::with_plugins(&config, |plugins| {
         plugins.adjust(|app| {
             app.derived::<Observer>();
             app.world_mut().add_observer(explode);

@@ -77,6 +77,57 @@ fn several_contacts_are_bound_together_or_not_at_all() {
 }
 
 #[test]
+fn a_star_stands_alone_and_not_beside_an_address() {
+    let mut bench = Bench::new();
+    let mut phone = Caller::new(1, "anna");
+    let bound = "Contact: <sip:anna@10.0.0.2:5070>\r\nExpires: 60\r\n";
+    assert_eq!(contacts(&register(&mut bench, &mut phone, bound, common::PEER)).len(), 1);
+    for lines in [
+        "Contact: *\r\nContact: <sip:anna@10.0.0.3>\r\nExpires: 0\r\n",
+        "Contact: <sip:anna@10.0.0.3>\r\nContact: *\r\nExpires: 0\r\n",
+        "Contact: *, <sip:anna@10.0.0.3>\r\nExpires: 0\r\n",
+        "Contact: <sip:anna@10.0.0.3>, *\r\nExpires: 0\r\n",
+        "Contact: *\r\nContact: *\r\nExpires: 0\r\n",
+        "Contact: *;expires=0\r\nExpires: 0\r\n",
+    ] {
+        let refused = register(&mut bench, &mut phone, lines, common::PEER);
+        assert_eq!(status(&refused), 400, "{lines}");
+        assert!(header(&refused, "Warning").is_some() || refused.contains("400 Bad Contact"), "{refused}");
+        assert_eq!(contacts(&register(&mut bench, &mut phone, "", common::PEER)).len(), 1, "{lines}");
+    }
+    let mut old = Caller { cseq: 0, branch: 900, ..phone.clone() };
+    let all = "Contact: *\r\nExpires: 0\r\n";
+    assert_eq!(status(&register(&mut bench, &mut old, all, common::PEER)), 500, "section 10.3, step 6");
+    assert_eq!(contacts(&register(&mut bench, &mut phone, all, common::PEER)).len(), 0);
+}
+
+#[test]
+fn bindings_are_compared_as_uris() {
+    for (first, second, is_same) in [
+        ("sip:anna@Phone.example.com", "SIP:anna@phone.EXAMPLE.com", true),
+        ("sip:anna@10.0.0.2;a=1;transport=udp", "sip:anna@10.0.0.2;Transport=UDP;a=1", true),
+        ("sip:%61nna@10.0.0.2", "sip:anna@10.0.0.2", true),
+        ("sip:anna@10.0.0.2;x=1", "sip:anna@10.0.0.2", true),
+        ("sip:anna@10.0.0.2", "sip:Anna@10.0.0.2", false),
+        ("sip:anna@10.0.0.2", "sip:anna@10.0.0.2:5060", false),
+        ("sip:anna@10.0.0.2", "sip:anna@10.0.0.2;transport=tcp", false),
+    ] {
+        let mut bench = Bench::new();
+        let mut phone = Caller { cseq: 10, ..Caller::new(1, "anna") };
+        let bind = |uri: &str, seconds: u32| format!("Contact: <{uri}>;expires={seconds}\r\n");
+        register(&mut bench, &mut phone, &bind(first, 60), common::PEER);
+        let bound = contacts(&register(&mut bench, &mut phone, &bind(second, 90), common::PEER));
+        assert_eq!(bound.len(), if is_same { 1 } else { 2 }, "{first} {second}");
+        assert!(bound.iter().any(|line| line.starts_with(&format!("Contact: <{second}>;expires=9"))), "{bound:?}");
+        let mut old = Caller { cseq: 1, branch: 900, ..phone.clone() };
+        let late = status(&register(&mut bench, &mut old, &bind(first, 60), common::PEER));
+        assert_eq!(late, 500, "{first}: an update out of order");
+        let left = contacts(&register(&mut bench, &mut phone, &bind(first, 0), common::PEER));
+        assert_eq!(left.len(), if is_same { 0 } else { 1 }, "{first} {second}");
+    }
+}
+
+#[test]
 fn an_update_out_of_order_is_refused_and_long_bindings_are_cut() {
     let mut bench = Bench::new();
     let mut phone = Caller::new(1, "anna");

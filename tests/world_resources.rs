@@ -6,6 +6,7 @@ use common::{Bench, Caller, callee, established, header, status};
 use ringworld::components::call::{Account, Accounts, Amounts, CallErrorCause, Settings};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::kernel::StableId;
+use ringworld::components::wire::sip::Uri;
 use ringworld::engine::{Engine, Sum, WorldConfig};
 use ringworld::inspect::ResourceReport;
 
@@ -86,6 +87,25 @@ fn a_call_is_charged_by_session_and_codec_and_everything_comes_back() {
 }
 
 #[test]
+fn a_codec_that_no_budget_has_room_for_is_not_taken() {
+    for (budget, calls) in [(0, ["97", "97"]), (352, ["97", "0"]), (271, ["0", "0"])] {
+        let mut config = WorldConfig::default();
+        config.settings.resources.bandwidth_kbit_s = budget;
+        let mut bench = Bench::with(config);
+        for (call, taken) in (1..).zip(calls) {
+            let caller = Caller::new(call, "echo");
+            let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 97 0");
+            let offer = caller.request("INVITE", &format!("{sdp}a=rtpmap:97 L16/16000\r\n"));
+            let answer = bench.exchange(&offer).remove(0);
+            assert!(answer.contains(&format!("RTP/AVP {taken}\r\n")), "{budget} kbit/s: {answer}");
+        }
+        let wide = calls.iter().filter(|taken| **taken == "97").count() as u64;
+        assert_eq!(accounts(&bench).used().bandwidth_kbit_s, wide * 272 + (2 - wide) * 80);
+        add_up(&bench);
+    }
+}
+
+#[test]
 fn every_way_a_call_can_fail_gives_back_what_it_was_charged() {
     let mut config = WorldConfig::default();
     config.settings.timers.ringing_s = 2;
@@ -153,7 +173,7 @@ fn a_user_and_an_endpoint_have_limits_of_their_own_in_both_directions() {
 #[test]
 fn the_host_of_an_account_has_no_case_and_its_user_has() {
     let endpoint = "10.0.0.2".parse().expect("an address");
-    let account = |uri: &str| Account::of(uri.as_bytes(), endpoint);
+    let account = |uri: &str| Account::of(&Uri::parse(uri.to_owned().into()).expect("a URI"), endpoint);
     assert_eq!(account("sip:Bob@Example.COM;transport=tcp"), account("sip:Bob@example.com:5080"));
     assert_ne!(account("sip:Bob@example.com"), account("sip:bob@example.com"));
 }

@@ -47,6 +47,57 @@ fn a_retransmitted_bye_is_answered_again_for_64_t1() {
     bench.assert_baseline();
 }
 
+/// Some senders give one branch to every request.
+#[test]
+fn requests_with_one_branch_and_different_calls_or_numbers_are_different_transactions() {
+    let mut bench = Bench::new();
+    let branch = "z9hG4bK-1-1";
+    let of_call = |call| Caller::new(call, "echo").request("OPTIONS", "");
+    for call in 1..=3 {
+        let request = of_call(call).replace(&format!("z9hG4bK-{call}-1"), branch);
+        let answer = bench.exchange(&request).remove(0);
+        assert_eq!(header(&answer, "Call-ID"), Some(format!("call-{call}").as_str()));
+        assert_eq!(bench.exchange(&request), [answer], "the same request again");
+    }
+    let mut caller = Caller::new(1, "echo");
+    caller.cseq = 2;
+    assert_eq!(header(&bench.exchange(&caller.request("OPTIONS", ""))[0], "CSeq"), Some("2 OPTIONS"));
+    // Two calls: each INVITE gets its own response, and each ACK and CANCEL finds its own INVITE.
+    let same_branch = |call: u32, text: &str| text.replace(&format!("z9hG4bK-{call}-1"), "z9hG4bK-all");
+    for (call, user, expected) in [(11, "busy", 486), (12, "reject-603", 603), (13, "ring-20", 180)] {
+        let caller = Caller::new(call, user);
+        assert_eq!(status(&bench.exchange(&same_branch(call, &caller.invite()))[0]), expected);
+    }
+    for (call, user) in [(11, "busy"), (12, "reject-603")] {
+        bench.exchange(&same_branch(call, &Caller::new(call, user).ack_of_refusal()));
+    }
+    bench.take_sent();
+    let ringing = Caller::new(13, "ring-20");
+    let cancelled = statuses(&bench.exchange(&same_branch(13, &ringing.request("CANCEL", ""))));
+    assert_eq!(cancelled, [200, 487]);
+    bench.exchange(&same_branch(13, &ringing.ack_of_refusal()));
+    bench.run_ms(3_000);
+    assert_eq!(bench.take_sent().len(), 2, "no refusal is sent again: all are acknowledged");
+    bench.run_ms(40_000);
+    bench.assert_baseline();
+}
+
+#[test]
+fn a_response_over_tcp_names_the_port_of_sent_by_for_a_new_connection() {
+    let mut bench = Bench::new();
+    for (via, port) in [("10.0.0.2:5070", 5070), ("10.0.0.2:5099", 5099), ("phone.example.com", 5060)] {
+        let request = Caller::new(port, "echo").request("OPTIONS", "");
+        bench.deliver_tcp(&request.replace("SIP/2.0/UDP 10.0.0.2:5070", &format!("SIP/2.0/TCP {via}")));
+        bench.tick();
+        let sent = bench.outputs.drain(..).find_map(|output| match output {
+            ringworld::components::edge::Output::Sip { target, .. } => Some(target),
+            _ => None,
+        });
+        let target = sent.expect("a response");
+        assert_eq!((target.remote.to_string(), target.conn.0), (format!("10.0.0.2:{port}"), 1), "{via}");
+    }
+}
+
 #[test]
 fn a_request_by_another_path_is_merged() {
     let mut bench = Bench::new();

@@ -109,22 +109,28 @@ fn a_refused_re_invite_ends_what_the_table_says() {
     }
 }
 
+/// Tables 1 and 2 of RFC 5057 section 5.1, with the notes below them.
 #[test]
-fn the_table_of_failed_requests_is_that_of_the_rfcs() {
+fn the_table_of_failed_requests_is_that_of_rfc_5057() {
     use FailureScope::{Dialog, Transaction, Usage};
-    let of = |status| [Method::Invite, Method::Subscribe, Method::Info].map(|method| FailureScope::of(status, &method));
+    let methods = [Method::Invite, Method::Subscribe, Method::Info, Method::Cancel];
+    let of = |status| methods.clone().map(|method| FailureScope::of(status, &method));
     for status in [404, 410, 416, 482, 483, 484, 485, 502, 604] {
-        assert_eq!(of(status), [Dialog; 3], "{status}");
+        assert_eq!(of(status), [Dialog, Dialog, Dialog, Transaction], "{status}");
     }
-    for status in [408, 481] {
-        assert_eq!(of(status), [Usage; 3], "{status}");
+    for status in [408, 480, 481] {
+        assert_eq!(of(status), [Usage, Usage, Usage, Transaction], "{status}");
     }
-    for status in [405, 480, 501] {
-        assert_eq!(of(status), [Usage, Usage, Transaction], "{status}");
+    for status in [405, 501] {
+        assert_eq!(of(status), [Usage, Usage, Transaction, Transaction], "{status}");
     }
-    assert_eq!(of(489), [Transaction, Usage, Transaction]);
-    for status in [300, 400, 401, 403, 407, 415, 420, 486, 487, 488, 491, 500, 503, 600, 603, 606] {
-        assert_eq!(of(status), [Transaction; 3], "{status}");
+    assert_eq!(of(489), [Transaction, Usage, Transaction, Transaction]);
+    let of_the_transaction_alone = [
+        300, 302, 400, 401, 402, 403, 406, 407, 412, 413, 414, 415, 417, 420, 421, 422, 423, 428, 429, 436, 437, 438,
+        486, 487, 488, 491, 493, 494, 499, 500, 503, 504, 505, 513, 580, 599, 600, 603, 606, 699,
+    ];
+    for status in of_the_transaction_alone {
+        assert_eq!(of(status), [Transaction; 4], "{status}");
     }
 }
 
@@ -156,6 +162,7 @@ fn a_request_in_a_usage_ends_what_the_table_says() {
     for (phrase, ends_call, ends_subscription) in [
         (Some("200 OK"), false, false),
         (Some("405 Method Not Allowed"), false, false),
+        (Some("480 Temporarily Unavailable"), true, false),
         (Some("481 Call/Transaction Does Not Exist"), true, false),
         (Some("604 Does Not Exist Anywhere"), true, true),
         (None, true, false),

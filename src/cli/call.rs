@@ -65,7 +65,7 @@ pub fn run(args: CallArgs) -> ExitCode {
 /// What the command line did wrong is a usage error; everything else is a failed call.
 fn code_of(failure: &Failure) -> u8 {
     match failure {
-        Failure::BadUri(_) | Failure::NeedsTls(_) | Failure::BadDigit(_) | Failure::BadSetting(_) => USAGE,
+        Failure::BadUri(_) | Failure::NotSpoken(_) | Failure::BadDigit(_) | Failure::BadSetting(_) => USAGE,
         Failure::BadSound { .. } => USAGE,
         _ => FAILED,
     }

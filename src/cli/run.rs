@@ -253,7 +253,10 @@ fn greeting(config: &Config, switch: &Switch) -> String {
     for (name, what) in SERVICES {
         text.push_str(&format!("{name:<12} {what}\n"));
     }
-    text.push_str(&format!("anything else goes to {}\nready\n", config.services.default));
+    match config.services.default.as_str() {
+        "" => text.push_str("anything else is 404\nready\n"),
+        service => text.push_str(&format!("anything else goes to {service}\nready\n")),
+    }
     text
 }
 

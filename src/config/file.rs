@@ -84,7 +84,7 @@ impl Config {
                 return Err(error(key.name, &number.to_string()));
             }
         }
-        if Service::named(&self.services.default).is_none() {
+        if !self.services.default.is_empty() && Service::named(&self.services.default).is_none() {
             return Err(error("services.default", &format!("{:?}", self.services.default)));
         }
         if self.network.sip.is_empty() {
@@ -95,6 +95,9 @@ impl Config {
         }
         if self.media.codecs.is_empty() {
             return Err(error("media.codecs", "an empty list"));
+        }
+        if ![8_000, 16_000, 48_000].contains(&self.media.room_rate_hz_max) {
+            return Err(error("media.room_rate_hz_max", &self.media.room_rate_hz_max.to_string()));
         }
         if !self.media.ptime_ms.is_multiple_of(10) {
             return Err(error("media.ptime_ms", &format!("{}, which is no multiple of 10", self.media.ptime_ms)));
@@ -210,6 +213,7 @@ mod tests {
             ("[record]\nmedia = \"some\"", "switch.toml:2: record.media: ", "headers"),
             ("# a comment\n[services]\ndefault = \"ecko\"", "switch.toml:3: services.default is \"ecko\"", "conf-NAME"),
             ("[media]\ncodecs = [\"G729\"]", "switch.toml:2: media.codecs: ", "PCMA"),
+            ("[media]\nroom_rate_hz_max = 44100", "switch.toml:2: media.room_rate_hz_max is 44100", "16000"),
             ("[media]\nptime_ms = 25", "switch.toml:2: media.ptime_ms is 25", "10 to 60"),
             ("[sip]\nadvertised_address = \"home\"", "switch.toml:2: sip.advertised_address: ", "an IP address"),
         ] {

@@ -187,15 +187,35 @@ pub const KEYS: &[Key] = &[
     key("timers.call_s", "How long a call may last, in seconds; then BYE. 0: for ever.", Numbers(0, SECONDS_MAX)),
     key(
         "timers.rtp_silence_s",
-        "How long a peer that should send RTP may be silent, in seconds; then BYE. 0: for ever.",
+        "How long a peer that should send RTP may send neither RTP nor RTCP, in seconds; then BYE. 0: for ever.",
         Numbers(0, SECONDS_MAX),
     ),
-    key("media.codecs", "The codecs, the preferred one first.", Words("a list of \"PCMU\" and \"PCMA\"")),
+    key(
+        "timers.rtp_pause_s",
+        "How long we send a peer nothing where there is nothing to hear, in seconds; then a frame of silence, which keeps \
+         phones, NATs and trunks from giving the call up. 0: for ever.",
+        Numbers(0, SECONDS_MAX),
+    ),
+    key(
+        "media.codecs",
+        "The codecs that are taken: of an offer, the first that is among them.",
+        Words("a list of \"PCMU\", \"PCMA\", \"G722\", \"L16/8000\", \"L16/16000\" and \"L16/48000\""),
+    ),
+    key(
+        "media.offered",
+        "Those of them that we offer, the preferred one first.",
+        Words("a list as of media.codecs; all, if none is among them"),
+    ),
+    key(
+        "media.room_rate_hz_max",
+        "The highest rate that a room is mixed at; it has that of its members, if that is lower.",
+        Words("8000, 16000 or 48000"),
+    ),
     key("media.ptime_ms", "The length of the audio packets that we ask for, in milliseconds.", Numbers(10, 60)),
     key(
         "services.default",
-        "The service of a call whose request URI names none.",
-        Words("echo, tone, tone-HZ, silence, conf-NAME, ring-N, busy or reject-NNN"),
+        "The service of a call whose request URI names none. Empty: such a call gets 404.",
+        Words("echo, tone, tone-HZ, silence, conf-NAME, ring-N, busy, reject-NNN (400 to 699), or empty"),
     ),
     key(
         "services.ask_handler",

@@ -2,6 +2,7 @@
 
 use ringworld_components::edge::{Input, Output, Outputs, Packet};
 use ringworld_components::record::{Encoder, Record};
+use ringworld_components::wire::rtp::HEADER_BYTES;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -120,5 +121,10 @@ fn chain_packet(chain: u64, packet: &Packet) -> u64 {
     let port_of = |peer: SocketAddr| u64::from(peer.port());
     let seed =
         chain.rotate_left(7) ^ (u64::from(packet.port) << 32) ^ (port_of(packet.peer) << 1) ^ u64::from(packet.is_rtcp);
-    xxh3_64_with_seed(packet.bytes(), seed)
+    let bytes = packet.bytes();
+    if packet.is_opaque {
+        // The length follows from the codec and the packet time.
+        return xxh3_64_with_seed(bytes.get(..HEADER_BYTES).unwrap_or_default(), seed ^ bytes.len() as u64);
+    }
+    xxh3_64_with_seed(bytes, seed)
 }

@@ -83,9 +83,10 @@ impl Host<'_> {
         match (method, living) {
             ("ACK", _) => Meaning::ByItself,
             _ if message::hops(bytes) > 1 => Meaning::Not("which it passed on for another"),
-            ("INVITE", _) if !is_within => {
-                Meaning::Ask("place a call", Operation::Place(place(bytes, remote, self.local, &self.services.default)))
-            }
+            ("INVITE", _) if !is_within => Meaning::Ask(
+                "place a call",
+                Operation::Place(place(bytes, remote, self.local, self.services.default_or_echo())),
+            ),
             ("BYE" | "CANCEL", _) if call.requests.contains_key(method) => Meaning::ByItself,
             ("BYE" | "CANCEL", Some(session)) => Meaning::Ask("hang up", Operation::HangUp { session }),
             ("INVITE" | "UPDATE", Some(session)) => changes(call, session, bytes, cseq, method),
@@ -104,9 +105,11 @@ impl Host<'_> {
         match status {
             ..=199 => Meaning::Ask("let a call ring", Operation::Ring { session }),
             200..=299 => {
-                let service = self.services.default.clone();
+                let service = self.services.default_or_echo().to_owned();
                 Meaning::Ask("answer a call", Operation::Answer { session, service })
             }
+            // A call is not refused with a redirection.
+            300..=399 => Meaning::Ask("reject a call", Operation::Reject { session, status: 480 }),
             _ => Meaning::Ask("reject a call", Operation::Reject { session, status }),
         }
     }

@@ -65,7 +65,9 @@ impl StandIn {
     pub fn begin(local: Local, config: &Config, out: &Path, began: Duration) -> Result<Self, RecordError> {
         // The seed is fixed: the same capture gives the same recording.
         let began_unix_ms = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
-        let (settings, secret) = (config.settings(), [0x52; 32]);
+        let (mut settings, secret) = (config.settings(), [0x52; 32]);
+        // The users of that host are none here: their calls are answered all the same.
+        settings.services.default = settings.services.default_or_echo().to_owned();
         let world = WorldConfig { settings, secret, began_unix_ms, ..WorldConfig::default() };
         let recorder = Recorder::create(out, &world, &config.record)?;
         let range = config.network.rtp_ports;

@@ -173,7 +173,7 @@ fn stream(stream: &Stream, flow: Option<&RtpState>) -> String {
     let mut line = format!(
         "stream on port {}, {sink}, {} of {} ms {} with {peer}",
         stream.port,
-        agreed.codec.name(),
+        agreed.codec,
         agreed.ptime_ms,
         direction(agreed.direction)
     );

@@ -122,7 +122,7 @@ impl Media {
     }
 
     pub fn start(&mut self, remote: &RemoteAudio, tone: Arc<Tone>) {
-        self.recorder = Some(Recorder::new(remote.law));
+        self.recorder = Some(Recorder::new(remote.law()));
         let RemoteAudio { address, payload_type, receives, .. } = *remote;
         self.sending = Some(Sending { tone, remote: address, payload_type, paused: !receives, ended: false });
     }
@@ -237,7 +237,7 @@ mod tests {
         let other = open("127.0.0.1:0".parse().unwrap()).unwrap();
         let remote = RemoteAudio {
             address: Some(other.local_addr().unwrap()),
-            law: G711::Pcmu,
+            codec: G711::Pcmu.into(),
             payload_type: 0,
             telephone_event: None,
             receives: true,

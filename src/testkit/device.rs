@@ -87,7 +87,7 @@ impl Device {
             uri,
             hop,
             rtp: SocketAddr::new(self.address.ip(), 20_000 + (self.made % 10_000) as u16 * 2),
-            laws: vec![G711::Pcmu, G711::Pcma],
+            codecs: vec![G711::Pcmu.into(), G711::Pcma.into()],
             ring_limit: 3_600 * SECOND,
         });
         let sound = Sound::new(u32::from(self.number) << 24 | self.made);

@@ -106,9 +106,9 @@ impl Sound {
         };
         let (sequence, ssrc) = (self.sequence, self.ssrc);
         let tone = self.tone_hz.map(|hz| {
-            let stale = self.tone.as_ref().is_none_or(|tone| tone.law != remote.law);
+            let stale = self.tone.as_ref().is_none_or(|tone| tone.law != remote.law());
             if stale {
-                self.tone = Some(Tones::new().tone(hz, AMPLITUDE, remote.law));
+                self.tone = Some(Tones::new().tone(hz, AMPLITUDE, remote.law()));
             }
             self.tone.clone()
         });

@@ -9,7 +9,7 @@ use crate::replay::{Player, Witness};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{Session, SipIdentity};
-use ringworld_components::edge::{Event, Flow, Input, Operation, Output, Outputs, Transport};
+use ringworld_components::edge::{ConnId, Event, Flow, Input, Operation, Output, Outputs, Transport};
 use ringworld_components::kernel::{Now, StableId, StableIds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,6 +28,8 @@ pub(super) struct Collector {
     known: BTreeSet<StableId>,
     /// Our address for each peer.
     locals: BTreeMap<(Transport, SocketAddr), SocketAddr>,
+    /// The peers' ends of connections that messages came over.
+    connections: BTreeMap<ConnId, SocketAddr>,
     /// Messages seen, by direction and content.
     seen: BTreeSet<(bool, u64)>,
     media: Media,
@@ -57,6 +59,7 @@ impl Collector {
             trace,
             known: BTreeSet::new(),
             locals: BTreeMap::new(),
+            connections: BTreeMap::new(),
             seen: BTreeSet::new(),
             media: Media::default(),
             arrivals: Arrivals::default(),
@@ -139,6 +142,9 @@ impl Collector {
         for (flow, bytes) in std::mem::take(&mut self.messages) {
             if self.is_ours(&bytes) {
                 self.locals.insert((flow.transport, flow.remote), flow.local);
+                if flow.conn != ConnId::NONE {
+                    self.connections.insert(flow.conn, flow.remote);
+                }
                 self.add_message(at, false, flow.transport, flow.remote, bytes);
             }
         }
@@ -160,7 +166,9 @@ impl Collector {
         for output in &outputs.control {
             match output {
                 Output::Sip { target, bytes, .. } if self.is_ours(bytes) => {
-                    self.add_message(at, true, target.transport, target.remote, bytes.clone());
+                    // The address of a target is where a new connection would go.
+                    let peer = self.connections.get(&target.conn).copied().unwrap_or(target.remote);
+                    self.add_message(at, true, target.transport, peer, bytes.clone());
                 }
                 Output::Event(Event::StateChanged { session, from, to }) if self.trace.sessions.contains(session) => {
                     self.add(at, What::State(format!("{from} → {to}")));

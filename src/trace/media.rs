@@ -112,7 +112,7 @@ fn tell(before: Option<&View>, after: &View, now: Now, told: &mut Vec<String>) {
     if before.is_none_or(|before| before.agreed != after.agreed)
         && let Some(agreed) = &after.agreed
     {
-        let (codec, way) = (agreed.codec.name(), direction(agreed.direction));
+        let (codec, way) = (agreed.codec, direction(agreed.direction));
         told.push(format!("agreed: {codec} of {} ms, {way}, with {}", agreed.ptime_ms, agreed.remote));
     }
     if before.and_then(|before| before.room.as_ref()) != after.room.as_ref() {

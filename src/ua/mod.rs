@@ -13,6 +13,7 @@
 //! Times are in nanoseconds of a clock that the owner chooses.
 
 pub mod call;
+pub mod codec;
 pub mod digits;
 pub mod frame;
 pub mod g711;
@@ -25,6 +26,7 @@ pub mod transaction;
 pub mod write;
 
 pub use call::{Call, End, Happened, Signalling, Start, State};
+pub use codec::Codec;
 pub use g711::G711;
 pub use message::Message;
 pub use transaction::{Outbox, Transaction};

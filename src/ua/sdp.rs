@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use super::codec::Codec;
 use super::g711::G711;
 
 /// Payload type under which telephone-event is offered.
@@ -13,7 +14,7 @@ pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
 pub struct RemoteAudio {
     /// Where it wants packets; `None` for a held stream without an address, or port 0.
     pub address: Option<SocketAddr>,
-    pub law: G711,
+    pub codec: Codec,
     pub payload_type: u8,
     pub telephone_event: Option<u8>,
     /// It wants to receive.
@@ -22,23 +23,31 @@ pub struct RemoteAudio {
     pub sends: bool,
 }
 
+impl RemoteAudio {
+    /// The law that is spoken with a peer that knows G.711 alone, as do those who speak with this.
+    pub fn law(&self) -> G711 {
+        self.codec.g711().unwrap_or(G711::Pcmu)
+    }
+}
+
 /// How a side writes its descriptions, beside what they say of its audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Lines of other media before that of audio, and after it. They are always refused.
     pub before: u8,
     pub after: u8,
-    /// The first of three dynamic payload types: for mu-law, A-law and telephone-event. 0: they are the usual ones.
+    /// The first of four dynamic payload types: for mu-law, A-law, telephone-event and L16. 0: they are the usual ones.
     pub types_from: u8,
 }
 
 impl Layout {
-    /// The payload type of a law.
-    pub fn payload_type(self, law: G711) -> u8 {
-        match (self.types_from, law) {
-            (0, law) => law.payload_type(),
-            (from, G711::Pcmu) => from,
-            (from, G711::Pcma) => from + 1,
+    /// The payload type of a codec.
+    pub fn payload_type(self, codec: Codec) -> u8 {
+        match (self.types_from, codec) {
+            (0, codec) => codec.payload_type(),
+            (from, Codec::G711(G711::Pcmu)) => from,
+            (from, Codec::G711(G711::Pcma)) => from + 1,
+            (from, Codec::L16) => from + 3,
         }
     }
 
@@ -54,7 +63,7 @@ pub struct Local<'a> {
     /// Where we receive audio.
     pub address: SocketAddr,
     /// In the order of preference.
-    pub laws: &'a [G711],
+    pub codecs: &'a [Codec],
     pub session: u64,
     pub version: u64,
     pub direction: &'a str,
@@ -65,7 +74,7 @@ pub struct Local<'a> {
 
 /// Writes our side.
 pub fn describe(local: &Local<'_>) -> String {
-    let Local { address, laws, session, version, direction, layout, is_offer } = *local;
+    let Local { address, codecs, session, version, direction, layout, is_offer } = *local;
     let family = if address.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (address.ip(), address.port());
     let mut text = format!("v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
@@ -74,13 +83,13 @@ pub fn describe(local: &Local<'_>) -> String {
         let _ = write!(text, "m=video {other_port} RTP/AVP 31 34\r\na=mid:v\r\n");
     }
     let _ = write!(text, "m=audio {port} RTP/AVP");
-    for law in laws {
-        let _ = write!(text, " {}", layout.payload_type(*law));
+    for codec in codecs {
+        let _ = write!(text, " {}", layout.payload_type(*codec));
     }
     let event = layout.telephone_event();
     let _ = write!(text, " {event}\r\n");
-    for law in laws {
-        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", layout.payload_type(*law), law.name());
+    for codec in codecs {
+        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", layout.payload_type(*codec), codec.name());
     }
     let _ = write!(text, "a=rtpmap:{event} telephone-event/8000\r\n");
     let _ = write!(text, "a=fmtp:{event} 0-16\r\na=ptime:20\r\na={direction}\r\n");
@@ -100,8 +109,8 @@ pub fn lines(body: &[u8]) -> Vec<(String, bool)> {
     text.lines().filter_map(line).collect()
 }
 
-/// Reads the first audio stream that is not refused and has a law that we know; `prefer` wins over the order.
-pub fn read(body: &[u8], prefer: Option<G711>) -> Option<RemoteAudio> {
+/// Reads the first audio stream that is not refused and has a codec that we know; `prefer` wins over the order.
+pub fn read(body: &[u8], prefer: Option<Codec>) -> Option<RemoteAudio> {
     let text = std::str::from_utf8(body).ok()?;
     let mut session_ip = None;
     let mut session_direction = None;
@@ -158,7 +167,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn finish(self, prefer: Option<G711>) -> Option<RemoteAudio> {
+    fn finish(self, prefer: Option<Codec>) -> Option<RemoteAudio> {
         let name_of = |format: u8| self.maps.iter().find(|(mapped, _)| *mapped == format).map(|&(_, name)| name);
         let is = |format: u8, wanted: &str| {
             name_of(format).is_some_and(|name| {
@@ -166,19 +175,19 @@ impl<'a> Stream<'a> {
                 parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted)) && parts.next() == Some("8000")
             })
         };
-        let law_of = |format: u8| {
-            [G711::Pcmu, G711::Pcma]
-                .into_iter()
-                .find(|law| is(format, law.name()) || (format == law.payload_type() && name_of(format).is_none()))
+        let codec_of = |format: u8| {
+            let is_static =
+                |codec: Codec| codec.is_static() && format == codec.payload_type() && name_of(format).is_none();
+            Codec::ALL.into_iter().find(|codec| is(format, codec.name()) || is_static(*codec))
         };
-        let known = || self.formats.iter().filter_map(|&format| Some((format, law_of(format)?)));
-        let (payload_type, law) = known().find(|&(_, law)| Some(law) == prefer).or_else(|| known().next())?;
+        let known = || self.formats.iter().filter_map(|&format| Some((format, codec_of(format)?)));
+        let (payload_type, codec) = known().find(|&(_, codec)| Some(codec) == prefer).or_else(|| known().next())?;
         let telephone_event = self.formats.iter().copied().find(|&format| is(format, "telephone-event"));
         let (sends, receives) = self.direction.unwrap_or((true, true));
         let reachable = self.ip.filter(|ip| !ip.is_unspecified() && self.port != 0);
         let address = reachable.map(|ip| SocketAddr::new(ip, self.port));
         let receives = receives && address.is_some();
-        Some(RemoteAudio { address, law, payload_type, telephone_event, receives, sends })
+        Some(RemoteAudio { address, codec, payload_type, telephone_event, receives, sends })
     }
 }
 
@@ -215,24 +224,24 @@ mod tests {
     fn an_offer_reads_back() {
         let address: SocketAddr = "[::1]:20002".parse().unwrap();
         let (session, version, direction, layout) = (1, 1, "sendrecv", Layout::default());
-        let laws = &[G711::Pcma, G711::Pcmu];
-        let local = Local { address, laws, session, version, direction, layout, is_offer: true };
+        let codecs = &[G711::Pcma.into(), G711::Pcmu.into()];
+        let local = Local { address, codecs, session, version, direction, layout, is_offer: true };
         let text = describe(&local);
         let read = read(text.as_bytes(), None).unwrap();
         let expected = RemoteAudio {
             address: Some(address),
-            law: G711::Pcma,
+            codec: G711::Pcma.into(),
             payload_type: 8,
             telephone_event: Some(101),
             receives: true,
             sends: true,
         };
         assert_eq!(read, expected);
-        assert_eq!(super::read(text.as_bytes(), Some(G711::Pcmu)).map(|r| r.law), Some(G711::Pcmu));
+        assert_eq!(super::read(text.as_bytes(), Some(G711::Pcmu.into())).map(|r| r.law()), Some(G711::Pcmu));
         let layout = Layout { before: 1, after: 2, types_from: 96 };
         let text = describe(&Local { layout, is_offer: false, ..local });
         let read = super::read(text.as_bytes(), None).unwrap();
-        assert_eq!((read.law, read.payload_type, read.telephone_event), (G711::Pcma, 97, Some(98)));
+        assert_eq!((read.law(), read.payload_type, read.telephone_event), (G711::Pcma, 97, Some(98)));
         let all = [("video", false), ("audio", true), ("image", false), ("image", false)];
         assert_eq!(lines(text.as_bytes()), all.map(|(media, is_on)| (media.to_owned(), is_on)));
     }
@@ -244,7 +253,7 @@ mod tests {
             a=rtpmap:99 telephone-event/8000\r\nm=video 5 RTP/AVP 0\r\na=inactive\r\n";
         let remote = read(text.as_bytes(), None).unwrap();
         assert_eq!(remote.address, Some("2.2.2.2:4000".parse().unwrap()));
-        assert_eq!((remote.law, remote.payload_type, remote.telephone_event), (G711::Pcmu, 97, Some(99)));
+        assert_eq!((remote.law(), remote.payload_type, remote.telephone_event), (G711::Pcmu, 97, Some(99)));
         assert_eq!(mirrored(remote.receives, remote.sends), "recvonly");
 
         let held = read(b"v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", None).unwrap();

@@ -5,6 +5,7 @@
 pub mod callee;
 pub mod exchange;
 pub mod party;
+pub mod speaker;
 pub mod text;
 
 pub use text::{audio_port, header, status, statuses, tag};

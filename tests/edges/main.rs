@@ -8,6 +8,7 @@ mod marks;
 mod peer;
 #[path = "../interop_sipp/ports.rs"]
 mod ports;
+mod reconnect;
 mod sizes;
 mod sources;
 #[path = "../common/text.rs"]

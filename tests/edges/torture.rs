@@ -115,7 +115,7 @@ fn cases() -> Vec<Case> {
         request("zeromf", OPTIONS, &["Max-Forwards: 0"], "", 200),
         request("cparam", REGISTER, &["Contact: sip:+19725552222@gw1.example.net;unknownparam"], "", 200),
         request("regescrt", REGISTER, &["Contact: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>"], "", 200),
-        request("sdp01", INVITE, &["Accept: text/nobodyKnowsThis", sdp], SDP, 180),
+        request("sdp01", INVITE, &["Accept: text/nobodyKnowsThis", sdp], SDP, 406),
         request(
             "inv2543",
             OPTIONS,

@@ -77,12 +77,12 @@ fn calls_are_refused_with_the_status_that_the_service_names() {
         return;
     }
     let bench = Bench::new();
-    for (service, status) in [("busy", "486"), ("reject-302", "302"), ("reject-404", "404"), ("reject-603", "603")] {
+    for (service, status) in [("busy", "486"), ("reject-480", "480"), ("reject-404", "404"), ("reject-603", "603")] {
         let scenario = Scenario::file("uac_refused").with("@STATUS@", status).with("Subject: @EXTRA@", "Subject: x");
         bench.run(&scenario, service, &["-m", "10", "-r", "40"]);
         bench.run(&scenario, service, &["-m", "10", "-r", "40", "-t", "t1"]);
     }
-    let rejected = ["486", "302", "404", "603"].map(|status| format!("rejected with {status}"));
+    let rejected = ["486", "480", "404", "603"].map(|status| format!("rejected with {status}"));
     bench.finish_with(&rejected.each_ref().map(|outcome| (outcome.as_str(), 20)));
 }
 

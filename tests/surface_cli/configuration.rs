@@ -41,6 +41,8 @@ fn wrong_arguments_are_usage_errors_that_say_what_is_allowed() {
         (&["run", "--record-media", "loud"], "headers"),
         (&["run", "--worlds", "0"], "1 to 255"),
         (&["call"], "URI"),
+        (&["call", "sips:echo@127.0.0.1"], "UDP and TCP are spoken"),
+        (&["call", "sip:echo@127.0.0.1;transport=tls"], "UDP and TCP are spoken"),
         (&["demo", "--calls", "0"], "1..=5000"),
         (&["dance"], "unrecognized"),
     ] {

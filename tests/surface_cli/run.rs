@@ -38,7 +38,7 @@ fn services_answer_as_they_are_named() {
         ("silence", "completed"),
         ("conf-lobby", "completed"),
         ("ring-1", "completed"),
-        ("callee", "completed"),
+        ("callee", "404 Not Found"),
         ("busy", "486 Busy Here"),
         ("reject-603", "603 Decline"),
     ] {

@@ -70,6 +70,22 @@ pub fn everyday_life() -> Vec<Plan> {
     plans
 }
 
+/// The plans of callers whose packets are decoded, mixed at 16 kHz and encoded anew, for about two seconds.
+pub fn transcoders() -> Vec<Plan> {
+    use ringworld::components::audio::Codec::{G722, L16Narrowband, L16Wideband, Pcma};
+    vec![
+        Plan::new("conf-w").lasting(2, 330).talking().speaking(G722).pressing('6', 100),
+        Plan::new("conf-w").lasting(3, 300).talking().speaking(L16Wideband).holding(90, 170),
+        Plan::new("conf-w").lasting(5, 310).talking(),
+        Plan::new("conf-w").lasting(7, 340).talking().speaking(G722).holding(120, 200),
+        Plan::new("conf-w").lasting(9, 350).speaking(G722),
+        Plan::new("conf-w").lasting(11, 350).speaking(Pcma),
+        Plan::new("conf-w").lasting(40, 210).talking().speaking(L16Narrowband),
+        Plan::new("echo").lasting(13, 320).talking().speaking(G722),
+        Plan::new("tone-700").lasting(15, 320).speaking(G722),
+    ]
+}
+
 impl Town {
     pub fn new(engine: Engine, plans: Vec<Plan>) -> Self {
         let people = plans.into_iter().enumerate().map(|(number, plan)| Person::new(number as u32, plan)).collect();

@@ -3,6 +3,7 @@
 use super::packet;
 use crate::common::text::find_audio_port;
 use crate::common::{Caller, header, sip_input, status};
+use ringworld::components::audio::Codec;
 use ringworld::components::edge::Input;
 
 /// What a caller is to do.
@@ -11,6 +12,7 @@ pub struct Plan {
     user: String,
     begins: u64,
     ends: u64,
+    codec: Codec,
     talks: bool,
     cancels: bool,
     presses: Option<(char, u64)>,
@@ -20,12 +22,18 @@ pub struct Plan {
 impl Plan {
     /// Calls this service.
     pub fn new(user: &str) -> Self {
-        Self { user: user.into(), begins: 1, ends: 100, talks: false, cancels: false, presses: None, holds: None }
+        let (user, codec, talks, cancels, presses, holds) = (user.into(), Codec::Pcmu, false, false, None, None);
+        Self { user, begins: 1, ends: 100, codec, talks, cancels, presses, holds }
     }
 
     /// Invites at a tick, hangs up (or cancels) at another.
     pub fn lasting(self, begins: u64, ends: u64) -> Self {
         Self { begins, ends, ..self }
+    }
+
+    /// Speaks no other codec than this.
+    pub fn speaking(self, codec: Codec) -> Self {
+        Self { codec, ..self }
     }
 
     /// Sends a packet every 20 ms.
@@ -75,7 +83,7 @@ impl Person {
         let is_due = |at: u64| (at..at + 3).contains(&now);
         let plan = self.plan.clone();
         if is_due(plan.begins) && self.caller.branch == 1 {
-            let invite = self.caller.invite();
+            let invite = self.caller.request("INVITE", &self.sdp("sendrecv"));
             self.caller.branch += 1;
             inputs.push(sip_input(&invite.replace("-2;rport", "-1;rport"), &self.caller.peer));
             return;
@@ -89,12 +97,22 @@ impl Person {
         for (at, direction) in [(plan.holds.map(|it| it.0), "sendonly"), (plan.holds.map(|it| it.1), "sendrecv")] {
             if at == Some(now) {
                 self.caller.next();
-                inputs.push(sip_input(&self.caller.request("INVITE", &self.caller.sdp(direction)), &self.caller.peer));
+                inputs.push(sip_input(&self.caller.request("INVITE", &self.sdp(direction)), &self.caller.peer));
             }
         }
         if plan.talks && (now + u64::from(self.number)).is_multiple_of(4) {
             inputs.push(self.say(now, port));
         }
+    }
+
+    fn sdp(&self, direction: &str) -> String {
+        let (sdp, codec) = (self.caller.sdp(direction), self.plan.codec);
+        if codec == Codec::Pcmu {
+            return sdp;
+        }
+        let (kind, clock) = (codec.payload_type(), codec.clock().rate_hz);
+        let sdp = sdp.replace("RTP/AVP 0 8 101", &format!("RTP/AVP {kind} 101"));
+        format!("{sdp}a=rtpmap:{kind} {}/{clock}\r\n", codec.name())
     }
 
     fn leave(&mut self, inputs: &mut Vec<Input>) {
@@ -127,7 +145,9 @@ impl Person {
             }
             None => {
                 let byte = |at: u64| (frame * 7 + at * (u64::from(self.number) + 3)) as u8 | 0x80;
-                (0, frame as u32 * 160, (0..160).map(byte).collect())
+                let codec = self.plan.codec;
+                let timestamp = frame as u32 * codec.clock().frame_units();
+                (codec.payload_type(), timestamp, (0..codec.octets(20) as u64).map(byte).collect())
             }
         };
         let mut bytes = vec![0x80, payload_type];

@@ -19,12 +19,11 @@
 //! assert_eq!(listeners, [0x9f; FRAME_SAMPLES]);
 //! ```
 
-use super::g711::Companding;
-use super::g711::{Pcma, Pcmu};
+use super::codec::g711::{Companding, Pcma, Pcmu};
 use super::{EncodedFrame, FRAME_SAMPLES, G711};
 use multiversion::multiversion;
 
-/// The sum of a room's contributions to one frame.
+/// The sum of a narrowband room's contributions to one frame.
 pub type Sum = [i32; FRAME_SAMPLES];
 
 /// The sum without a contribution.
@@ -80,6 +79,35 @@ pub fn encode_sum(sum: &Sum, law: G711, payload: &mut EncodedFrame) {
         G711::Pcmu => compress_sum::<Pcmu>(sum, payload),
         G711::Pcma => compress_sum::<Pcma>(sum, payload),
     }
+}
+
+/// Adds one linear contribution.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn add(sum: &mut [i32], pcm: &[i16]) {
+    for (total, sample) in sum.iter_mut().zip(pcm) {
+        *total = total.wrapping_add(i32::from(*sample));
+    }
+}
+
+/// The sum without a participant's own linear contribution, clipped.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn minus_clip(sum: &[i32], own: &[i16], out: &mut [i16]) {
+    for ((out, total), own) in out.iter_mut().zip(sum).zip(own) {
+        *out = clip_sample(total.wrapping_sub(i32::from(*own)));
+    }
+}
+
+/// The sum, clipped.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn clip(sum: &[i32], out: &mut [i16]) {
+    for (out, total) in out.iter_mut().zip(sum) {
+        *out = clip_sample(*total);
+    }
+}
+
+#[inline(always)]
+fn clip_sample(sample: i32) -> i16 {
+    sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
 #[inline(always)]

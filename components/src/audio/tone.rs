@@ -1,6 +1,5 @@
 //! A tone, to the same bit on every machine.
 
-use crate::audio::SAMPLE_RATE_HZ;
 use crate::record::Record;
 
 /// Bits of the phase that choose an entry of the sine table; the next ones interpolate between two entries.
@@ -17,31 +16,31 @@ const SINE: [i32; (1 << INDEX_BITS) + 1] = sine_table();
 ///
 /// let mut tone = ToneGenerator::new(2000, 10_000);
 /// let mut pcm = [0; 4];
-/// tone.fill(&mut pcm);
+/// tone.fill(&mut pcm, 8_000);
 /// assert_eq!(pcm, [0, 10_000, 0, -10_000]);
 /// ```
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ToneGenerator {
     /// Position within a turn; 2^32 is a whole turn.
     phase: u32,
-    step: u32,
+    hz: u32,
     level: i16,
 }
 
 impl ToneGenerator {
-    /// A tone of `hz` whose peak is `level` (of 32,767; negative inverts it). A frequency of 4,000 Hz or more is folded
-    /// below that by the sample rate.
+    /// A tone of `hz` whose peak is `level` (of 32,767; negative inverts it).
     pub const fn new(hz: u32, level: i16) -> Self {
-        let within_rate = (hz % SAMPLE_RATE_HZ) as u64;
-        let step = ((within_rate << 32) + (SAMPLE_RATE_HZ as u64 / 2)) / SAMPLE_RATE_HZ as u64;
-        Self { phase: 0, step: step as u32, level }
+        Self { phase: 0, hz, level }
     }
 
-    /// Writes the next samples, in phase with those before.
-    pub fn fill(&mut self, pcm: &mut [i16]) {
+    /// Writes the next samples at this rate, in phase with those before. A frequency of half the rate or more is folded
+    /// below that.
+    pub fn fill(&mut self, pcm: &mut [i16], rate_hz: u32) {
+        let rate_hz = u64::from(rate_hz.max(1));
+        let step = (((u64::from(self.hz) % rate_hz) << 32) + rate_hz / 2) / rate_hz;
         for sample in pcm {
             *sample = ((sine(self.phase) * i32::from(self.level) + (1 << 14)) >> 15) as i16;
-            self.phase = self.phase.wrapping_add(self.step);
+            self.phase = self.phase.wrapping_add(step as u32);
         }
     }
 }
@@ -97,25 +96,25 @@ mod tests {
     fn a_tone_has_its_frequency_its_level_and_nothing_else() {
         for hz in [50, 440, 1004, 3999] {
             let mut pcm = vec![0; 8000];
-            ToneGenerator::new(hz, 16384).fill(&mut pcm);
-            assert!(share_at(&pcm, f64::from(hz)) > 0.999, "{hz}");
-            assert!((power_at(&pcm, f64::from(hz)) - 0.25).abs() < 0.001, "{hz}");
+            ToneGenerator::new(hz, 16384).fill(&mut pcm, 8_000);
+            assert!(share_at(&pcm, f64::from(hz), 8_000) > 0.999, "{hz}");
+            assert!((power_at(&pcm, f64::from(hz), 8_000) - 0.25).abs() < 0.001, "{hz}");
         }
     }
 
     #[test]
     fn frames_join_without_a_step() {
         let (mut whole, mut parts) = ([0; 320], [0; 320]);
-        ToneGenerator::new(441, 9000).fill(&mut whole);
+        ToneGenerator::new(441, 9000).fill(&mut whole, 8_000);
         let mut tone = ToneGenerator::new(441, 9000);
-        parts.chunks_mut(160).for_each(|frame| tone.fill(frame));
+        parts.chunks_mut(160).for_each(|frame| tone.fill(frame, 8_000));
         assert_eq!(whole, parts);
     }
 
     #[test]
     fn extremes_do_not_overflow() {
         for (hz, level) in [(0, i16::MAX), (u32::MAX, i16::MIN), (7999, i16::MIN), (2000, i16::MIN)] {
-            ToneGenerator::new(hz, level).fill(&mut [0; 500]);
+            ToneGenerator::new(hz, level).fill(&mut [0; 500], 8_000);
         }
     }
 }

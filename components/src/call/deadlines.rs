@@ -3,6 +3,10 @@
 /// Timer of a session: it has been ringing, or waiting for a decision, for too long.
 pub struct RingDeadline;
 
+/// Timer of an incoming session that is not answered: the time that its INVITE gave in Expires is over (RFC 3261 section
+/// 13.3.1).
+pub struct InviteExpiry;
+
 /// Timer of a session: it has lasted for too long.
 pub struct DurationDeadline;
 

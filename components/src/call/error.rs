@@ -6,6 +6,7 @@ use crate::kernel::{Now, StableId, WallTime};
 use crate::record::Record;
 use crate::sip::DialogState;
 use crate::wire::sdp::{Codec, Direction};
+use crate::wire::sip::Warning;
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -135,6 +136,14 @@ impl CallError {
             | CallErrorCause::Dependency(_)
             | CallErrorCause::Sequence(_)
             | CallErrorCause::Group(_) => 500,
+        }
+    }
+
+    /// What tells the peer in words, where that helps it.
+    pub fn warning(&self) -> Option<Warning> {
+        match &self.cause {
+            CallErrorCause::Negotiation(why) => Some(why.warning()),
+            _ => None,
         }
     }
 

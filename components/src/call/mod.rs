@@ -27,7 +27,7 @@ mod state;
 pub use carry_out::{CarryOut, OperationApp, OperationTable};
 pub use claim::Claim;
 pub use counters::Counters;
-pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, RingDeadline, RingThenAnswer};
+pub use deadlines::{CancelDeadline, ClaimDeadline, DurationDeadline, InviteExpiry, RingDeadline, RingThenAnswer};
 pub use dependency::{ChildSessions, Dependency, DependencyError, DependencyKind, DependencyState, ParentSession};
 pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaStanding};
 pub use facts::{
@@ -52,7 +52,7 @@ pub use queues::{CallEvent, Queue, SessionMessage};
 pub use relation::{EndFollower, StateEntered};
 pub use resources::{Account, Accounts, AdmissionRefusal, Amounts, Charge, MeasuredLoad, ResourceSettings};
 pub use sequence::{ALeg, ALegOf, BLeg, BLegOf, EndingRule, Sequence, SequenceError, SequenceState};
-pub use service::{ROOM_NAME_BYTES_MAX, Service};
+pub use service::{ROOM_NAME_BYTES_MAX, Service, is_refusal};
 pub use session::{
     Draining, EndCause, Ended, Ending, IllegalTransition, InviteUsageOf, InviteUsages, Role, SelectedUsage, Session,
     SessionCount, StreamOf, Streams,

@@ -4,7 +4,7 @@
 use crate::edge::{Flow, SendRequest};
 use crate::kernel::StableId;
 use crate::sip::TransactionUser;
-use crate::wire::sip::{Request, Response};
+use crate::wire::sip::{Request, Response, Warning};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 
@@ -53,6 +53,8 @@ pub enum CallEvent {
         usage: Entity,
         /// Its transaction.
         transaction: Entity,
+        /// The way it came.
+        flow: Flow,
         /// The request.
         request: Box<Request>,
     },
@@ -79,6 +81,15 @@ pub enum CallEvent {
     ByeReceived {
         /// The usage.
         usage: Entity,
+    },
+    /// The peer pressed a key, by INFO.
+    DigitReceived {
+        /// The usage.
+        usage: Entity,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How long it was pressed, in milliseconds; 0 if the peer did not say.
+        duration_ms: u32,
     },
     /// A provisional response to our INVITE.
     Progressed {
@@ -131,6 +142,7 @@ impl CallEvent {
             | Self::Acked { usage, .. }
             | Self::NeverAcked { usage }
             | Self::ByeReceived { usage }
+            | Self::DigitReceived { usage, .. }
             | Self::ByeDone { usage }
             | Self::UsageLost { usage, .. } => *usage,
             Self::Progressed { session, .. } | Self::Accepted { session, .. } | Self::Refused { session, .. } => {
@@ -152,6 +164,8 @@ pub enum SessionMessage {
         usage: Option<Entity>,
         /// The status.
         status: u16,
+        /// Why the request is refused, if the peer is told.
+        warning: Option<Warning>,
         /// A session description.
         body: Option<Bytes>,
     },

@@ -107,9 +107,7 @@ impl ResourceSettings {
 
     /// What a stream of this codec costs in packets of this length.
     pub fn of_stream(&self, codec: Codec, ptime_ms: u8) -> Amounts {
-        let payload_kbit_s = match codec {
-            Codec::Pcmu | Codec::Pcma => 64,
-        };
+        let payload_kbit_s = codec.octets(1) as u64 * 8;
         let header_kbit_s = (HEADER_OCTETS * 8).div_ceil(u64::from(ptime_ms.max(1)));
         Amounts {
             ports: 1,
@@ -136,9 +134,9 @@ impl ResourceSettings {
 }
 
 impl Settings {
-    /// What a stream costs whose codec is not agreed yet: the most that it can.
+    /// What a stream costs whose codec is not agreed yet: the most that it can with those that we offer.
     pub fn of_new_stream(&self) -> Amounts {
-        let all = self.media.codecs.iter().map(|&codec| self.resources.of_stream(codec, self.media.ptime_ms));
+        let all = self.media.offered().iter().map(|&codec| self.resources.of_stream(codec, self.media.ptime_ms));
         all.reduce(|one, other| one.zip(other, u64::max)).unwrap_or_default()
     }
 }
@@ -161,12 +159,13 @@ pub struct Account {
 impl Account {
     /// The account of a peer with this URI at this address. The host is compared without regard to case (RFC 3261
     /// section 19.1.4).
-    pub fn of(uri: &[u8], endpoint: IpAddr) -> Self {
-        let user = match Uri::parse(Bytes::copy_from_slice(uri)) {
-            Ok(uri) => [&uri.user().unwrap_or_default()[..], b"@", &uri.host().to_ascii_lowercase()].concat().into(),
-            Err(_) => Bytes::copy_from_slice(uri),
-        };
-        Self { user, endpoint }
+    pub fn of(uri: &Uri, endpoint: IpAddr) -> Self {
+        let (user, host) = (uri.user().unwrap_or_default(), uri.host());
+        let mut name = Vec::with_capacity(user.len() + 1 + host.len());
+        name.extend_from_slice(&user);
+        name.push(b'@');
+        name.extend(host.iter().map(u8::to_ascii_lowercase));
+        Self { user: name.into(), endpoint }
     }
 }
 

@@ -19,16 +19,26 @@ pub enum Service {
         /// How long it rings.
         seconds: u16,
     },
-    /// `busy` (486) and `reject-NNN`.
+    /// `busy` (486) and `reject-NNN`, 400 to 699: a redirection would have to say where to (RFC 3261 section 21.3).
     Reject(u16),
     /// Media are handled by the party that gave the session description.
     ExternalMedia,
+}
+
+/// Whether a call is refused with this status. A redirection (300 to 399) is none: it needs a Contact.
+pub fn is_refusal(status: u16) -> bool {
+    (400..700).contains(&status)
 }
 
 /// The longest name of a room, in bytes.
 pub const ROOM_NAME_BYTES_MAX: usize = 64;
 
 impl Service {
+    /// Whether a user part has the form of a service, though it may name none: `reject-99`, `conf-`.
+    pub fn is_reserved(user: &str) -> bool {
+        ["conf-", "reject-", "ring-", "tone-"].iter().any(|prefix| user.starts_with(prefix))
+    }
+
     /// The service that a user part names; `None` if it names none.
     ///
     /// ```
@@ -50,7 +60,7 @@ impl Service {
                     return legal.then(|| Self::Conference(name.to_owned()));
                 }
                 if let Some(status) = user.strip_prefix("reject-").and_then(number) {
-                    return (300..700).contains(&status).then_some(Self::Reject(status));
+                    return is_refusal(status).then_some(Self::Reject(status));
                 }
                 if let Some(seconds) = user.strip_prefix("ring-").and_then(number) {
                     return Some(Self::RingThenEcho { seconds });

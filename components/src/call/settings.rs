@@ -143,29 +143,30 @@ pub struct TimerSettings {
     pub deferral_s: u32,
     /// How long a call may last, in seconds; then BYE.
     pub call_s: u32,
-    /// How long an established stream that expects RTP may be silent, in seconds; then BYE.
+    /// How long an established stream that expects RTP may be without RTP and RTCP, in seconds; then BYE.
     pub rtp_silence_s: u32,
+    /// How long a stream that may send sends nothing, in seconds; then a frame of silence.
+    pub rtp_pause_s: u32,
 }
 
 impl Default for TimerSettings {
     fn default() -> Self {
-        Self { ringing_s: 180, deferral_s: 30, call_s: 14_400, rtp_silence_s: 0 }
+        Self { ringing_s: 180, deferral_s: 30, call_s: 14_400, rtp_silence_s: 300, rtp_pause_s: 5 }
     }
 }
 
 /// A codec stands in the configuration by its name.
 impl Serialize for Codec {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
+        to.serialize_str(self.label())
     }
 }
 
 impl<'de> Deserialize<'de> for Codec {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
-        let known = || Codec::ALL.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ");
-        let found = Codec::ALL.iter().find(|codec| codec.name().eq_ignore_ascii_case(&name));
-        found.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is none of {}", known())))
+        let known = || Codec::ALL.iter().map(|codec| codec.label()).collect::<Vec<_>>().join(", ");
+        Codec::labelled(&name).ok_or_else(|| D::Error::custom(format!("{name:?} is none of {}", known())))
     }
 }
 
@@ -173,31 +174,50 @@ impl<'de> Deserialize<'de> for Codec {
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaSettings {
-    /// The codecs, in the order of preference.
+    /// The codecs that are taken: of an offer, the first that is among them.
     pub codecs: Vec<Codec>,
+    /// Those of them that we offer, the preferred one first; all, if none is among them.
+    pub offered: Vec<Codec>,
     /// The packet time that we offer, in milliseconds.
     pub ptime_ms: u8,
+    /// The highest rate that a room is mixed at: 8,000, 16,000 or 48,000 Hz. It has that of its members, if that is
+    /// lower.
+    pub room_rate_hz_max: u32,
+}
+
+impl MediaSettings {
+    /// The codecs that an offer of ours has.
+    pub fn offered(&self) -> &[Codec] {
+        let is_allowed = |codec: &Codec| self.codecs.contains(codec);
+        if self.offered.iter().any(is_allowed) { &self.offered } else { &self.codecs }
+    }
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { codecs: vec![Codec::Pcmu, Codec::Pcma], ptime_ms: 20 }
+        Self {
+            codecs: Codec::ALL.to_vec(),
+            offered: vec![Codec::Pcmu, Codec::Pcma],
+            ptime_ms: 20,
+            room_rate_hz_max: 48_000,
+        }
     }
 }
 
 /// What calls are connected to.
-#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceSettings {
-    /// The service of a call whose request URI names none.
+    /// The service of a call whose request URI names none. Empty: such a call gets 404.
     pub default: String,
     /// Whether a handler outside decides about calls instead of the request URI.
     pub ask_handler: bool,
 }
 
-impl Default for ServiceSettings {
-    fn default() -> Self {
-        Self { default: "echo".into(), ask_handler: false }
+impl ServiceSettings {
+    /// The service of a call that is to be connected, and of which nothing says to what.
+    pub fn default_or_echo(&self) -> &str {
+        if self.default.is_empty() { "echo" } else { &self.default }
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Operation {
     Reject {
         /// The session.
         session: StableId,
-        /// The SIP status, 300-699.
+        /// The SIP status, 400-699.
         status: u16,
     },
     /// Put a connected call on hold by re-INVITE.
@@ -236,7 +236,7 @@ impl Operation {
         Self::Answer { session, service: service.into() }
     }
 
-    /// Refuses with a status of 300 to 699.
+    /// Refuses with a status of 400 to 699.
     pub fn reject(session: StableId, status: u16) -> Self {
         Self::Reject { session, status }
     }

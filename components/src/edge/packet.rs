@@ -8,9 +8,8 @@ use crate::wire::rtp::{self, RtpHeader};
 use bevy_ecs::prelude::*;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// The largest datagram taken from an RTP port, in bytes: 60 ms of G.711 with room for extensions. Larger ones are
-/// dropped and counted.
-pub const PACKET_BYTES_MAX: usize = 640;
+/// The largest datagram taken from an RTP port, in bytes: the MTU of Ethernet. Larger ones are dropped and counted.
+pub const PACKET_BYTES_MAX: usize = 1_500;
 
 /// One RTP or RTCP datagram, received or to be sent.
 #[derive(Clone, Debug)]
@@ -23,6 +22,8 @@ pub struct Packet {
     pub peer: SocketAddr,
     /// When it arrived, in microseconds since the world's beginning.
     pub arrived_us: u64,
+    /// Whether its payload was made with state that is not recorded: a digest holds its header alone.
+    pub is_opaque: bool,
     len: u16,
     bytes: [u8; PACKET_BYTES_MAX],
 }
@@ -37,6 +38,7 @@ impl Default for Packet {
             is_rtcp: false,
             peer: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
             arrived_us: 0,
+            is_opaque: false,
             len: 0,
             bytes: [0; PACKET_BYTES_MAX],
         }
@@ -62,6 +64,7 @@ impl Packet {
     /// Sets the length of the datagram, at most [`PACKET_BYTES_MAX`].
     pub fn set_len(&mut self, len: usize) {
         self.len = len.min(PACKET_BYTES_MAX) as u16;
+        self.is_opaque = false;
     }
 
     /// Builds an RTP packet; false if it is too large.
@@ -69,7 +72,7 @@ impl Packet {
         let Some(start) = rtp::write_header(&mut self.bytes, header) else { return false };
         let Some(place) = self.bytes.get_mut(start..start + payload.len()) else { return false };
         place.copy_from_slice(payload);
-        self.len = (start + payload.len()) as u16;
+        self.set_len(start + payload.len());
         true
     }
 
@@ -77,7 +80,7 @@ impl Packet {
     pub fn fill(&mut self, datagram: &[u8]) -> bool {
         let Some(place) = self.bytes.get_mut(..datagram.len()) else { return false };
         place.copy_from_slice(datagram);
-        self.len = datagram.len() as u16;
+        self.set_len(datagram.len());
         true
     }
 }

@@ -50,7 +50,7 @@ pub fn digest(world: &World) -> Digest {
     };
     for entry in &registry.resources {
         bytes.clear();
-        (entry.encode)(world, &mut Encoder::with_names(&mut bytes, &name_of));
+        (entry.encode)(world, &mut Encoder::of_digest(&mut bytes, &name_of));
         add(entry.channel, xxh3_64_with_seed(&bytes, xxh3_64(entry.name.as_bytes())));
     }
     let tags: Vec<u64> = registry.components.iter().map(|entry| xxh3_64(entry.name.as_bytes())).collect();
@@ -59,7 +59,7 @@ pub fn digest(world: &World) -> Digest {
         for (entry, tag) in registry.components.iter().zip(&tags) {
             bytes.clear();
             bytes.extend_from_slice(&id.0.to_le_bytes());
-            if (entry.encode)(entity, &mut Encoder::with_names(&mut bytes, &name_of)) {
+            if (entry.encode)(entity, &mut Encoder::of_digest(&mut bytes, &name_of)) {
                 add(entry.channel, xxh3_64_with_seed(&bytes, *tag));
             }
         }
@@ -105,14 +105,14 @@ impl Parts {
         let mut parts = BTreeMap::new();
         for entry in &registry.resources {
             let mut bytes = Vec::new();
-            (entry.encode)(world, &mut Encoder::with_names(&mut bytes, &name_of));
+            (entry.encode)(world, &mut Encoder::of_digest(&mut bytes, &name_of));
             parts.insert((0, entry.name), bytes);
         }
         for entity in world.iter_entities() {
             let Some(id) = entity.get::<StableId>() else { continue };
             for entry in &registry.components {
                 let mut bytes = Vec::new();
-                if (entry.encode)(entity, &mut Encoder::with_names(&mut bytes, &name_of)) {
+                if (entry.encode)(entity, &mut Encoder::of_digest(&mut bytes, &name_of)) {
                     parts.insert((id.0, entry.name), bytes);
                 }
             }

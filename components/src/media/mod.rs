@@ -11,12 +11,12 @@ mod stream;
 pub use active_set::ActiveSet;
 pub use facts::{MediaFact, MediaFacts};
 pub use latch::{Latch, RecentSources, Verdict};
-pub use packetizer::{PacketSender, Packetizer, half_a_frame_later};
+pub use packetizer::{Encoded, PacketSender, Packetizer, half_a_frame_later};
 pub use ports::{PortChanges, PortPool};
 pub use room::{
     Participant, ParticipantOf, Participants, Room, RoomFull, RoomState, RoomTable, Vacated, Voice, VoiceOf,
 };
 pub use stream::{
-    DigitFlush, EchoShift, MediaCounters, Mixing, Playback, ReceivePath, ReceivedAudio, RtpSilence, RtpState, Sink,
-    SpeechActivity, Stream, StreamTable, frame_of, law_of,
+    DigitFlush, EchoShift, MediaCounters, Mixing, Playback, ReceivePath, ReceivedAudio, RtpPause, RtpSilence, RtpState,
+    Sink, SpeechActivity, Stream, StreamTable, frame_of, tick_of,
 };

@@ -1,22 +1,32 @@
 //! From frames of 20 ms to packets of the packet time that was agreed on.
 
-use super::{RtpState, Stream, law_of};
-use crate::audio::{EncodedFrame, FRAME_SAMPLES};
+use super::{RtpState, Stream};
 use crate::edge::{Outputs, PacketPool, RtpOut};
 use crate::kernel::Now;
-use crate::record::Record;
+use crate::record::{Record, Undigested};
 use crate::wire::rtp::RtpHeader;
+use crate::wire::sdp::Negotiated;
 use bevy_ecs::prelude::*;
 
 /// Visits without a frame in between after which nothing more is waited for.
 const VISITS_MAX: u8 = 2;
 
+/// An encoded frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'a> {
+    /// Its octets.
+    pub octets: &'a [u8],
+    /// Whether they were made with state that is not recorded: no digest may hold them.
+    pub is_opaque: bool,
+}
+
 /// Audio that waits for the rest of its packet. Streams whose packet time is that of a frame have none.
 #[derive(Record, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packetizer {
-    /// A byte a sample.
-    payload: Vec<u8>,
-    /// The timestamp of the first of them.
+    payload: Undigested<Vec<u8>>,
+    /// Whether some of it was made with state that is not recorded.
+    is_opaque: bool,
+    /// The timestamp of its first unit.
     timestamp: u32,
     /// Whether a talkspurt begins with it.
     marker: bool,
@@ -29,7 +39,8 @@ pub struct Packetizer {
 impl Packetizer {
     /// Drops what waits, as when another codec was agreed on.
     pub fn clear(&mut self) {
-        self.payload.clear();
+        self.payload.0.clear();
+        self.is_opaque = false;
     }
 }
 
@@ -58,14 +69,15 @@ impl<'a> PacketSender<'a> {
     }
 
     /// Sends a packet where the stream's packets go; says how many that were.
-    pub fn send(&mut self, stream: &Stream, flow: &RtpState, header: &RtpHeader, payload: &[u8]) -> u64 {
+    pub fn send(&mut self, stream: &Stream, flow: &RtpState, header: &RtpHeader, payload: Encoded<'_>) -> u64 {
         let Some(peer) = flow.peer(stream) else { return 0 };
         let mut packet = self.pool.take();
-        if !packet.write_rtp(header, payload) {
+        if !packet.write_rtp(header, payload.octets) {
             self.pool.give(packet);
             return 0;
         }
         (packet.port, packet.is_rtcp, packet.peer) = (stream.port, false, peer);
+        packet.is_opaque = payload.is_opaque;
         self.outputs.rtp.push(RtpOut(packet));
         1
     }
@@ -78,11 +90,11 @@ impl<'a> PacketSender<'a> {
         stream: &Stream,
         flow: &mut RtpState,
         frame: u64,
-        payload: &EncodedFrame,
+        payload: Encoded<'_>,
     ) -> u64 {
         let Some(agreed) = stream.negotiated.as_ref().filter(|_| stream.sends()) else { return 0 };
-        let size = packet_samples(agreed.ptime_ms);
-        if size == FRAME_SAMPLES {
+        let (size, frame_octets) = (packet_octets(agreed), agreed.codec.octets(20));
+        if size == frame_octets {
             let header = flow.next_header(frame, agreed.payload_type, stream.ssrc);
             return self.send(stream, flow, &header, payload);
         }
@@ -92,16 +104,17 @@ impl<'a> PacketSender<'a> {
         if begins {
             sent += self.finish(stream, flow, &mut packetizer);
         }
-        if packetizer.payload.is_empty() {
+        if packetizer.payload.0.is_empty() {
             (packetizer.timestamp, packetizer.marker) = (flow.timestamp_of(frame), begins);
         }
-        packetizer.payload.extend_from_slice(payload);
+        packetizer.payload.0.extend_from_slice(payload.octets);
+        packetizer.is_opaque |= payload.is_opaque;
         packetizer.visits = 0;
-        let waits = !size.is_multiple_of(FRAME_SAMPLES);
-        while packetizer.payload.len() > size || (packetizer.payload.len() == size && !waits) {
+        let waits = !size.is_multiple_of(frame_octets);
+        while packetizer.payload.0.len() > size || (packetizer.payload.0.len() == size && !waits) {
             sent += self.send_packed(stream, flow, &mut packetizer, size);
         }
-        if !packetizer.payload.is_empty() && !std::mem::replace(&mut packetizer.is_awake, true) {
+        if !packetizer.payload.0.is_empty() && !std::mem::replace(&mut packetizer.is_awake, true) {
             self.woken.push((stream.port, entity));
         }
         flow.packetizer = Some(packetizer);
@@ -113,13 +126,11 @@ impl<'a> PacketSender<'a> {
     pub fn visit(&mut self, stream: &Stream, flow: &mut RtpState) -> (u64, bool) {
         let Some(mut packetizer) = flow.packetizer.take() else { return (0, false) };
         packetizer.visits = packetizer.visits.saturating_add(1);
-        let is_whole = stream
-            .negotiated
-            .as_ref()
-            .is_some_and(|agreed| packetizer.payload.len() >= packet_samples(agreed.ptime_ms));
+        let agreed = stream.negotiated.as_ref();
+        let is_whole = agreed.is_some_and(|agreed| packetizer.payload.0.len() >= packet_octets(agreed));
         let sent =
             if is_whole || packetizer.visits >= VISITS_MAX { self.finish(stream, flow, &mut packetizer) } else { 0 };
-        packetizer.is_awake = !packetizer.payload.is_empty();
+        packetizer.is_awake = !packetizer.payload.0.is_empty();
         let waits = packetizer.is_awake;
         flow.packetizer = Some(packetizer);
         (sent, waits)
@@ -127,13 +138,14 @@ impl<'a> PacketSender<'a> {
 
     /// Sends what waits, filled up with silence; drops it if the stream may not send (any more).
     fn finish(&mut self, stream: &Stream, flow: &mut RtpState, packetizer: &mut Packetizer) -> u64 {
-        let agreed = stream.negotiated.as_ref().filter(|_| stream.sends() && !packetizer.payload.is_empty());
+        let agreed = stream.negotiated.as_ref().filter(|_| stream.sends() && !packetizer.payload.0.is_empty());
         let Some(agreed) = agreed else {
             packetizer.clear();
             return 0;
         };
-        let size = packet_samples(agreed.ptime_ms);
-        packetizer.payload.resize(size.max(packetizer.payload.len()), law_of(agreed.codec).silence());
+        let size = packet_octets(agreed);
+        let whole = size.max(packetizer.payload.0.len());
+        packetizer.payload.0.resize(whole, agreed.codec.silence());
         self.send_packed(stream, flow, packetizer, size)
     }
 
@@ -141,21 +153,24 @@ impl<'a> PacketSender<'a> {
         let Some(agreed) = &stream.negotiated else { return 0 };
         let marker = std::mem::take(&mut packetizer.marker);
         let header = flow.header(marker, packetizer.timestamp, agreed.payload_type, stream.ssrc);
-        let size = size.min(packetizer.payload.len());
-        let sent = self.send(stream, flow, &header, packetizer.payload.get(..size).unwrap_or_default());
-        packetizer.payload.drain(..size);
-        packetizer.timestamp = packetizer.timestamp.wrapping_add(size as u32);
+        let size = size.min(packetizer.payload.0.len());
+        let octets = packetizer.payload.0.get(..size).unwrap_or_default();
+        let sent = self.send(stream, flow, &header, Encoded { octets, is_opaque: packetizer.is_opaque });
+        packetizer.payload.0.drain(..size);
+        packetizer.is_opaque &= !packetizer.payload.0.is_empty();
+        packetizer.timestamp = packetizer.timestamp.wrapping_add((size / agreed.codec.unit_octets()) as u32);
         sent
     }
 }
 
-fn packet_samples(ptime_ms: u8) -> usize {
-    usize::from(ptime_ms.max(10)) * 8
+fn packet_octets(agreed: &Negotiated) -> usize {
+    agreed.codec.octets(u32::from(agreed.ptime_ms.max(10)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::FRAME_SAMPLES;
     use crate::media::Sink;
     use crate::wire::rtp;
     use crate::wire::sdp::{Codec, Direction, Negotiated};
@@ -186,8 +201,9 @@ mod tests {
                     awake = sender.visit(&stream, &mut flow).1;
                 }
             } else if half / 2 < u32::from(frames) {
-                let said = [half as u8 / 2; FRAME_SAMPLES];
-                sender.send_frame(Entity::PLACEHOLDER, &stream, &mut flow, u64::from(half / 2) + 1, &said);
+                let octets = [half as u8 / 2; FRAME_SAMPLES];
+                let said = Encoded { octets: &octets, is_opaque: false };
+                sender.send_frame(Entity::PLACEHOLDER, &stream, &mut flow, u64::from(half / 2) + 1, said);
                 awake |= !sender.woken.is_empty();
             }
             left.extend(outputs.rtp.drain(..).map(|RtpOut(packet)| {

@@ -2,9 +2,9 @@
 
 use super::{Latch, Packetizer, PortPool, RecentSources};
 use crate::audio::telephone_event::{EventReceiver, EventSender};
-use crate::audio::{Concealer, FRAME_SAMPLES, G711, JitterBuffer, ToneGenerator};
+use crate::audio::{Concealer, JitterBuffer, JitterLimits, RtpClock, StreamDecoder, StreamEncoder, ToneGenerator};
 use crate::kernel::{Now, Table};
-use crate::record::Record;
+use crate::record::{Rebuilt, Record};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::sdp::{Codec, Negotiated};
 use bevy_ecs::lifecycle::HookContext;
@@ -65,10 +65,16 @@ pub struct RtpState {
     pub sequence: u16,
     /// The timestamp of frame 0 of the world: our timestamps follow the ticks.
     pub timestamp_base: u32,
+    /// The clock of our timestamps.
+    pub clock: RtpClock,
     /// What an echo adds to the numbers of the source.
     pub echo: Option<EchoShift>,
+    /// When the source last sent RTCP.
+    pub rtcp_heard: Now,
     /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
     pub next_frame: u64,
+    /// What encodes what is played or mixed for it.
+    pub encoder: Rebuilt<Box<StreamEncoder>>,
     /// What waits for the rest of its packet.
     pub packetizer: Option<Box<Packetizer>>,
     /// Packets received and taken.
@@ -86,6 +92,8 @@ pub struct EchoShift {
     pub sequence: u16,
     /// Added to its timestamps.
     pub timestamp: u32,
+    /// The frame after the one in which a packet was last echoed.
+    pub next_frame: u64,
 }
 
 /// The receiving side of a stream: digits, and for a room the jitter buffer.
@@ -98,24 +106,43 @@ pub struct ReceivePath {
 }
 
 impl ReceivePath {
+    /// What comes is of this codec from now on.
+    pub fn set_codec(&mut self, codec: Codec) {
+        self.digits.set_clock(codec.clock());
+        if let Some(ear) = &mut self.ear {
+            **ear = ReceivedAudio { is_awake: ear.is_awake, ..ReceivedAudio::of(codec) };
+        }
+    }
+
     /// Forgets the audio that has not been heard yet, and what would be heard in the place of lost packets.
     pub fn forget_audio(&mut self) {
         if let Some(ear) = &mut self.ear {
             ear.jitter.reset();
             ear.concealer.reset();
+            *ear.decoder = None;
         }
     }
 }
 
 /// What a room hears of a stream.
-#[derive(Record, Clone, Debug, Default)]
+#[derive(Record, Clone, Debug)]
 pub struct ReceivedAudio {
     /// The jitter buffer.
     pub jitter: JitterBuffer,
-    /// What is heard where a packet is missing.
+    /// What is heard where a packet of G.711 is missing.
     pub concealer: Concealer,
+    /// What decodes it, where a room does not take it as it comes.
+    pub decoder: Rebuilt<Box<StreamDecoder>>,
     /// Whether its room is known to be visited.
     pub is_awake: bool,
+}
+
+impl ReceivedAudio {
+    /// Nothing received yet, of this codec.
+    pub fn of(codec: Codec) -> Self {
+        let jitter = JitterBuffer::of(JitterLimits::default(), codec);
+        Self { jitter, concealer: Concealer::default(), decoder: Rebuilt::default(), is_awake: false }
+    }
 }
 
 /// What a stream plays: a service, and over it what was asked for.
@@ -146,14 +173,20 @@ pub struct SpeechActivity {
 }
 
 /// A room in which a participant may be speaking.
-#[derive(Component, Record, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mixing;
+#[derive(Component, Record, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mixing {
+    /// What encodes for all that only listen, one for each codec.
+    pub encoders: Rebuilt<Vec<StreamEncoder>>,
+}
 
 /// Timer of a stream: a digit that began has neither ended nor gone on.
 pub struct DigitFlush;
 
 /// Timer of a stream: nothing may have been received for too long.
 pub struct RtpSilence;
+
+/// Timer of a stream: nothing may have been sent for too long.
+pub struct RtpPause;
 
 /// Counters of media.
 #[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -172,8 +205,12 @@ pub struct MediaCounters {
     pub dropped_payload_type: u64,
     /// Packets that came while the stream does not receive.
     pub dropped_on_hold: u64,
-    /// RTCP packets, which are not used yet.
+    /// RTCP packets of a stream's peer: a sign of life, and not used otherwise.
+    pub rtcp_in: u64,
+    /// RTCP packets that are malformed, of another source, or for a port that no stream has.
     pub dropped_rtcp: u64,
+    /// Frames of silence sent where there was nothing to hear.
+    pub pauses_filled: u64,
     /// Packets too late for the mix, twice there, or too many.
     pub dropped_jitter: u64,
     /// Digits heard.
@@ -192,7 +229,9 @@ impl MediaCounters {
         self.dropped_foreign += other.dropped_foreign;
         self.dropped_payload_type += other.dropped_payload_type;
         self.dropped_on_hold += other.dropped_on_hold;
+        self.rtcp_in += other.rtcp_in;
         self.dropped_rtcp += other.dropped_rtcp;
+        self.pauses_filled += other.pauses_filled;
         self.dropped_jitter += other.dropped_jitter;
         self.digits_in += other.digits_in;
         self.frames_mixed += other.frames_mixed;
@@ -271,9 +310,27 @@ impl RtpState {
         self.latch.source().or_else(|| stream.negotiated.as_ref().map(|agreed| agreed.remote))
     }
 
+    /// When the peer last gave a sign of life.
+    pub fn heard(&self) -> Now {
+        self.latch.heard().max(self.rtcp_heard)
+    }
+
+    /// The frame after the last one in which something was sent.
+    pub fn silent_since_frame(&self) -> u64 {
+        let echoed = self.echo.map_or(0, |echo| echo.next_frame);
+        self.next_frame.max(echoed).max(frame_of(self.began))
+    }
+
     /// Our timestamp for a frame of 20 ms.
     pub fn timestamp_of(&self, frame: u64) -> u32 {
-        self.timestamp_base.wrapping_add((frame as u32).wrapping_mul(FRAME_SAMPLES as u32))
+        self.timestamp_base.wrapping_add((frame as u32).wrapping_mul(self.clock.frame_units()))
+    }
+
+    /// Our timestamps go on by this clock from `frame` on.
+    pub fn set_clock(&mut self, clock: RtpClock, frame: u64) {
+        let next = self.timestamp_of(frame);
+        self.clock = clock;
+        self.timestamp_base = next.wrapping_sub((frame as u32).wrapping_mul(clock.frame_units()));
     }
 
     /// Whether a talkspurt begins with this frame, which is now the last one.
@@ -304,10 +361,7 @@ pub fn frame_of(now: Now) -> u64 {
     now.0 / 4
 }
 
-/// The law of G.711 that a codec is.
-pub fn law_of(codec: Codec) -> G711 {
-    match codec {
-        Codec::Pcmu => G711::Pcmu,
-        Codec::Pcma => G711::Pcma,
-    }
+/// The first tick of a frame of 20 ms.
+pub fn tick_of(frame: u64) -> Now {
+    Now(frame.saturating_mul(4))
 }

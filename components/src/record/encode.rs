@@ -6,17 +6,28 @@
 pub struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     name_of: Option<&'a dyn Fn(u64) -> u64>,
+    is_of_digest: bool,
 }
 
 impl<'a> Encoder<'a> {
     /// An encoder for values that hold no entities (an entity is written as 0, "none").
     pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, name_of: None }
+        Self { out, name_of: None, is_of_digest: false }
     }
 
     /// An encoder that writes an entity (its bits) as what `name_of` says.
     pub fn with_names(out: &'a mut Vec<u8>, name_of: &'a dyn Fn(u64) -> u64) -> Self {
-        Self { out, name_of: Some(name_of) }
+        Self { out, name_of: Some(name_of), is_of_digest: false }
+    }
+
+    /// As [`Encoder::with_names`], for what worlds are compared by: without what is [`Undigested`](super::Undigested).
+    pub fn of_digest(out: &'a mut Vec<u8>, name_of: &'a dyn Fn(u64) -> u64) -> Self {
+        Self { out, name_of: Some(name_of), is_of_digest: true }
+    }
+
+    /// Whether the values are compared, and not restored.
+    pub fn is_of_digest(&self) -> bool {
+        self.is_of_digest
     }
 
     /// One byte.

@@ -16,10 +16,12 @@
 
 mod decode;
 mod encode;
+mod opaque;
 mod values;
 
 pub use decode::{DecodeError, Decoder};
 pub use encode::{Encoder, Shape};
+pub use opaque::{Rebuilt, Undigested};
 pub use ringworld_derive::Record;
 
 /// A value that can be encoded, decoded and described. Derive it; write it by hand only for a value whose encoding must

@@ -4,7 +4,7 @@
 use crate::call::KeptHeaders;
 use crate::edge::Flow;
 use crate::kernel::RecordApp;
-use crate::wire::sip::{Method, Request};
+use crate::wire::sip::{Method, Request, is_of_type};
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use std::borrow::Cow;
@@ -112,9 +112,8 @@ impl SipMethod {
 
     /// Whether a body of this content type may come.
     pub fn accepts(&self, content_type: &[u8]) -> bool {
-        let end = content_type.iter().position(|&byte| byte == b';').unwrap_or(content_type.len());
-        let kind = content_type.get(..end).unwrap_or_default().trim_ascii();
-        self.accept.is_empty() || self.accept.iter().any(|accepted| kind.eq_ignore_ascii_case(accepted.as_bytes()))
+        let kinds: Vec<&str> = self.accept.iter().map(String::as_str).collect();
+        kinds.is_empty() || is_of_type(content_type, &kinds)
     }
 }
 

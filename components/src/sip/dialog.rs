@@ -70,7 +70,8 @@ impl Dialog {
             remote: copy(&head.from.to_text()),
             local_cseq: 0,
             remote_cseq: Some(head.cseq),
-            remote_target: contact_of(head).unwrap_or_else(|| head.from.uri.detached()),
+            remote_target: contact_of(head, !head.record_route().is_empty())
+                .unwrap_or_else(|| head.from.uri.detached()),
             route_set: head.record_route().iter().map(copy).collect(),
             local_address,
             target: flow.back(),
@@ -80,12 +81,14 @@ impl Dialog {
         dialog
     }
 
-    /// The dialog that a response to our INVITE makes (section 12.1.2).
+    /// The dialog that a response to our INVITE makes (section 12.1.2). Where its Contact is missing, or no SIP URI, the
+    /// remote target is the URI that the INVITE was sent to.
     pub fn as_uac(response: &Response, flow: &Flow, local_address: SocketAddr, seed: u64) -> Self {
         let head = &response.head;
         let local_tag = head.from.tag.clone().unwrap_or_default();
         let remote_tag = head.to.tag.clone().unwrap_or_default();
-        let route_set = head.record_route().iter().rev().map(copy).collect();
+        let route_set: Vec<Bytes> = head.record_route().iter().rev().map(copy).collect();
+        let has_route = !route_set.is_empty();
         let mut dialog = Self {
             state: if response.status >= 200 { DialogState::Confirmed } else { DialogState::Early },
             key: dialog_key(&head.call_id, &local_tag, &remote_tag, seed),
@@ -96,13 +99,15 @@ impl Dialog {
             remote: copy(&head.to.to_text()),
             local_cseq: head.cseq,
             remote_cseq: None,
-            remote_target: contact_of(head).unwrap_or_else(|| head.to.uri.detached()),
+            remote_target: contact_of(head, has_route).unwrap_or_else(|| head.to.uri.detached()),
             route_set,
             local_address,
             target: flow.back(),
             is_caller: true,
         };
-        dialog.aim(flow);
+        if dialog.is_shown_the_way(head) {
+            dialog.aim(flow);
+        }
         dialog
     }
 
@@ -113,7 +118,14 @@ impl Dialog {
             self.state = DialogState::Confirmed;
             self.route_set = head.record_route().iter().rev().map(copy).collect();
         }
-        self.refresh_target(head, flow);
+        if self.is_shown_the_way(head) {
+            self.refresh_target(head, flow);
+        }
+    }
+
+    /// Whether a response says where requests go. If not, they go back the way that it came.
+    fn is_shown_the_way(&self, head: &Head) -> bool {
+        !self.route_set.is_empty() || contact_of(head, false).is_some()
     }
 
     /// The Request-URI and the Route of our requests (section 12.2.1.1): a first proxy that routes strictly, one
@@ -133,7 +145,7 @@ impl Dialog {
 
     /// Takes the peer's new Contact from a target refresh request or response (section 12.2).
     pub fn refresh_target(&mut self, head: &Head, flow: &Flow) {
-        if let Some(contact) = contact_of(head) {
+        if let Some(contact) = contact_of(head, !self.route_set.is_empty()) {
             self.remote_target = contact;
         }
         self.aim(flow);
@@ -188,8 +200,11 @@ fn is_behind_nat(contact: std::net::IpAddr, source: std::net::IpAddr) -> bool {
     }
 }
 
-fn contact_of(head: &Head) -> Option<Uri> {
-    head.contact.as_ref().map(|contact| contact.uri.detached())
+/// The peer's Contact. What is no SIP URI, or asks for TLS, does not count: no request could be sent to it, not even a
+/// BYE. Where there is a route, the transport is for its last proxy to speak.
+fn contact_of(head: &Head, has_route: bool) -> Option<Uri> {
+    let may_be_sent_to = |uri: &&Uri| !uri.is_sips() && (has_route || uri.is_in_the_clear());
+    head.remote_target().filter(may_be_sent_to).map(Uri::detached)
 }
 
 /// A copy that does not keep the datagram alive.

@@ -5,7 +5,8 @@ use super::{Capabilities, Dialog, Transaction, TransactionKind, TransactionState
 use crate::call::Settings;
 use crate::edge::{Target, Transport};
 use crate::kernel::StableId;
-use crate::wire::sip::{Method, OutgoingRequest, client_key, reason_phrase};
+use crate::wire::sip::{Method, OutgoingRequest, Warning, client_key, reason_phrase};
+use crate::wire::text::PushText;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -57,7 +58,8 @@ impl TransactionRequest {
     }
 
     /// A response without dialog or body, with the header fields that RFC 3261 asks for with that status.
-    pub fn refusal(world: &World, transaction: Entity, status: u16) -> Option<Self> {
+    /// A warning says why.
+    pub fn refusal(world: &World, transaction: Entity, status: u16, warning: Option<&Warning>) -> Option<Self> {
         let capabilities = world.resource::<Capabilities>();
         let mut parts = ResponseParts::default();
         match status {
@@ -65,9 +67,13 @@ impl TransactionRequest {
             415 => {
                 let method = world.get::<Transaction>(transaction).map(|transaction| &transaction.method);
                 parts.add("Accept", capabilities.accept(method));
+                parts.add("Accept-Encoding", "identity");
             }
             503 => parts.add("Retry-After", world.resource::<Settings>().limits.retry_after_s.to_string()),
             _ => {}
+        }
+        if let Some(warning) = warning {
+            parts.add("Warning", warning.to_string());
         }
         Self::response(world, transaction, status, &parts)
     }
@@ -186,10 +192,14 @@ impl Dialog {
 
 /// A Contact header field's value.
 pub fn contact(address: SocketAddr, transport: Transport) -> String {
-    match transport {
-        Transport::Udp => format!("<sip:{address}>"),
-        Transport::Tcp => format!("<sip:{address};transport=tcp>"),
-    }
+    let mut contact = String::with_capacity(64);
+    contact.push_str("<sip:");
+    contact.push_socket(address);
+    contact.push_str(match transport {
+        Transport::Udp => ">",
+        Transport::Tcp => ";transport=tcp>",
+    });
+    contact
 }
 
 /// A From or To value of its text and a tag, which may be empty.

@@ -85,8 +85,9 @@ pub enum FailureScope {
 }
 
 impl FailureScope {
-    /// What a final response of this status to a request of this method ends. A request without any response counts as
-    /// 408 (section 5.2). A request that belongs to no usage ends none.
+    /// What a final response of this status to a request of this method ends: tables 1 and 2 of RFC 5057 section 5.1,
+    /// with their notes. A request without any response counts as 408 (note 4 and section 5.2). A request that belongs
+    /// to no usage ends none (section 5.3).
     ///
     /// ```
     /// use ringworld_components::sip::FailureScope;
@@ -96,12 +97,17 @@ impl FailureScope {
     /// assert_eq!(FailureScope::of(488, &Method::Invite), FailureScope::Transaction);
     /// ```
     pub fn of(status: u16, method: &Method) -> Self {
-        // The methods that keep a usage alive: without them it can't go on.
-        let keeps_usage = matches!(method, Method::Invite | Method::Subscribe | Method::Notify);
+        // Without these methods a usage can't go on (note 3).
+        let is_integral = matches!(method, Method::Invite | Method::Subscribe | Method::Notify);
         match status {
+            // Note 8: the peer knows no such transaction, which says nothing about the usage of its INVITE.
+            _ if *method == Method::Cancel => Self::Transaction,
+            // Notes 2, 9, 10 and 14.
             404 | 410 | 416 | 482..=485 | 502 | 604 => Self::Dialog,
-            408 | 481 => Self::Usage,
-            405 | 480 | 501 if keeps_usage => Self::Usage,
+            // Notes 4, 7 and 8.
+            408 | 480 | 481 => Self::Usage,
+            405 | 501 if is_integral => Self::Usage,
+            // Note 12.
             489 if matches!(method, Method::Subscribe | Method::Notify) => Self::Usage,
             _ => Self::Transaction,
         }

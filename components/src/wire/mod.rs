@@ -3,7 +3,9 @@
 //! Pure functions on one value: no ECS, no clock, no socket, and no panic whatever the bytes are. The parsers of `sipx`
 //! and `rtp-types` stay behind the types of this module; no signature names them.
 
+pub mod info_digit;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
 pub mod telephone_event;
+pub(crate) mod text;

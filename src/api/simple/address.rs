@@ -30,6 +30,10 @@ impl Callee {
 
     fn read(given: &str) -> Option<Self> {
         let rest = without_scheme(given);
+        // TLS is not spoken.
+        if rest.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:")) {
+            return None;
+        }
         let (address, parameters) = rest.split_once(';').unwrap_or((rest, ""));
         let host_port = address.rsplit_once('@').map_or(address, |(_, host)| host);
         let (host, port) = match host_port.strip_prefix('[') {

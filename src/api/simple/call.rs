@@ -2,7 +2,7 @@
 
 use super::manager::Inner;
 use super::{Error, RejectReason};
-use ringworld_components::call::EndCause;
+use ringworld_components::call::{EndCause, is_refusal};
 use ringworld_components::edge::Operation;
 use std::fmt;
 use std::net::SocketAddr;
@@ -128,8 +128,8 @@ impl CallSession {
     /// Refuses an incoming call that was deferred.
     pub async fn reject(&self, reason: RejectReason) -> Result<(), Error> {
         let status = reason.status();
-        if !(300..700).contains(&status) {
-            return Err(Error::Invalid(format!("a call can't be refused with {status}; take 300 to 699")));
+        if !is_refusal(status) {
+            return Err(Error::Invalid(format!("a call can't be refused with {status}; take 400 to 699")));
         }
         self.operate(|session| Operation::Reject { session, status }).await
     }

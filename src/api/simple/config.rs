@@ -81,7 +81,7 @@ impl SessionConfig {
     }
 
     pub(super) fn service_name(&self) -> &str {
-        &self.config.services.default
+        self.config.services.default_or_echo()
     }
 }
 

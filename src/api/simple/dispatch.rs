@@ -54,7 +54,7 @@ fn take(inner: &Arc<Inner>, event: Event) {
         }
         Event::Answered { session } => inner.calls.happened(session, News::Answered),
         Event::MediaEstablished { session, codec, remote } => {
-            let media = CallMedia { codec: codec.name(), remote };
+            let media = CallMedia { codec: codec.label(), remote };
             inner.calls.happened(session, News::MediaEstablished(media))
         }
         Event::Digit { session, digit, .. } => inner.calls.happened(session, News::Digit(digit)),

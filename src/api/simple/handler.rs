@@ -125,7 +125,7 @@ pub enum RejectReason {
     NotFound,
     /// The caller is not allowed to call (403).
     Forbidden,
-    /// Any status, 300 to 699.
+    /// Any status, 400 to 699.
     Status(u16),
 }
 

@@ -51,7 +51,7 @@ impl Answered {
             uri: String::new(),
             hop: caller,
             rtp,
-            laws: vec![G711::Pcmu, G711::Pcma],
+            codecs: vec![G711::Pcmu.into(), G711::Pcma.into()],
             ring_limit: u64::MAX,
         });
         let echoes = !matches!(context.behaviour, Behaviour::Silence);

@@ -12,8 +12,8 @@ use crate::ua::call::End;
 pub enum Failure {
     /// The address to call, or the one to call from, is no usable `sip:` URI.
     BadUri(String),
-    /// The address needs TLS (`sips:` or `transport=tls`), which there is not.
-    NeedsTls(String),
+    /// The URI asks for TLS, or another transport that is not spoken.
+    NotSpoken(String),
     /// The file to play can't be used.
     BadSound {
         path: PathBuf,
@@ -91,10 +91,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::BadUri(uri) => write!(f, "`{uri}` is no address to call: write sip:user@host[:port]"),
+            Failure::NotSpoken(uri) => write!(f, "`{uri}` asks for TLS or another transport: UDP and TCP are spoken"),
             Failure::BadDigit(digit) => write!(f, "`{digit}` is no DTMF digit: 0-9, *, #, A-D"),
-            Failure::NeedsTls(uri) => {
-                write!(f, "{uri} asks for TLS, which is not supported: call sip:user@host over UDP or transport=tcp")
-            }
             Failure::BadSound { path, why } => write!(f, "{} can't be played: {why}", path.display()),
             Failure::BadSetting(what) => f.write_str(what),
             Failure::Resolve { host, error } => write!(f, "the host `{host}` has no address: {error}"),

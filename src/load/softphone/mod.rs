@@ -133,10 +133,10 @@ pub fn call(settings: &Settings, on_event: impl FnMut(Event)) -> Result<Conversa
 
 /// A URI that can be used in a message: with its scheme, without anything that could end the header.
 fn checked_uri(text: &str) -> Result<String, Failure> {
-    let is_sips = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    let mut parameters = text.split(['?', '>']).next().unwrap_or_default().split(';').skip(1);
-    if is_sips || parameters.any(|parameter| parameter.eq_ignore_ascii_case("transport=tls")) {
-        return Err(Failure::NeedsTls(text.to_owned()));
+    let asks_for = |what: &str| text.to_ascii_lowercase().contains(what);
+    let is_spoken = !asks_for(";transport=") || asks_for(";transport=udp") || asks_for(";transport=tcp");
+    if asks_for("sips:") || !is_spoken {
+        return Err(Failure::NotSpoken(text.to_owned()));
     }
     let has_scheme = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };

@@ -89,7 +89,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             uri,
             hop: to,
             rtp: rtp_address,
-            laws: settings.laws.clone(),
+            codecs: settings.laws.iter().copied().map(Into::into).collect(),
             ring_limit: settings.ring_limit.as_nanos() as u64,
         });
         Ok(Talk {
@@ -187,13 +187,13 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
 
     fn start_stream(&mut self, now: u64, remote: RemoteAudio) {
         let setup = Duration::from_nanos(now.saturating_sub(self.call.began));
-        (self.on_event)(Event::Answered { after: setup, law: remote.law });
+        (self.on_event)(Event::Answered { after: setup, law: remote.law() });
         let (hz, amplitude) = self.settings.tone_hz.map_or((400, 0), |hz| (hz, AMPLITUDE));
         let random = unique();
         self.stream = Some(Stream {
             answered_at: now,
             setup,
-            tone: Tones::new().tone(hz, amplitude, remote.law),
+            tone: Tones::new().tone(hz, amplitude, remote.law()),
             remote,
             next_at: now,
             frame: 0,
@@ -211,7 +211,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             let can_dial =
                 stream.remote.telephone_event.is_some() && stream.next_at >= stream.answered_at + BEFORE_DIGITS;
             let event = if can_dial { self.digits.next(stream.timestamp) } else { None };
-            let played = self.sound.as_ref().and_then(|sound| sound.frame(stream.frame, stream.remote.law));
+            let played = self.sound.as_ref().and_then(|sound| sound.frame(stream.frame, stream.remote.law()));
             let audio = played.as_deref().unwrap_or_else(|| stream.tone.frame(stream.frame));
             let (sequence, ssrc) = (stream.sequence, stream.ssrc);
             let packet = match (&event, stream.remote.telephone_event) {
@@ -298,7 +298,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
         }
         Ok(Conversation {
             setup: stream.setup,
-            law: stream.remote.law,
+            law: stream.remote.law(),
             packets_sent: stream.sent,
             packets_received: self.received,
             packets_lost: self.arrivals.lost(),

@@ -58,7 +58,7 @@ impl Worker {
             uri: format!("sip:{user}@{target}"),
             hop: target,
             rtp: self.sink_address,
-            laws,
+            codecs: laws.into_iter().map(Into::into).collect(),
             ring_limit: self.plan.ring_limit.as_nanos() as u64,
         });
         Caller { call, group, member, media: None, connected: false, listened: false, armed_at: u64::MAX }

@@ -20,7 +20,7 @@ impl Worker {
         let Some(caller) = self.callers.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let (Some(media), Some(group)) = (&mut caller.media, self.groups.get(caller.group)) else { return };
         let sent = group.sent_by(caller.member);
-        media.start(remote, self.tones.tone(sent.hz, sent.amplitude, remote.law));
+        media.start(remote, self.tones.tone(sent.hz, sent.amplitude, remote.law()));
         // The least crowded millisecond, so that packets leave evenly.
         if let Some(slot) = self.slots.iter_mut().min_by_key(|slot| slot.len()) {
             slot.push(index);

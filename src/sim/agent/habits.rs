@@ -3,8 +3,8 @@
 use super::voice::{SLOTS, Voice};
 use crate::sim::fault::{Fault, Kind, Misdeed};
 use crate::sim::{Dice, MS, Purpose, SECOND};
-use crate::ua::G711;
 use crate::ua::sdp::Layout;
+use crate::ua::{Codec, G711};
 
 /// The most agents that send audio: each needs a number of its own.
 pub(crate) const SPEAKERS_MAX: u32 = 256;
@@ -19,7 +19,7 @@ pub(crate) struct Habits {
     /// Its voice, if it has one.
     pub voice: Option<Voice>,
     /// The codec that it prefers.
-    pub law: G711,
+    pub codec: Codec,
     /// The name of its room.
     pub room: String,
     /// The mean pause between two calls.
@@ -57,7 +57,7 @@ impl Habits {
         Self {
             over_tcp: dice.happens(200),
             voice,
-            law: if dice.happens(500) { G711::Pcmu } else { G711::Pcma },
+            codec: dice.pick(&[(Codec::G711(G711::Pcmu), 2), (Codec::G711(G711::Pcma), 2), (Codec::L16, 1)]),
             room: format!("conf-r{}", speaker / ROOM),
             rest: dice.within(SECOND..=8 * SECOND),
             stay: dice.within(2 * SECOND..=15 * SECOND),
@@ -82,7 +82,7 @@ pub(crate) enum Act {
     Reshape(Shape),
     /// Press a key.
     Press(u8),
-    /// A request that changes nothing: OPTIONS or INFO.
+    /// A request that changes nothing: OPTIONS, or an INFO, which may hold a key that is pressed.
     Ask(&'static str),
     /// End it, in whatever state.
     HangUp,
@@ -132,7 +132,7 @@ pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
     let ring = format!("ring-{}", dice.within(1..=6));
     let tone = format!("tone-{}", 300 + 10 * dice.below(200));
     let room = habits.room.clone();
-    let refused = format!("reject-{}", dice.pick(&[(404u64, 1), (480, 1), (486, 1), (503, 1), (603, 1), (302, 1)]));
+    let refused = format!("reject-{}", dice.pick(&[(404u64, 1), (480, 1), (486, 1), (503, 1), (603, 1), (600, 1)]));
     let of_rooms = if habits.voice.is_some() { 12 } else { 2 };
     dice.pick(&[
         ("echo".to_owned(), 6),
@@ -144,6 +144,16 @@ pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
         (refused, 1),
         ("unnamed-callee".to_owned(), 1),
     ])
+}
+
+/// Content type and body of an INFO about a key, which the time chooses.
+pub(crate) fn key_by_info(now: u64) -> (&'static str, String) {
+    let number = now / MS;
+    let digit = char::from(b"0123456789*#ABCD"[(number % 16) as usize]);
+    match number / 16 % 2 {
+        0 => ("application/dtmf-relay", format!("Signal={digit}\r\nDuration=160\r\n")),
+        _ => ("application/dtmf", digit.to_string()),
+    }
 }
 
 /// What to do in a call that was just answered, and when, in order.

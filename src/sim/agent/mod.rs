@@ -21,7 +21,7 @@ use crate::sim::{Dice, MS, Purpose, SECOND};
 use crate::ua::call::Extra;
 use crate::ua::message::Start;
 use crate::ua::write::outside_of_calls;
-use crate::ua::{self, G711, Happened, Identity, Message, Outbox, State};
+use crate::ua::{self, Codec, Happened, Identity, Message, Outbox, State};
 use call::PATIENCE;
 use habits::{Act, choose_user, draw_layout, plan_acts, plan_shape};
 use speech::Speech;
@@ -29,6 +29,9 @@ use std::net::SocketAddr;
 
 /// How long a call that is over is remembered: longer than any message of it travels.
 const MEMORY: u64 = 45 * SECOND;
+
+/// How long the invitations of some agents last, in seconds.
+pub(crate) const EXPIRES_S: u32 = 4;
 
 /// The most lines of other media after that of audio.
 const LINES_AFTER_MAX: u8 = 4;
@@ -195,6 +198,11 @@ impl Agent {
                 call.ua.reinvite(now, if call.ua.we_hold { "sendonly" } else { "sendrecv" }, &mut out.sip);
             }
             Act::Press(code) if is_up => self.speech.press(code),
+            // One without a voice presses keys by INFO.
+            Act::Ask("INFO") if is_up && self.habits.voice.is_none() => {
+                let (kind, body) = habits::key_by_info(now);
+                call.ua.request(now, "INFO", Extra { body: Some((kind, &body)), ..Extra::default() }, &mut out.sip);
+            }
             Act::Ask(method) if is_up => call.ua.request(now, method, Extra::default(), &mut out.sip),
             Act::Reinvite(direction) if is_up => {
                 if call.ua.has_invite_under_way() {
@@ -212,8 +220,10 @@ impl Agent {
     fn new_call(&mut self, now: u64, call_id: String, to: String, uri: String) -> Call {
         self.made += 1;
         let local = (self.address)(self.number, 5060);
-        let mut laws = vec![G711::Pcmu, G711::Pcma];
-        laws.sort_by_key(|law| *law != self.habits.law);
+        // L16 is offered by those alone that prefer it.
+        let mut codecs = Codec::ALL.to_vec();
+        codecs.retain(|codec| codec.is_static() || *codec == self.habits.codec);
+        codecs.sort_by_key(|codec| *codec != self.habits.codec);
         let mut call = ua::Call::new(ua::Start {
             identity: Identity {
                 call_id,
@@ -227,7 +237,7 @@ impl Agent {
             hop: self.switch,
             // Ports are not used again soon, as stragglers of the last call may still arrive.
             rtp: (self.address)(self.number, 20_000 + (self.made % 900) as u16 * 2),
-            laws,
+            codecs,
             ring_limit: PATIENCE,
         });
         call.prefers_own = true;
@@ -246,6 +256,7 @@ impl Agent {
         (call.is_caller, call.service) = (true, user);
         let offers = !self.dice.happens(80);
         call.ua.layout = draw_layout(&mut self.layouts, offers);
+        call.ua.expires_s = (self.number % 4 == 1).then_some(EXPIRES_S);
         call.ua.invite(now, offers, &mut out.sip);
         if self.dice.happens(150) {
             call.acts = vec![(now + self.dice.below(3 * SECOND), Act::HangUp)];

@@ -4,7 +4,7 @@
 //! name the speaker and the frame. Others of the room use other slots, so their sum is read exactly, and
 //! what is played softer in place of a lost frame still reads the same. Two voices in one slot are seen as such.
 
-use crate::ua::G711;
+use crate::ua::Codec;
 
 /// Slots of a frame: the most voices that a room can have.
 pub(crate) const SLOTS: u32 = 10;
@@ -36,25 +36,21 @@ pub(crate) enum Sound {
 }
 
 /// The payload that carries a voice in this frame.
-pub(crate) fn speak(voice: Voice, frame: u64, law: G711) -> Vec<u8> {
+pub(crate) fn speak(voice: Voice, frame: u64, codec: Codec) -> Vec<u8> {
     let bits = u16::from(voice.id) << 8 | (frame % FRAMES) as u16;
-    let mut payload = vec![law.silence(); FRAME];
+    let mut samples = [0; FRAME];
     let start = voice.slot as usize * 16;
-    for (n, place) in payload.iter_mut().skip(start).take(16).enumerate() {
+    for (n, place) in samples.iter_mut().skip(start).take(16).enumerate() {
         let sign = if bits >> n & 1 == 1 { 1 } else { -1 };
-        *place = law.encode(sign * LEVEL);
+        *place = sign * LEVEL;
     }
-    payload
+    codec.encode(&samples)
 }
 
 /// What is heard in a payload.
-pub(crate) fn listen(payload: &[u8], law: G711) -> Vec<Sound> {
+pub(crate) fn listen(payload: &[u8], codec: Codec) -> Vec<Sound> {
     let mut heard = Vec::new();
-    for (slot, part) in (0..).zip(payload.chunks_exact(16)) {
-        if part.iter().all(|&byte| byte == law.silence()) {
-            continue;
-        }
-        let samples: Vec<i16> = part.iter().map(|&byte| law.decode(byte)).collect();
+    for (slot, samples) in (0..).zip(codec.decode(payload).chunks_exact(16)) {
         let loudest = samples.iter().map(|sample| sample.saturating_abs()).max().unwrap_or(0);
         if loudest < AUDIBLE {
             continue;
@@ -73,29 +69,31 @@ pub(crate) fn listen(payload: &[u8], law: G711) -> Vec<Sound> {
 mod tests {
     use super::*;
 
-    fn mixed(payloads: &[Vec<u8>], law: G711) -> Vec<u8> {
-        (0..FRAME)
-            .map(|n| law.encode(payloads.iter().map(|payload| law.decode(payload[n])).fold(0, i16::saturating_add)))
-            .collect()
+    fn mixed(payloads: &[Vec<u8>], codec: Codec) -> Vec<u8> {
+        let linear: Vec<Vec<i16>> = payloads.iter().map(|payload| codec.decode(payload)).collect();
+        let sum = |n: usize| linear.iter().map(|pcm| pcm[n]).fold(0, i16::saturating_add);
+        codec.encode(&(0..FRAME).map(sum).collect::<Vec<i16>>())
     }
 
     #[test]
     fn every_voice_of_a_mix_is_told() {
-        for law in [G711::Pcmu, G711::Pcma] {
+        for codec in Codec::ALL {
             let voices: Vec<Voice> = (0..SLOTS).map(|slot| Voice { slot, id: 20 * slot as u8 + 3 }).collect();
-            let payloads: Vec<_> = voices.iter().map(|&voice| speak(voice, 300 + u64::from(voice.slot), law)).collect();
+            let payloads: Vec<_> =
+                voices.iter().map(|&voice| speak(voice, 300 + u64::from(voice.slot), codec)).collect();
             let expected: Vec<Sound> = voices.iter().map(|&voice| Sound::Voice(voice, 44 + voice.slot as u8)).collect();
-            assert_eq!(listen(&mixed(&payloads, law), law), expected);
+            assert_eq!(listen(&mixed(&payloads, codec), codec), expected);
         }
     }
 
     #[test]
     fn two_voices_in_a_slot_are_noise_and_a_softer_one_is_the_same() {
-        let law = G711::Pcmu;
-        let speaks = |id| speak(Voice { slot: 4, id }, 7, law);
-        assert_eq!(listen(&mixed(&[speaks(1), speaks(2)], law), law), [Sound::Noise { slot: 4 }]);
-        let softer: Vec<u8> = speaks(9).iter().map(|&byte| law.encode(law.decode(byte) / 8)).collect();
-        assert_eq!(listen(&softer, law), [Sound::Voice(Voice { slot: 4, id: 9 }, 7)]);
-        assert!(listen(&[law.silence(); FRAME], law).is_empty());
+        for codec in Codec::ALL {
+            let speaks = |id| speak(Voice { slot: 4, id }, 7, codec);
+            assert_eq!(listen(&mixed(&[speaks(1), speaks(2)], codec), codec), [Sound::Noise { slot: 4 }]);
+            let softer: Vec<i16> = codec.decode(&speaks(9)).iter().map(|sample| sample / 8).collect();
+            assert_eq!(listen(&codec.encode(&softer), codec), [Sound::Voice(Voice { slot: 4, id: 9 }, 7)]);
+            assert!(listen(&codec.encode(&[0; FRAME]), codec).is_empty());
+        }
     }
 }

@@ -7,7 +7,9 @@ mod agreement;
 mod counters;
 mod digits;
 mod hold;
+mod informed;
 mod lines;
+mod pauses;
 mod relations;
 mod sessions;
 mod voices;
@@ -18,9 +20,12 @@ pub(super) use agreement::{calls_up, check as agree};
 pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
+use informed::InfoDigits;
 use lines::Lines;
+use pauses::Pauses;
+use ringworld_components::call::SipIdentity;
 use ringworld_components::edge::{Event, Packet};
-use ringworld_components::kernel::StableId;
+use ringworld_components::kernel::{StableId, StableIds};
 use sessions::Sessions;
 use std::fmt;
 pub(super) use voices::Lags;
@@ -51,6 +56,8 @@ pub enum Invariant {
     RoomsArePrivate,
     /// Nothing is sent to a peer that does not want to receive.
     HoldIsSilent,
+    /// No peer that wants to receive is sent nothing for longer than the set pause.
+    PausesAreFilled,
     /// The lines of a session description keep their number and their places.
     LinesStay,
     /// What is heard was sent not long ago.
@@ -89,7 +96,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 26] = [
+    pub const ALL: [Invariant; 27] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -99,6 +106,7 @@ impl Invariant {
         Self::TimersStop,
         Self::RoomsArePrivate,
         Self::HoldIsSilent,
+        Self::PausesAreFilled,
         Self::LinesStay,
         Self::DelayBounded,
         Self::DigitsOnce,
@@ -130,6 +138,7 @@ impl Invariant {
             Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
             Self::RoomsArePrivate => "a member of a room hears neither itself nor a member of another room",
             Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
+            Self::PausesAreFilled => "what is sent to a peer that wants to hear pauses for as long as is set at most",
             Self::LinesStay => "the lines of a session description keep their number and places",
             Self::DelayBounded => "the delay of audio stays bounded",
             Self::DigitsOnce => "every digit arrives once and in order",
@@ -190,8 +199,10 @@ impl fmt::Display for Breach {
 pub(super) struct Invariants {
     pub wire: Wire,
     pub holds: Holds,
+    pub pauses: Pauses,
     pub lines: Lines,
     pub digits: Digits,
+    pub informed: InfoDigits,
     pub sessions: Sessions,
     pub crossings: Crossings,
     pub lags: Lags,
@@ -205,32 +216,46 @@ impl Invariants {
         self.wire.delivered(tick, agent, bytes, is_whole);
         self.holds.delivered(tick, bytes, is_whole);
         self.lines.delivered(bytes, is_whole);
+        self.informed.delivered(bytes, is_whole);
     }
 
     /// The switch sends a SIP message to an agent.
     pub fn sip_out(&mut self, tick: u64, agent: Option<&Agent>, bytes: &[u8]) {
         self.wire.sent(tick, agent, bytes, &mut self.breaches);
         self.holds.sent(tick, bytes);
+        self.informed.sent(bytes);
         self.breaches.extend(self.lines.sent(bytes));
     }
 
     /// The switch sends a packet.
     pub fn rtp_out(&mut self, tick: u64, packet: &Packet) {
         self.breaches.extend(self.holds.packet(tick, packet));
+        self.pauses.sent(tick, packet.port);
     }
 
     /// Something happened in the world.
     pub fn event(&mut self, tick: u64, engine: &Engine, event: &Event) {
         self.sessions.event(tick, engine, event, &mut self.breaches);
         if let Event::Digit { session, digit, .. } = event {
-            self.breaches.extend(self.digits.heard(*session, *digit));
+            if call_id_of(engine, *session).is_some_and(|call_id| self.informed.is_heard(&call_id, *digit)) {
+                self.digits.count += 1;
+            } else {
+                self.breaches.extend(self.digits.heard(*session, *digit));
+            }
         }
+    }
+
+    /// Digits that came in calm, or by an INFO that was taken, and were never heard.
+    pub fn missed_digits(&self) -> Option<Breach> {
+        let by_info = || self.informed.missed(|call_id| self.wire.said_bye(call_id));
+        self.digits.missed().or_else(|| by_info().filter(|_| !self.digits.is_void))
     }
 
     /// The world has lost its last ticks, and with them what was seen of it: continues from its present state.
     pub fn rewind(&mut self, engine: &Engine) {
         self.sessions.rewind(engine);
         self.holds = Holds::default();
+        self.pauses = Pauses::default();
         self.lines = Lines::default();
         self.digits.is_void = true;
         self.crossings.is_void = true;
@@ -250,6 +275,13 @@ impl Invariants {
             self.breaches.extend(self.digits.agent_heard(session, digit, asked, agent.number));
         }
     }
+}
+
+fn call_id_of(engine: &Engine, session: StableId) -> Option<String> {
+    let world = engine.world();
+    let entity = world.resource::<StableIds>().find(session)?;
+    let identity = world.get::<SipIdentity>(entity)?;
+    Some(String::from_utf8_lossy(&identity.call_id).into_owned())
 }
 
 /// The names of agents in a breach.

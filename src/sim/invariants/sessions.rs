@@ -2,9 +2,10 @@
 
 use super::{Breach, Invariant};
 use crate::engine::Engine;
+use crate::sim::agent::EXPIRES_S;
 use ringworld_components::call::{EndCause, Session, SessionState, Settings};
 use ringworld_components::edge::Event;
-use ringworld_components::kernel::{Now, StableId, TICK};
+use ringworld_components::kernel::{Now, StableId, StableIds, TICK};
 use std::collections::BTreeMap;
 
 /// What is known of one session.
@@ -14,6 +15,8 @@ struct Known {
     /// When it began, and when it was answered.
     began: u64,
     answered: Option<u64>,
+    /// When RTCP of its agent last came.
+    rtcp: Option<u64>,
     has_ended: bool,
     /// Whether the switch has lost some ticks of it, and its times are not known.
     is_vague: bool,
@@ -31,7 +34,9 @@ impl Sessions {
     pub fn event(&mut self, tick: u64, engine: &Engine, event: &Event, breaches: &mut Vec<Breach>) {
         match event {
             Event::StateChanged { session, from, to } => self.changed(tick, *session, (*from, *to), breaches),
-            Event::Ended { session, cause, .. } => self.ended(tick, engine, *session, *cause, breaches),
+            Event::Ended { session, cause, status } => {
+                self.ended(tick, engine, *session, (*cause, *status), breaches);
+            }
             _ => {}
         }
     }
@@ -44,8 +49,14 @@ impl Sessions {
         breaches: &mut Vec<Breach>,
     ) {
         *self.changes.entry((from, to)).or_default() += 1;
-        let first =
-            Known { state: SessionState::Initializing, began: tick, answered: None, has_ended: false, is_vague: false };
+        let first = Known {
+            state: SessionState::Initializing,
+            began: tick,
+            answered: None,
+            rtcp: None,
+            has_ended: false,
+            is_vague: false,
+        };
         let known = self.known.entry(session).or_insert(first);
         if known.state != from || !from.can_transition_to(to) || known.has_ended {
             let what = format!("from {from} to {to}, though it was {}", known.state);
@@ -57,7 +68,14 @@ impl Sessions {
         }
     }
 
-    fn ended(&mut self, tick: u64, engine: &Engine, session: StableId, cause: EndCause, breaches: &mut Vec<Breach>) {
+    fn ended(
+        &mut self,
+        tick: u64,
+        engine: &Engine,
+        session: StableId,
+        (cause, status): (EndCause, u16),
+        breaches: &mut Vec<Breach>,
+    ) {
         let Some(known) = self.known.get_mut(&session) else { return };
         let involved = [format!("session {session}")];
         if std::mem::replace(&mut known.has_ended, true) {
@@ -66,16 +84,31 @@ impl Sessions {
         let timers = &engine.world().resource::<Settings>().timers;
         let lasted = |since: u64| Now(tick).since(Now(since)).saturating_add(TICK).as_secs();
         let early = match cause {
+            // By the Expires of its INVITE, which counts from its arrival; or by the settings.
+            EndCause::RingTimeout if status == 487 => {
+                let arrived = created(engine, session).unwrap_or(known.began);
+                known.answered.is_some() || lasted(arrived) < u64::from(EXPIRES_S)
+            }
             EndCause::RingTimeout => known.answered.is_some() || lasted(known.began) + 1 < u64::from(timers.ringing_s),
             EndCause::DeferralTimeout => known.answered.is_some(),
             EndCause::DurationLimit => known.answered.is_none_or(|at| lasted(at) < u64::from(timers.call_s)),
-            EndCause::MediaTimeout => timers.rtp_silence_s == 0 || known.answered.is_none(),
+            EndCause::MediaTimeout => {
+                let lives = known.rtcp.is_some_and(|at| lasted(at) < u64::from(timers.rtp_silence_s));
+                timers.rtp_silence_s == 0 || known.answered.is_none() || lives
+            }
             _ => false,
         };
         if early && !known.is_vague {
             let age = lasted(known.began);
             let what = format!("it ended as {:?} after {age} s, though its time had not come", cause.as_str());
             breaches.push(Breach::new(Invariant::TimersStop, what, involved));
+        }
+    }
+
+    /// RTCP of its agent reaches a session.
+    pub fn rtcp(&mut self, tick: u64, session: StableId) {
+        if let Some(known) = self.known.get_mut(&session) {
+            known.rtcp = Some(tick);
         }
     }
 
@@ -89,7 +122,8 @@ impl Sessions {
         self.known.clear();
         for (session, state) in living {
             let has_ended = state == SessionState::Terminated;
-            self.known.insert(session, Known { state, began: 0, answered: None, has_ended, is_vague: true });
+            let known = Known { state, began: 0, answered: None, rtcp: None, has_ended, is_vague: true };
+            self.known.insert(session, known);
         }
     }
 
@@ -99,4 +133,11 @@ impl Sessions {
         let what = format!("it never ended and is {}", known.state);
         Some(Breach::new(Invariant::SessionsEnd, what, [format!("session {session}")]))
     }
+}
+
+/// The tick in which a session was made.
+fn created(engine: &Engine, session: StableId) -> Option<u64> {
+    let world = engine.world();
+    let entity = world.resource::<StableIds>().find(session)?;
+    world.get::<Session>(entity).map(|session| session.created.0)
 }

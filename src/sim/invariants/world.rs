@@ -4,7 +4,7 @@ use super::{Breach, Invariant, relations};
 use crate::engine::{ENDING_MAX, Engine, Sum};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::QueryData;
-use ringworld_components::call::{CancelDeadline, DurationDeadline, RingDeadline, Session, SessionState};
+use ringworld_components::call::{CancelDeadline, DurationDeadline, InviteExpiry, RingDeadline, Session, SessionState};
 use ringworld_components::kernel::{Now, Registry, StableId, StableIds, TimerWheel};
 use ringworld_components::sip::{AckWait, AnswerRetransmit, InviteUsage, Retransmit, Transaction, TransactionState};
 
@@ -79,6 +79,7 @@ fn timers(world: &World) -> Option<Breach> {
                 "ring deadline",
                 runs::<RingDeadline>(world, entity) && !matches!(state, Initializing | Dialing | Ringing),
             ),
+            ("expiry", runs::<InviteExpiry>(world, entity) && !matches!(state, Initializing | Ringing)),
             ("duration deadline", runs::<DurationDeadline>(world, entity) && state.is_over()),
             (
                 "cancel deadline",

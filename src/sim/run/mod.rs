@@ -239,7 +239,7 @@ impl Run {
         let found = [
             watchers.sessions.endless(),
             nothing_left(&self.engine),
-            watchers.digits.missed(),
+            watchers.missed_digits(),
             watchers.crossings.check(
                 &self.engine,
                 &watchers.wire.responses,

@@ -178,7 +178,7 @@ impl Call {
     pub(super) fn on_ack(&mut self, cseq: u32, message: &Message<'_>) -> Happened {
         let Some(answered) = self.unacknowledged.take_if(|it| it.cseq == cseq) else { return Happened::Nothing };
         if answered.expects_answer {
-            match sdp::read(message.body, self.law_of_ours()) {
+            match sdp::read(message.body, self.codec_of_ours()) {
                 Some(audio) => {
                     self.they_hold = !audio.receives;
                     self.agree(audio);

@@ -8,7 +8,7 @@ mod requests;
 mod responses;
 mod timers;
 
-use super::g711::G711;
+use super::codec::Codec;
 use super::sdp::{Layout, RemoteAudio};
 use super::transaction::GIVE_UP;
 use super::write::{Identity, Request, next_hop};
@@ -128,7 +128,7 @@ pub struct Start {
     /// Where we receive audio.
     pub rtp: SocketAddr,
     /// By preference.
-    pub laws: Vec<G711>,
+    pub codecs: Vec<Codec>,
     /// How long it may ring, in nanoseconds from the first provisional response.
     pub ring_limit: u64,
 }
@@ -180,9 +180,11 @@ pub struct Call {
     pub layout: Layout,
     /// What our next offer has in their place, or the one that is out.
     offered: Option<(Layout, SocketAddr)>,
-    /// Whether an answer of ours takes our first law instead of the peer's.
+    /// Whether an answer of ours takes our first codec instead of the peer's.
     pub prefers_own: bool,
-    laws: Vec<G711>,
+    /// How long our INVITEs may wait for an answer, in seconds (RFC 3261, section 13.3.1).
+    pub expires_s: Option<u32>,
+    codecs: Vec<Codec>,
     ring_limit: u64,
     /// The number in o=, and the version of our description.
     session: u64,
@@ -210,7 +212,7 @@ const LEAVES_AFTER: u64 = SECOND / 4;
 
 impl Call {
     pub fn new(start: Start) -> Call {
-        let Start { identity, uri, hop, rtp, laws, ring_limit } = start;
+        let Start { identity, uri, hop, rtp, codecs, ring_limit } = start;
         Call {
             identity,
             remote_tag: None,
@@ -227,7 +229,8 @@ impl Call {
             layout: Layout::default(),
             offered: None,
             prefers_own: false,
-            laws,
+            expires_s: None,
+            codecs,
             ring_limit,
             session: 1,
             version: 0,
@@ -294,7 +297,9 @@ impl Call {
         self.cseq += 1;
         let (branch, hop) = (self.branch(""), self.next_hop());
         let offer = offers.then(|| self.describe(direction.unwrap_or("sendrecv"), true));
-        let bytes = self.write(("INVITE", self.cseq, &branch), Extra::sdp(offer.as_deref()));
+        let expires: Vec<_> = self.expires_s.iter().map(|s| ("Expires".to_owned(), s.to_string())).collect();
+        let extra = Extra { headers: &expires, ..Extra::sdp(offer.as_deref()) };
+        let bytes = self.write(("INVITE", self.cseq, &branch), extra);
         let transaction = Transaction::start(now, (hop, branch), bytes, (true, self.identity.reliable), out);
         self.inviting = Some(Inviting {
             transaction,

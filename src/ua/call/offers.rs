@@ -1,7 +1,7 @@
 //! Descriptions: our offers and answers (RFC 3264), and what is agreed.
 
 use super::{Call, Happened};
-use crate::ua::g711::G711;
+use crate::ua::codec::Codec;
 use crate::ua::sdp::{self, Layout, RemoteAudio};
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ impl Call {
     pub(super) fn describe(&mut self, direction: &str, is_offer: bool) -> String {
         self.version += 1;
         let (layout, address) = self.offered.filter(|_| is_offer).unwrap_or((self.layout, self.rtp));
-        let (laws, session, version) = (&self.laws, self.session, self.version);
-        sdp::describe(&sdp::Local { address, laws, session, version, direction, layout, is_offer })
+        let (codecs, session, version) = (&self.codecs, self.session, self.version);
+        sdp::describe(&sdp::Local { address, codecs, session, version, direction, layout, is_offer })
     }
 
     /// Our next offer is written like this, and says that we receive audio there. Both count once the peer has agreed.
@@ -29,17 +29,17 @@ impl Call {
     /// Reads an offer of the peer.
     pub(super) fn read_offer(&self, body: &[u8]) -> Option<RemoteAudio> {
         let keeps = self.prefers_own || self.remote.is_some();
-        sdp::read(body, self.law_of_ours().filter(|_| keeps))
+        sdp::read(body, self.codec_of_ours().filter(|_| keeps))
     }
 
-    /// The law that we prefer, or the agreed one.
-    pub(super) fn law_of_ours(&self) -> Option<G711> {
-        self.laws.first().copied()
+    /// The codec that we prefer, or the agreed one.
+    pub(super) fn codec_of_ours(&self) -> Option<Codec> {
+        self.codecs.first().copied()
     }
 
     /// Takes what the peer describes.
     pub(super) fn agree(&mut self, audio: RemoteAudio) {
-        self.laws = vec![audio.law];
+        self.codecs = vec![audio.codec];
         self.remote = Some(audio);
     }
 

@@ -1,6 +1,7 @@
 //! The caller's side, with a peer whose messages the test writes. Both sides together: `both.rs`.
 
 use super::*;
+use crate::ua::G711;
 use crate::ua::message::{Message, Start as Line};
 use crate::ua::sdp::RemoteAudio;
 use crate::ua::write::Reply;
@@ -29,7 +30,7 @@ fn peer(reliable: bool) -> Peer {
         uri: "sip:echo@127.0.0.1".into(),
         hop: "127.0.0.1:5060".parse().unwrap(),
         rtp: "127.0.0.1:20002".parse().unwrap(),
-        laws: vec![G711::Pcma],
+        codecs: vec![G711::Pcma.into()],
         ring_limit: GIVE_UP,
     });
     let mut out = Outbox::new();
@@ -74,7 +75,7 @@ fn a_call_is_answered_held_and_ended() {
     assert_eq!(peer.answer(1, "INVITE", 100, "t"), Happened::Nothing);
     assert_eq!(peer.answer(2, "INVITE", 180, "theirs"), Happened::Ringing(180));
     let Happened::Answered(remote) = peer.answer(3, "INVITE", 200, "theirs") else { panic!() };
-    assert_eq!(remote.law, G711::Pcma);
+    assert_eq!(remote.law(), G711::Pcma);
     // The ACK goes to the Contact and is sent again for a repeated 200.
     assert_eq!(peer.out.last().unwrap().0, "127.0.0.1:5090".parse().unwrap());
     assert_eq!(peer.answer(4, "INVITE", 200, "theirs"), Happened::Nothing);

@@ -41,7 +41,9 @@ fn route(
     let Some((session, parties)) = called else { return };
     let user = Uri::parse(parties.request_uri.clone()).ok().and_then(|uri| uri.user()).unwrap_or_default();
     let user = String::from_utf8_lossy(&user).into_owned();
-    let name = if Service::named(&user).is_some() { user } else { settings.services.default.clone() };
+    // What has the form of a service and names none is no user either: it gets 404.
+    let is_named = Service::named(&user).is_some() || Service::is_reserved(&user);
+    let name = if is_named { user } else { settings.services.default.clone() };
     let mut write = |operation| operations.write_with(OperationPriority::Fallback, operation);
     match Service::named(&name) {
         Some(Service::RingThenEcho { seconds }) => {

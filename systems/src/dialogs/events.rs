@@ -1,6 +1,6 @@
 //! What transactions pass on is matched to dialogs (RFC 3261 section 12.2).
 
-use super::send::{count, refuse, respond, seed, tell};
+use super::send::{count, refuse, refuse_with, respond, seed, tell};
 use super::{failures, raised, responses};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{CallEvent, InviteUsageOf, Queue, Session, SessionState, contain};
@@ -11,7 +11,7 @@ use ringworld_components::sip::{
     AckWait, AnswerRetransmit, Capabilities, Dialog, DialogTable, IncomingRequest, InviteUsage, MethodScope,
     RequestHandler, ResponseParts, Subscription, TransactionEvent, Usages,
 };
-use ringworld_components::wire::sip::{BodyRefusal, Method, Request, dialog_key};
+use ringworld_components::wire::sip::{Method, Request, Warning, dialog_key};
 
 pub(super) fn take_transaction_events(world: &mut World) {
     for event in world.resource_mut::<Queue<TransactionEvent>>().take() {
@@ -140,13 +140,15 @@ fn understands(world: &mut World, transaction: Entity, request: &Request) -> boo
     let Some(method) = capabilities.method(&request.method) else { return true };
     let refusal = if method.carries_sessions() {
         request.head.session_description().err()
+    } else if method.accept.is_empty() || request.head.header("Info-Package").is_some() {
+        // The body of an Info Package is for its handler to understand (RFC 6086 section 7).
+        None
     } else {
-        let is_accepted = request.head.content_type.as_deref().is_none_or(|kind| method.accepts(kind));
-        (!request.head.body.is_empty() && !is_accepted).then_some(BodyRefusal::Unsupported)
+        request.head.has_body(|kind| method.accepts(kind)).err()
     };
     if let Some(refusal) = refusal {
         tracing::debug!(%refusal, "a body was refused");
-        refuse(world, transaction, refusal.status());
+        refuse_with(world, transaction, refusal.status(), Some(&Warning::miscellaneous(refusal.to_string())));
     }
     refusal.is_none()
 }

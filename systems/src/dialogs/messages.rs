@@ -1,7 +1,7 @@
 //! What sessions want sent: responses and requests within INVITE usages.
 
 use super::requests;
-use super::send::{ask, begin, fresh_branch, refuse, seed, send};
+use super::send::{ask, begin, fresh_branch, refuse_with, seed, send};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
@@ -14,7 +14,7 @@ use ringworld_components::sip::{
     Transaction, TransactionRequest, TransactionTable, TransactionUser, UnackedAnswer, UsageOf, contact, mint_branch,
     tagged,
 };
-use ringworld_components::wire::sip::{Method, OutgoingRequest, ResponseTemplate, client_key};
+use ringworld_components::wire::sip::{Method, OutgoingRequest, ResponseTemplate, Warning, client_key};
 use std::time::Duration;
 
 const SDP: &str = "application/sdp";
@@ -22,8 +22,8 @@ const SDP: &str = "application/sdp";
 pub(super) fn write_session_messages(world: &mut World) {
     for message in world.resource_mut::<Queue<SessionMessage>>().take() {
         contain(world, "write_session_messages", message.culprit(), |world| match message {
-            SessionMessage::Respond { transaction, usage, status, body } => {
-                send_response(world, transaction, usage, status, body);
+            SessionMessage::Respond { transaction, usage, status, warning, body } => {
+                send_response(world, transaction, usage, status, warning, body);
             }
             SessionMessage::Invite { session, body } => send_invite(world, session, body),
             SessionMessage::Cancel { session } => send_cancel(world, session),
@@ -38,9 +38,16 @@ fn dialog_of(world: &World, usage: Entity) -> Option<(Entity, &Dialog)> {
     Some((dialog, world.get::<Dialog>(dialog)?))
 }
 
-fn send_response(world: &mut World, transaction: Entity, usage: Option<Entity>, status: u16, body: Option<Bytes>) {
+fn send_response(
+    world: &mut World,
+    transaction: Entity,
+    usage: Option<Entity>,
+    status: u16,
+    warning: Option<Warning>,
+    body: Option<Bytes>,
+) {
     let Some((usage, (dialog, state))) = usage.and_then(|usage| Some((usage, dialog_of(world, usage)?))) else {
-        return refuse(world, transaction, status);
+        return refuse_with(world, transaction, status, warning.as_ref());
     };
     let makes_dialog = (101..300).contains(&status);
     let to_tag = Some(planted!(ChangingTag ? Bytes::from(format!("rw00{status}")), state.local_tag.clone()));
@@ -62,6 +69,9 @@ fn send_response(world: &mut World, transaction: Entity, usage: Option<Entity>, 
         }
     } else if status == 503 {
         parts.add("Retry-After", world.resource::<Settings>().limits.retry_after_s.to_string());
+    }
+    if let Some(warning) = warning {
+        parts.add("Warning", warning.to_string());
     }
     let response = TransactionRequest::response(world, transaction, status, &parts);
     let session = world.get::<InviteUsageOf>(usage).map(|of| of.0);

@@ -9,6 +9,7 @@ use ringworld_components::sip::{
     AckWait, AnswerRetransmit, Dialog, DialogTable, InviteUsage, MethodScope, ResponseWait, SipApp, SipMethod, UsageOf,
     Usages,
 };
+use ringworld_components::wire::info_digit::DIGIT_BODIES;
 use ringworld_components::wire::sip::{Method, SESSION_BODIES};
 
 /// Dialogs and INVITE usages.
@@ -34,12 +35,15 @@ impl Plugin for DialogsPlugin {
         let options = SipMethod::new(Method::Options, MethodScope::Dialog)
             .out_of_dialog(out_of_dialog::receive_options)
             .in_dialog(out_of_dialog::receive_options);
+        let info = SipMethod::new(Method::Info, MethodScope::InviteUsage)
+            .accepting(DIGIT_BODIES)
+            .in_dialog(in_dialog::receive_info);
         app.add_sip_method(invite)
             .add_sip_method(SipMethod::new(Method::Ack, MethodScope::InviteUsage))
             .add_sip_method(SipMethod::new(Method::Bye, MethodScope::InviteUsage).in_dialog(in_dialog::receive_bye))
             .add_sip_method(SipMethod::new(Method::Cancel, MethodScope::InviteUsage))
             .add_sip_method(options)
-            .add_sip_method(SipMethod::new(Method::Info, MethodScope::InviteUsage).in_dialog(in_dialog::receive_info));
+            .add_sip_method(info);
         app.add_systems(
             Tick,
             (

@@ -8,6 +8,7 @@ use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
 use ringworld_components::sip::{
     ClientRequest, ResponseParts, Transaction, TransactionRequest, TransactionUser, mint_branch,
 };
+use ringworld_components::wire::sip::{Request, Warning};
 
 /// What keys of dialogs and transactions are hashed with.
 pub(super) fn seed(world: &World) -> u64 {
@@ -47,9 +48,39 @@ pub(super) fn respond(world: &mut World, transaction: Entity, status: u16, parts
 
 /// Refuses a request, with the header fields that the status asks for.
 pub(super) fn refuse(world: &mut World, transaction: Entity, status: u16) {
-    if let Some(response) = TransactionRequest::refusal(world, transaction, status) {
+    refuse_with(world, transaction, status, None);
+}
+
+/// As [`refuse`], and says why.
+pub(super) fn refuse_with(world: &mut World, transaction: Entity, status: u16, warning: Option<&Warning>) {
+    if let Some(response) = TransactionRequest::refusal(world, transaction, status, warning) {
         ask(world, response);
     }
+}
+
+/// Whether our requests can be sent to the Contact of an INVITE, through `route` if there is a proxy; else it is refused
+/// (section 8.1.1.8). A peer that must be reached over TLS is none for us (RFC 5630 section 4).
+pub(super) fn has_target(world: &mut World, transaction: Entity, request: &Request, route: Option<&Bytes>) -> bool {
+    let (status, warning) = if !request.head.has_one_target() {
+        (400, Warning::miscellaneous("Contact must be one SIP URI (RFC 3261 section 8.1.1.8)"))
+    } else if !request.head.can_be_reached(route) {
+        (480, Warning::new(380, "SIPS Not Allowed: UDP and TCP are spoken, and no TLS"))
+    } else {
+        return true;
+    };
+    refuse_with(world, transaction, status, Some(&warning));
+    false
+}
+
+/// Whether the peer takes a session description in the response to its INVITE, as it holds one; else the request is
+/// refused (RFC 3261 section 21.4.7).
+pub(super) fn may_describe(world: &mut World, transaction: Entity, request: &Request) -> bool {
+    let may = request.head.accepts_session_description();
+    if !may {
+        let warning = Warning::miscellaneous("the response needs application/sdp, which Accept does not name");
+        refuse_with(world, transaction, 406, Some(&warning));
+    }
+    may
 }
 
 /// Asks something of a transaction.

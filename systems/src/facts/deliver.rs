@@ -13,9 +13,10 @@ pub(super) fn deliver_facts(world: &mut World) {
     if world.resource::<FactQueue>().is_empty() {
         return;
     }
+    let announces = announces(world.resource::<Settings>());
     let mut queue = world.resource_mut::<FactQueue>();
     let facts = queue.take();
-    let events = queue.publish(&facts);
+    let events = queue.publish(&facts, announces);
     world.resource_mut::<Queue<Event>>().0.extend(events);
     world.resource_mut::<Delivered>().0 = true;
     for fact in facts {
@@ -30,8 +31,7 @@ pub(super) fn clear_facts(world: &mut World) {
     }
 }
 
-/// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced
-/// only where something outside decides about calls.
+/// The events of all facts of this tick leave behind the messages that were sent in it.
 pub(super) fn publish_events(
     mut facts: ResMut<FactQueue>,
     mut events: ResMut<Queue<Event>>,
@@ -39,12 +39,14 @@ pub(super) fn publish_events(
     settings: Res<Settings>,
 ) {
     if !facts.is_empty() {
-        events.0.extend(facts.publish_waiting());
+        events.0.extend(facts.publish_waiting(announces(&settings)));
     }
-    if events.is_empty() {
-        return;
+    if !events.is_empty() {
+        outputs.0.extend(events.take().into_iter().map(Output::Event));
     }
-    let announces = settings.services.ask_handler;
-    let told = events.take().into_iter().filter(|event| announces || !matches!(event, Event::Incoming { .. }));
-    outputs.0.extend(told.map(Output::Event));
+}
+
+/// An offered call is announced only where something outside decides about calls.
+fn announces(settings: &Settings) -> bool {
+    settings.services.ask_handler
 }

@@ -2,13 +2,14 @@
 //! networks only, so that any phone can be tried.
 
 use bevy_ecs::prelude::*;
+use bytes::Bytes;
 use ringworld_components::call::{Counters, Queue, Settings};
 use ringworld_components::edge::Flow;
 use ringworld_components::kernel::Now;
 use ringworld_components::sip::{
     Binding, IncomingRequest, Registrations, ResponseParts, Transaction, TransactionRequest, TransactionUser,
 };
-use ringworld_components::wire::sip::{NameAddr, Request, Scheme};
+use ringworld_components::wire::sip::{NameAddr, Request, Scheme, Uri, Warning};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -25,21 +26,37 @@ pub(super) fn receive(world: &mut World, incoming: IncomingRequest) {
             }
             TransactionRequest::response(world, transaction, 200, &parts)
         }
-        Err(status) => TransactionRequest::refusal(world, transaction, status),
+        Err(Refused { status, why }) => {
+            let warning = (!why.is_empty()).then(|| Warning::miscellaneous(why));
+            TransactionRequest::refusal(world, transaction, status, warning.as_ref())
+        }
     };
     if let Some(response) = response {
         world.resource_mut::<Queue<TransactionRequest>>().push(response);
     }
 }
 
-/// Changes the bindings. Returns the values of Contact that are in force, or the status of the refusal.
-fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<String>, u16> {
+/// Why nothing was changed.
+struct Refused {
+    status: u16,
+    /// In words, where the status does not say it.
+    why: &'static str,
+}
+
+impl Refused {
+    fn with(status: u16, why: &'static str) -> Self {
+        Self { status, why }
+    }
+}
+
+/// Changes the bindings. Returns the values of Contact that are in force.
+fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<String>, Refused> {
     if !is_near(flow.remote.ip()) {
-        return Err(403);
+        return Err(Refused::with(403, "only loopback and private networks are served"));
     }
     if request.head.to.uri.scheme() == Scheme::Other {
         // Section 10.3, step 5: no address of ours.
-        return Err(404);
+        return Err(Refused::with(404, ""));
     }
     let address = address_of_record(request);
     let now = *world.resource::<Now>();
@@ -50,27 +67,32 @@ fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<Str
         !bindings.is_empty()
     });
     let head = &request.head;
+    let out_of_order = || Refused::with(500, "the CSeq is not above that of the last REGISTER");
+    let is_late = |one: &Binding| one.call_id == head.call_id && one.cseq >= head.cseq;
+    let registrations = world.resource::<Registrations>();
+    let known = registrations.0.get(&address).map(Vec::as_slice).unwrap_or_default();
     if head.contact_is_star {
         if head.expires() != Some(0) {
-            return Err(400);
+            return Err(Refused::with(400, "Contact: * needs Expires: 0"));
+        }
+        // Section 10.3, step 6.
+        if known.iter().any(is_late) {
+            return Err(out_of_order());
         }
         world.resource_mut::<Registrations>().0.remove(&address);
     } else {
-        let contacts = head.contacts().ok_or(400u16)?;
+        let contacts = head.contacts();
+        let contacts = contacts.ok_or(Refused::with(400, "a Contact is no address, or * is not the only one"))?;
         // All of them or, if one can't be, none (section 10.3, step 7).
-        let registrations = world.resource::<Registrations>();
-        let known = registrations.0.get(&address).map(Vec::as_slice).unwrap_or_default();
         let mut bindings = known.to_vec();
         for contact in contacts {
             let seconds = expires_of(&contact).or(head.expires()).unwrap_or(seconds_max).min(seconds_max);
-            let contact = String::from_utf8_lossy(contact.uri.as_bytes()).into_owned();
-            let is_late =
-                |one: &Binding| one.contact == contact && one.call_id == head.call_id && one.cseq >= head.cseq;
-            if known.iter().any(is_late) {
-                return Err(500);
+            if known.iter().any(|binding| is_late(binding) && is_of(binding, &contact.uri)) {
+                return Err(out_of_order());
             }
-            bindings.retain(|binding| binding.contact != contact);
+            bindings.retain(|binding| !is_of(binding, &contact.uri));
             if seconds > 0 {
+                let contact = String::from_utf8_lossy(contact.uri.as_bytes()).into_owned();
                 let expires = now.after(Duration::from_secs(u64::from(seconds)));
                 let (target, call_id) = (flow.back(), head.call_id.to_vec());
                 bindings.push(Binding { contact, target, expires, call_id, cseq: head.cseq });
@@ -78,7 +100,7 @@ fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<Str
         }
         if bindings.len() > known.len() && registrations.bindings() + bindings.len() - known.len() > limit {
             world.resource_mut::<Counters>().hit_limit("registrations");
-            return Err(503);
+            return Err(Refused::with(503, ""));
         }
         let mut registrations = world.resource_mut::<Registrations>();
         if bindings.is_empty() {
@@ -90,6 +112,12 @@ fn register(world: &mut World, flow: &Flow, request: &Request) -> Result<Vec<Str
     let bindings = world.resource::<Registrations>().0.get(&address).cloned().unwrap_or_default();
     let contact = |binding: &Binding| format!("<{}>;expires={}", binding.contact, binding.expires.since(now).as_secs());
     Ok(bindings.iter().map(contact).collect())
+}
+
+/// Section 10.3, step 7: bindings are compared as URIs, not as text.
+fn is_of(binding: &Binding, contact: &Uri) -> bool {
+    let bound = Uri::parse(Bytes::copy_from_slice(binding.contact.as_bytes()));
+    bound.is_ok_and(|bound| bound.is_equivalent(contact))
 }
 
 /// Section 10.3: the user and host of To.

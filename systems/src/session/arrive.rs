@@ -6,20 +6,22 @@ use super::{gate, negotiate};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use ringworld_components::call::{
-    Account, CallOffered, Carrier, Counters, InviteUsageOf, KeptHeaders, Parties, PendingInvite, Priority, Queue,
-    RingDeadline, Role, SelectedUsage, Service, Session, SessionMessage, Settings, SipIdentity,
+    Account, CallOffered, Carrier, Counters, InviteExpiry, InviteUsageOf, KeptHeaders, Parties, PendingInvite,
+    Priority, Queue, RingDeadline, Role, SelectedUsage, Service, Session, SessionMessage, Settings, SipIdentity,
 };
 use ringworld_components::edge::Flow;
-use ringworld_components::kernel::{Now, Secret, StableIds};
+use ringworld_components::kernel::{Now, Secret, StableIds, start_timer};
 use ringworld_components::sip::{Dialog, InviteUsage, Transaction, TransactionUser, UsageOf, mint_tag};
 use ringworld_components::wire::sip::Request;
+use std::time::Duration;
 
 /// Makes session, early dialog and usage of an INVITE; one that the gate does not admit is refused, and nothing is
 /// made.
 pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
-    let account = Account::of(request.head.from.uri.as_bytes(), flow.remote.ip());
+    let account = Account::of(&request.head.from.uri, flow.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, false) {
-        let refusal = SessionMessage::Respond { transaction, usage: None, status: refusal.status(), body: None };
+        let status = refusal.status();
+        let refusal = SessionMessage::Respond { transaction, usage: None, status, warning: None, body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
         return;
     }
@@ -65,6 +67,9 @@ pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow
     world.resource_mut::<Counters>().calls_in += 1;
     let deferral_s = world.resource::<Settings>().timers.deferral_s;
     start_deadline::<RingDeadline>(world, session, deferral_s);
+    if let Some(seconds) = request.head.expires() {
+        start_timer::<InviteExpiry>(world, session, Duration::from_secs(u64::from(seconds)));
+    }
     raise(world, session, |id| CallOffered::of(id, session, from, to, call_id, priority));
 }
 

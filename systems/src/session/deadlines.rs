@@ -5,8 +5,8 @@ use super::{claims, hold};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    CancelDeadline, ClaimDeadline, DurationDeadline, EndCause, GlareWait, RingDeadline, Role, Session, SessionState,
-    contain,
+    CancelDeadline, ClaimDeadline, DurationDeadline, EndCause, GlareWait, InviteExpiry, RingDeadline, Role, Session,
+    SessionState, contain,
 };
 use ringworld_components::kernel::TimerFired;
 use ringworld_components::planted;
@@ -24,6 +24,13 @@ pub(super) fn run_deadlines(world: &mut World) {
             _ => return,
         };
         terminate(world, session, cause, 480);
+    });
+    for_each_fired::<InviteExpiry>(world, |world, session| {
+        let state = world.get::<Session>(session).map(Session::state);
+        // Else it was answered, or ended, in this very tick.
+        if matches!(state, Some(SessionState::Initializing | SessionState::Ringing)) {
+            terminate(world, session, EndCause::RingTimeout, 487);
+        }
     });
     for_each_fired::<DurationDeadline>(world, |world, session| {
         terminate(world, session, EndCause::DurationLimit, 0);

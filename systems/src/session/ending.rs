@@ -5,7 +5,8 @@ use super::state::{change, raise, selected_usage, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     CallEnded, CancelDeadline, ClaimDeadline, Counters, DurationDeadline, EndCause, EndFollower, Ended, Ending,
-    InviteAim, PendingInvite, Queue, RingDeadline, Role, Session, SessionMessage, SessionState, Settings, contain,
+    InviteAim, InviteExpiry, PendingInvite, Queue, RingDeadline, Role, Session, SessionMessage, SessionState, Settings,
+    contain,
 };
 use ringworld_components::kernel::{Now, TimerWheel};
 use ringworld_components::media::PortPool;
@@ -89,6 +90,7 @@ pub(super) fn end(world: &mut World, session: Entity, cause: EndCause, status: u
 /// Gives media and deadlines back.
 fn release(world: &mut World, session: Entity) {
     world.resource_mut::<TimerWheel<RingDeadline>>().cancel(session);
+    world.resource_mut::<TimerWheel<InviteExpiry>>().cancel(session);
     world.resource_mut::<TimerWheel<DurationDeadline>>().cancel(session);
     world.resource_mut::<TimerWheel<ClaimDeadline>>().cancel(session);
     if let Some(stream) = stream_of(world, session) {

@@ -33,7 +33,8 @@ pub(super) fn end_behind(world: &mut World, fault: &Fault) {
 fn end_transaction(world: &mut World, culprit: Entity) {
     let Some(transaction) = world.get::<Transaction>(culprit) else { return };
     if transaction.kind.is_server() && !transaction.is_finished() {
-        let refusal = SessionMessage::Respond { transaction: culprit, usage: None, status: 500, body: None };
+        let (transaction, usage, warning, body) = (culprit, None, None, None);
+        let refusal = SessionMessage::Respond { transaction, usage, status: 500, warning, body };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     } else {
         world.despawn(culprit);

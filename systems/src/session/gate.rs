@@ -5,6 +5,7 @@ use ringworld_components::call::{
     Account, Accounts, AdmissionRefusal, Charge, Counters, Draining, MeasuredLoad, SessionCount, Settings,
 };
 use ringworld_components::sip::{DialogTable, TransactionTable};
+use ringworld_components::wire::sdp::Codec;
 
 /// Admits a new call of this account, or says why not, and counts that. Nothing is reserved: what is admitted is
 /// charged in the same system, before anything else is admitted.
@@ -54,4 +55,13 @@ pub(super) fn charge_of_stream(world: &mut World) -> Result<Charge, AdmissionRef
     };
     world.resource_mut::<Counters>().hit_limit(refusal.limit());
     Err(refusal)
+}
+
+/// Whether a stream may have this codec: the budgets have room for what it costs beyond what the stream is charged.
+pub(super) fn affords(world: &World, stream: Entity, codec: Codec) -> bool {
+    let settings = world.resource::<Settings>();
+    let charged = world.get::<Charge>(stream).map(|charge| charge.0).unwrap_or_default();
+    let amounts = settings.resources.of_stream(codec, settings.media.ptime_ms);
+    let used = world.resource::<Accounts>().used().minus(charged).plus(amounts);
+    amounts.bandwidth_kbit_s <= charged.bandwidth_kbit_s || settings.resources.exceeded(used).is_none()
 }

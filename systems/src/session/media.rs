@@ -5,9 +5,10 @@ use super::state::{raise, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::ToneGenerator;
 use ringworld_components::call::{CallErrorCause, Charge, Counters, MediaEstablished, Service, Settings, StreamOf};
-use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel};
+use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel, cancel_timer, start_timer};
 use ringworld_components::media::{
-    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
+    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpPause, RtpSilence, RtpState, Sink, Stream,
+    StreamTable, frame_of, tick_of,
 };
 use ringworld_components::wire::sdp::{Direction, Negotiated};
 use std::time::Duration;
@@ -105,17 +106,21 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
     let is_first = before.is_none();
     // A source that sent before there was an answer may have been any host.
     let has_moved = before.as_ref().map(|before| before.remote) != agreed.as_ref().map(|agreed| agreed.remote);
-    let is_coded_anew = before.is_some_and(|before| agreed.as_ref().is_some_and(|agreed| before.codec != agreed.codec));
+    let codec = agreed.as_ref().map(|agreed| agreed.codec);
+    let coded_anew = codec.filter(|codec| before.is_none_or(|before| before.codec != *codec));
     if let Some(mut flow) = entity.get_mut::<RtpState>() {
         if has_moved {
             flow.latch.reset(now);
         }
-        if let Some(packetizer) = flow.packetizer.as_mut().filter(|_| is_coded_anew) {
-            packetizer.clear();
+        if let Some(codec) = coded_anew {
+            flow.set_clock(codec.clock(), frame_of(now));
+            if let Some(packetizer) = &mut flow.packetizer {
+                packetizer.clear();
+            }
         }
     }
-    if let Some(mut hearing) = entity.get_mut::<ReceivePath>().filter(|_| is_coded_anew) {
-        hearing.forget_audio();
+    if let (Some(codec), Some(mut hearing)) = (coded_anew, entity.get_mut::<ReceivePath>()) {
+        hearing.set_codec(codec);
     }
     if let Some(amounts) = amounts
         && entity.get::<Charge>().is_some_and(|charge| charge.0 != amounts)
@@ -133,10 +138,23 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
         raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
-    let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();
     if expects && silence_s > 0 {
-        wheel.start(stream, now.after(Duration::from_secs(u64::from(silence_s))).0);
+        start_timer::<RtpSilence>(world, stream, Duration::from_secs(u64::from(silence_s)));
     } else {
-        wheel.cancel(stream);
+        cancel_timer::<RtpSilence>(world, stream);
+    }
+    watch_pauses(world, stream);
+}
+
+/// A stream that may send does not pause for too long, whatever was sent until now.
+fn watch_pauses(world: &mut World, stream: Entity) {
+    let pause_s = world.resource::<Settings>().timers.rtp_pause_s;
+    let sends = world.get::<Stream>(stream).is_some_and(Stream::sends);
+    match world.get::<RtpState>(stream).map(RtpState::silent_since_frame) {
+        Some(since) if sends && pause_s > 0 => {
+            let due = tick_of(since).after(Duration::from_secs(u64::from(pause_s)));
+            world.resource_mut::<TimerWheel<RtpPause>>().start(stream, due.0);
+        }
+        _ => cancel_timer::<RtpPause>(world, stream),
     }
 }

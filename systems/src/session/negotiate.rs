@@ -1,6 +1,7 @@
 //! Offer and answer (RFC 3264) within the INVITE usages of a session: descriptions are written and taken, and the
 //! session's stream follows what is agreed.
 
+use super::gate::affords;
 use super::media;
 use super::state::{selected_usage, stream_of};
 use bevy_ecs::prelude::*;
@@ -69,7 +70,8 @@ fn describe_stream(
     carrier: Carrier,
     holds: bool,
 ) -> Result<Described, CallErrorCause> {
-    let media = world.resource::<Settings>().media.clone();
+    let mut media = world.resource::<Settings>().media.clone();
+    media.codecs.retain(|codec| affords(world, stream, *codec));
     let address = world.get::<SipIdentity>(session).map(|identity| identity.local_address.ip());
     let port = world.get::<Stream>(stream).map(|stream| stream.port);
     let (Some(address), Some(port)) = (address, port) else { return Err(CallErrorCause::NoSuchSession) };
@@ -77,6 +79,7 @@ fn describe_stream(
         address,
         port,
         codecs: &media.codecs,
+        offered: media.offered(),
         direction: if holds { Direction::SendOnly } else { Direction::SendRecv },
         ptime_ms: media.ptime_ms,
         telephone_event: true,

@@ -1,6 +1,7 @@
 //! Placing a call.
 
 use super::answer::start_deadline;
+use super::requests::unfit_uri;
 use super::state::{change, error, error_without_session};
 use super::{arrive, ending, gate, negotiate};
 use bevy_ecs::prelude::*;
@@ -17,7 +18,9 @@ use ringworld_components::wire::sip::Uri;
 /// Makes the session of a call and sends its INVITE. On an error nothing is left of it.
 pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
     let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
-    let account = Account::of(call.to.as_bytes(), call.remote.ip());
+    let invalid = |uri: &str| CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI"));
+    let Ok(to) = Uri::parse(Bytes::from(call.to.clone())) else { return refused(world, invalid(&call.to)) };
+    let account = Account::of(&to, call.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, true) {
         return refused(world, CallErrorCause::Limit(refusal.limit().to_owned()));
     }
@@ -26,15 +29,8 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         (None, Some(service)) => service,
         (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };
-    for uri in [&call.from, &call.to] {
-        let is_sip = uri.starts_with("sip:") || uri.starts_with("sips:");
-        let is_legal = is_sip && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
-        if !is_legal {
-            return refused(world, CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI")));
-        }
-        if Uri::parse(Bytes::copy_from_slice(uri.as_bytes())).is_ok_and(|uri| uri.needs_tls()) {
-            return refused(world, CallErrorCause::Invalid(format!("{uri:?} asks for TLS, which is not supported")));
-        }
+    if let Some(what) = unfit_uri(&call.from).or_else(|| unfit_uri(&call.to)) {
+        return refused(world, CallErrorCause::Invalid(what));
     }
     let now = *world.resource::<Now>();
     let local_address = world.resource::<Settings>().sip.advertised(call.local);

@@ -5,8 +5,9 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
     Account, Accounts, CancelDeadline, Charge, Claim, ClaimDeadline, Draining, DurationDeadline, EndFollower, Ended,
-    Faults, Glare, GlareWait, InviteUsageOf, InviteUsages, KeptHeaders, Negotiation, Parties, PendingInvite, Priority,
-    Queue, RingDeadline, SelectedUsage, Service, Session, SessionCount, SipIdentity, StreamOf, Streams,
+    Faults, Glare, GlareWait, InviteExpiry, InviteUsageOf, InviteUsages, KeptHeaders, Negotiation, Parties,
+    PendingInvite, Priority, Queue, RingDeadline, SelectedUsage, Service, Session, SessionCount, SipIdentity, StreamOf,
+    Streams,
 };
 use ringworld_components::edge::Command;
 use ringworld_components::kernel::{Phase, QuietApp, RecordApp, Step, Tick, TimerApp};
@@ -46,6 +47,7 @@ impl Plugin for SessionPlugin {
             !ended.fresh.is_empty() || !ended.stale.is_empty() || !world.resource::<Faults>().0.is_empty()
         });
         app.add_timer::<RingDeadline>("call.ring_deadline")
+            .add_timer::<InviteExpiry>("call.invite_expiry")
             .add_timer::<DurationDeadline>("call.duration_deadline")
             .add_timer::<CancelDeadline>("call.cancel_deadline")
             .add_timer::<ClaimDeadline>("call.claim_deadline")

@@ -6,10 +6,11 @@ use super::state::{change, error, raise, selected_usage, session_of};
 use super::{arrive, hold, negotiate, reinvite};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::{
-    Answered, CallEvent, Carrier, Counters, DurationDeadline, EndCause, InviteAim, Part, PendingInvite, Queue,
-    RingDeadline, Role, SelectedUsage, Session, SessionMessage, SessionState, Settings, contain,
+    Answered, CallEvent, Carrier, Counters, DigitHeard, DurationDeadline, EndCause, InviteAim, Part, PendingInvite,
+    Queue, RingDeadline, Role, SelectedUsage, Session, SessionMessage, SessionState, Settings, contain,
 };
 use ringworld_components::kernel::TimerWheel;
+use ringworld_components::media::MediaCounters;
 use ringworld_components::sip::{Transaction, TransactionUser};
 use ringworld_components::wire::sip::Response;
 
@@ -24,8 +25,8 @@ fn take(world: &mut World, event: CallEvent) {
         CallEvent::Invited { transaction, flow, request } => {
             arrive::receive_invite(world, transaction, &flow, &request);
         }
-        CallEvent::Reinvited { usage, transaction, request } => {
-            reinvite::receive(world, usage, transaction, &request);
+        CallEvent::Reinvited { usage, transaction, flow, request } => {
+            reinvite::receive(world, usage, transaction, &flow, &request);
         }
         CallEvent::Acked { usage, body, then_bye } => acknowledged(world, usage, body.as_deref(), then_bye),
         CallEvent::NeverAcked { usage } => never_acknowledged(world, usage),
@@ -38,6 +39,7 @@ fn take(world: &mut World, event: CallEvent) {
             }
         }
         CallEvent::ByeReceived { usage } => bye_received(world, usage),
+        CallEvent::DigitReceived { usage, digit, duration_ms } => digit_received(world, usage, digit, duration_ms),
         CallEvent::Progressed { session, usage, response } => progressed(world, session, usage, &response),
         CallEvent::Accepted { session, usage, response } => accepted(world, session, usage, &response),
         CallEvent::Refused { session, status, by_transport } => invite_failed(world, session, status, by_transport),
@@ -94,10 +96,21 @@ fn bye_received(world: &mut World, usage: Entity) {
     }
     if let Some(transaction) = world.get::<PendingInvite>(session).and_then(PendingInvite::received) {
         let usage = Some(usage);
-        let refusal = SessionMessage::Respond { transaction, usage, status: 487, body: None };
+        let refusal = SessionMessage::Respond { transaction, usage, status: 487, warning: None, body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);
     }
     end(world, session, EndCause::PeerHungUp, 0);
+}
+
+/// A key was pressed. In a call that is ending it counts as little as one in its RTP.
+fn digit_received(world: &mut World, usage: Entity, digit: char, duration_ms: u32) {
+    let Some(session) = session_of(world, usage) else { return };
+    if world.get::<Session>(session).is_some_and(|session| !session.state().is_over()) {
+        if let Some(mut counters) = world.get_resource_mut::<MediaCounters>() {
+            counters.digits_in += 1;
+        }
+        raise(world, session, |id| DigitHeard::of(id, session, digit, duration_ms));
+    }
 }
 
 /// Our BYE is done with. That of a fork that was not chosen ends nothing but its usage.

@@ -10,7 +10,7 @@ use ringworld_components::sip::{
     Capabilities, Dialog, MethodScope, ResponseParts, ResponseWait, Subscription, TransactionRequest, TransactionTable,
     TransactionUser, may_add_header,
 };
-use ringworld_components::wire::sip::Method;
+use ringworld_components::wire::sip::{Method, Uri};
 
 /// Answers a request that was raised as a fact.
 pub(super) fn respond(
@@ -93,17 +93,21 @@ fn user_of(world: &World, session: Option<Entity>, request: &SendRequest) -> Res
             let subscription = find(*id).filter(|entity| world.get::<Subscription>(*entity).is_some());
             subscription.map(TransactionUser::Subscription).ok_or_else(|| gone("subscription", *id))
         }
-        RequestTarget::Address { from, to, .. } => {
-            for uri in [from, to] {
-                let is_legal =
-                    uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
-                if !is_legal {
-                    return Err(CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI")));
-                }
-            }
-            Ok(TransactionUser::OutOfDialog)
-        }
+        RequestTarget::Address { from, to, .. } => match unfit_uri(from).or_else(|| unfit_uri(to)) {
+            Some(what) => Err(CallErrorCause::Invalid(what)),
+            None => Ok(TransactionUser::OutOfDialog),
+        },
     }
+}
+
+/// What is wrong with a URI that a request is to name as its sender or its target.
+pub(super) fn unfit_uri(text: &str) -> Option<String> {
+    let is_legal = text.starts_with("sip:") && !text.contains(|c: char| c.is_control() || " <>\"".contains(c));
+    if !is_legal {
+        return Some(format!("{text:?} is not a SIP URI"));
+    }
+    let asks_for_tls = Uri::parse(Bytes::copy_from_slice(text.as_bytes())).is_ok_and(|uri| !uri.is_in_the_clear());
+    asks_for_tls.then(|| format!("{text:?} asks for another transport than UDP and TCP"))
 }
 
 fn check(world: &World, request: &SendRequest) -> Result<(), CallErrorCause> {

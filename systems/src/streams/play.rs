@@ -2,13 +2,13 @@
 
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::telephone_event::EventPacket;
-use ringworld_components::audio::{FRAME_SAMPLES, ToneGenerator};
+use ringworld_components::audio::{FRAME_OCTETS_MAX, FRAME_SAMPLES_MAX, StreamEncoder, ToneGenerator};
 use ringworld_components::call::contain_item;
 use ringworld_components::edge::{Outputs, PacketPool};
 use ringworld_components::kernel::{Elapsed, Now};
 use ringworld_components::media::{
-    ActiveSet, MediaCounters, MediaFact, MediaFacts, PacketSender, Packetizer, Playback, RtpState, Stream, frame_of,
-    half_a_frame_later, law_of,
+    ActiveSet, Encoded, MediaCounters, MediaFact, MediaFacts, PacketSender, Packetizer, Playback, RtpState, Stream,
+    frame_of, half_a_frame_later,
 };
 use ringworld_components::planted;
 use ringworld_components::wire::rtp::RtpHeader;
@@ -78,28 +78,32 @@ impl Player<'_, '_> {
             panic!("planted");
         }
         let timestamp = self.flow.timestamp_of(self.frame);
-        match playing.digits.as_mut().and_then(|digits| digits.step(timestamp)) {
+        match playing.digits.as_mut().and_then(|digits| digits.step(timestamp, self.flow.clock)) {
             Some(event) => self.send_event(&event),
             None => self.send_audio(playing),
         }
     }
 
     fn send_audio(&mut self, playing: &mut Playback) -> u64 {
-        let mut pcm = [0i16; FRAME_SAMPLES];
+        let Some(codec) = self.stream.negotiated.as_ref().map(|agreed| agreed.codec) else { return 0 };
+        let mut pcm = [0i16; FRAME_SAMPLES_MAX];
+        let pcm = pcm.get_mut(..codec.format().frame_samples()).unwrap_or_default();
+        let rate_hz = codec.format().rate_hz;
         if playing.clip_frames > 0 {
             playing.clip_frames -= 1;
             if (playing.clip_frames / BEEP_FRAMES) % 2 == 1 {
-                ToneGenerator::new(BEEP_HZ, BEEP_LEVEL).fill(&mut pcm);
+                ToneGenerator::new(BEEP_HZ, BEEP_LEVEL).fill(pcm, rate_hz);
             }
         } else if let Some(tone) = playing.tone.as_mut() {
-            tone.fill(&mut pcm);
+            tone.fill(pcm, rate_hz);
         } else if !playing.is_steady {
             return 0;
         }
-        let Some(agreed) = &self.stream.negotiated else { return 0 };
-        let mut payload = [0u8; FRAME_SAMPLES];
-        law_of(agreed.codec).encode(&pcm, &mut payload);
-        self.sender.send_frame(self.entity, self.stream, self.flow, self.frame, &payload)
+        let mut payload = [0u8; FRAME_OCTETS_MAX];
+        let octets = payload.get_mut(..codec.octets(20)).unwrap_or_default();
+        StreamEncoder::of(codec, &mut self.flow.encoder).encode(pcm, rate_hz, octets);
+        let payload = Encoded { octets, is_opaque: codec.g711().is_none() };
+        self.sender.send_frame(self.entity, self.stream, self.flow, self.frame, payload)
     }
 
     fn send_event(&mut self, event: &EventPacket) -> u64 {
@@ -110,7 +114,8 @@ impl Player<'_, '_> {
             TelephoneEvent { event: event.event, end: event.end, volume: event.volume, duration: event.duration };
         let header = self.flow.next_header(self.frame, payload_type, self.stream.ssrc);
         let header = RtpHeader { marker: event.marker, timestamp: event.timestamp, ..header };
-        self.sender.send(self.stream, self.flow, &header, &body.write())
+        let payload = Encoded { octets: &body.write(), is_opaque: false };
+        self.sender.send(self.stream, self.flow, &header, payload)
     }
 }
 

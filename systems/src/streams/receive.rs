@@ -2,8 +2,8 @@
 
 use super::echo;
 use bevy_ecs::prelude::*;
-use ringworld_components::audio::PushOutcome;
 use ringworld_components::audio::telephone_event::Heard;
+use ringworld_components::audio::{Codec, PushOutcome};
 use ringworld_components::call::{Queue, contain_item};
 use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpOut};
 use ringworld_components::kernel::{Now, TimerFired, Timers};
@@ -46,9 +46,16 @@ pub(super) fn receive_packets(
 ) {
     let mut rooms = Vec::new();
     for mut packet in packets.0.drain(..) {
-        let fate = match table.find(packet.port) {
-            _ if packet.is_rtcp => {
-                counters.dropped_rtcp += 1;
+        let found = table.find(packet.port);
+        let fate = match found {
+            // RFC 5761 section 4: some peers send both to one port, whatever was agreed on.
+            _ if packet.is_rtcp || rtp::is_rtcp(packet.bytes()) => {
+                let stream = found.and_then(|entity| streams.get_mut(entity).ok());
+                if stream.is_some_and(|(stream, mut flow, _)| receive_rtcp(&packet, stream, &mut flow, *now)) {
+                    counters.rtcp_in += 1;
+                } else {
+                    counters.dropped_rtcp += 1;
+                }
                 Fate::Read
             }
             None => {
@@ -99,7 +106,7 @@ pub(super) fn receive_packets(
             && rooms.iter().take(index).all(|&other| other != room)
         {
             awake.wake(room, sleeping.phase);
-            commands.entity(room).insert(Mixing);
+            commands.entity(room).insert(Mixing::default());
         }
     }
 }
@@ -160,10 +167,22 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
             echo::turn_around(packet, &header, to.stream, agreed, to.flow, to.now);
             return Fate::Send;
         }
-        Sink::Room(room) if !is_event && hear(to.hearing, &header, body, counters) => to.rooms.push(room),
+        Sink::Room(room) if !is_event && hear(to.hearing, agreed.codec, &header, body, counters) => to.rooms.push(room),
         _ => {}
     }
     Fate::Read
+}
+
+/// RTCP shows that the peer is there (RFC 3550 section 6.2.1). It may come from any port, as a NAT gives it one of its
+/// own. Says whether it is of the stream's peer.
+fn receive_rtcp(packet: &Packet, stream: &Stream, flow: &mut RtpState, now: Now) -> bool {
+    let described = stream.negotiated.as_ref().map(|agreed| agreed.remote);
+    let mut known = flow.latch.source().into_iter().chain(described);
+    let is_peers = rtp::is_rtcp(packet.bytes()) && known.any(|known| known.ip() == packet.peer.ip());
+    if is_peers {
+        flow.rtcp_heard = now;
+    }
+    is_peers
 }
 
 /// Whether a packet is from the stream's source. Another source is remembered, so that the next call of the port knows
@@ -189,7 +208,7 @@ fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict
 /// Another source sends: what is known of the numbers of the last one does not hold any more.
 fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
     if let Some(heard) = hearing.digits.flush() {
-        report(heard, stream, counters, facts);
+        report(heard, hearing, stream, counters, facts);
     }
     hearing.digits.reset();
     if let Some(ear) = &mut hearing.ear {
@@ -198,8 +217,14 @@ fn begin_anew(hearing: &mut ReceivePath, stream: Entity, counters: &mut MediaCou
 }
 
 /// Audio goes to the jitter buffer of the stream. Says whether its room was not visited before.
-fn hear(hearing: &mut ReceivePath, header: &RtpHeader, body: &[u8], counters: &mut MediaCounters) -> bool {
-    let ear = hearing.ear.get_or_insert_with(|| Box::new(ReceivedAudio::default()));
+fn hear(
+    hearing: &mut ReceivePath,
+    codec: Codec,
+    header: &RtpHeader,
+    body: &[u8],
+    counters: &mut MediaCounters,
+) -> bool {
+    let ear = hearing.ear.get_or_insert_with(|| Box::new(ReceivedAudio::of(codec)));
     match ear.jitter.push(header.sequence, header.timestamp, header.marker, body) {
         PushOutcome::Stored | PushOutcome::Reset => {}
         _ => counters.dropped_jitter += 1,
@@ -221,7 +246,7 @@ fn hear_event(
     };
     let heard = hearing.digits.push(header.timestamp, event.event, event.end, event.duration, header.marker);
     if let Some(heard) = heard {
-        report(heard, stream, counters, facts);
+        report(heard, hearing, stream, counters, facts);
     }
 }
 
@@ -236,17 +261,18 @@ pub(super) fn flush_digits(
         if let Ok(mut hearing) = streams.get_mut(fired.owner)
             && let Some(heard) = hearing.digits.flush()
         {
-            report(heard, fired.owner, &mut counters, &mut facts);
+            report(heard, &hearing, fired.owner, &mut counters, &mut facts);
         }
     }
 }
 
-fn report(heard: Heard, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
+fn report(heard: Heard, hearing: &ReceivePath, stream: Entity, counters: &mut MediaCounters, facts: &mut MediaFacts) {
     if let Some(digit) = telephone_event::digit_of(heard.event) {
+        let duration_ms = hearing.digits.duration_ms(&heard);
         counters.digits_in += 1;
         if planted!(DigitDoubled) {
-            facts.0.push(MediaFact::Digit { stream, digit, duration_ms: heard.duration / 8 });
+            facts.0.push(MediaFact::Digit { stream, digit, duration_ms });
         }
-        facts.0.push(MediaFact::Digit { stream, digit, duration_ms: heard.duration / 8 });
+        facts.0.push(MediaFact::Digit { stream, digit, duration_ms });
     }
 }

@@ -3,15 +3,15 @@
 use super::delay::Delay;
 use super::held::{HeldPackets, Refused};
 use super::sequence::{SequenceWindow, Standing};
-use super::{FRAME, JitterCounters, JitterLimits, PopOutcome, PushOutcome};
-use crate::audio::{EncodedFrame, FRAME_SAMPLES};
+use super::{JitterCounters, JitterLimits, PopOutcome, PushOutcome};
+use crate::audio::{Codec, RtpClock};
 use crate::record::Record;
 
-/// The longest payload: 120 ms.
-const PAYLOAD_MAX: usize = 960;
+/// The longest packet, in milliseconds.
+const PACKET_MS_MAX: u32 = 120;
 
-/// A lead beyond this (1 s) is a new time line, not an early packet.
-const JUMP: i32 = 8000;
+/// A lead beyond this is a new time line, not an early packet: in milliseconds.
+const JUMP_MS: u32 = 1_000;
 
 /// Orders packets by their timestamps and gives out a frame per pop.
 ///
@@ -28,10 +28,12 @@ const JUMP: i32 = 8000;
 /// ```
 #[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JitterBuffer {
+    clock: RtpClock,
+    unit_octets: u8,
     pub(super) held: HeldPackets,
     sequences: SequenceWindow,
     pub(super) delay: Delay,
-    /// The timestamp of the next sample to play; `None` while the sender is silent.
+    /// The timestamp of the next unit to play; `None` while the sender is silent.
     pub(super) playhead: Option<u32>,
     /// What was played last since the playhead was set: the sequence number, and the timestamp after it.
     played: Option<Played>,
@@ -53,12 +55,19 @@ impl Default for JitterBuffer {
 }
 
 impl JitterBuffer {
-    /// An empty buffer.
+    /// An empty buffer for packets of G.711.
     pub fn new(limits: JitterLimits) -> Self {
+        Self::of(limits, Codec::Pcmu)
+    }
+
+    /// An empty buffer for packets of this codec.
+    pub fn of(limits: JitterLimits, codec: Codec) -> Self {
         Self {
+            clock: codec.clock(),
+            unit_octets: codec.unit_octets() as u8,
             held: HeldPackets::default(),
             sequences: SequenceWindow::default(),
-            delay: Delay::new(limits),
+            delay: Delay::new(limits, codec.clock()),
             playhead: None,
             played: None,
             dry_frames: 0,
@@ -68,7 +77,8 @@ impl JitterBuffer {
 
     /// Takes a packet of audio: sequence number, timestamp and marker from its RTP header.
     pub fn push(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> PushOutcome {
-        if payload.is_empty() || payload.len() > PAYLOAD_MAX {
+        let units = payload.len() / usize::from(self.unit_octets.max(1));
+        if units == 0 || units > self.clock.units(PACKET_MS_MAX) as usize {
             return self.stray();
         }
         let standing = self.sequences.judge(sequence, self.playhead.is_none());
@@ -97,7 +107,7 @@ impl JitterBuffer {
                 placed => placed,
             },
         };
-        match self.held.insert(timestamp, sequence, payload) {
+        match self.held.insert(timestamp, sequence, payload, units, self.clock.frame_units()) {
             Ok(()) => {
                 if let Some(playhead) = self.playhead {
                     self.delay.observe(timestamp.wrapping_sub(playhead) as i32);
@@ -118,33 +128,38 @@ impl JitterBuffer {
         self.sequences.judge(sequence, self.playhead.is_none());
     }
 
-    /// Writes the next 20 ms; where there is no audio, `fill`.
-    pub fn pop(&mut self, out: &mut EncodedFrame, fill: u8) -> PopOutcome {
+    /// Writes the octets of the next 20 ms; where there is no audio, `fill`.
+    pub fn pop(&mut self, out: &mut [u8], fill: u8) -> PopOutcome {
         out.fill(fill);
         let Some(mut playhead) = self.playhead else { return PopOutcome::Silent };
         let cut = self.delay.step();
         if cut > 0 {
             playhead = playhead.wrapping_add(cut as u32);
             self.skip_to(playhead);
-            self.counters.cut = self.counters.cut.wrapping_add((cut / FRAME) as u32);
+            self.counters.cut = self.counters.cut.wrapping_add(cut as u32 / self.clock.frame_units().max(1));
         }
         let (mut played, mut lost) = (self.played, 0u16);
-        let sequences = &self.sequences;
-        let reading = self.held.read(playhead, out, |sequence| {
-            if let Some(before) = played {
-                if before.sequence == sequence {
-                    return;
+        let (sequences, frame) = (&self.sequences, self.clock.frame_units() as usize);
+        let reading = self.held.read(
+            playhead,
+            frame,
+            |piece| piece.copy(out, frame),
+            |sequence| {
+                if let Some(before) = played {
+                    if before.sequence == sequence {
+                        return;
+                    }
+                    lost = lost.saturating_add(sequences.unseen_between(before.sequence, sequence));
                 }
-                lost = lost.saturating_add(sequences.unseen_between(before.sequence, sequence));
-            }
-            played = Some(Played { sequence, end: playhead });
-        });
+                played = Some(Played { sequence, end: playhead });
+            },
+        );
         self.counters.lost = self.counters.lost.wrapping_add(u32::from(lost));
-        self.playhead = Some(playhead.wrapping_add(FRAME_SAMPLES as u32));
+        self.playhead = Some(playhead.wrapping_add(frame as u32));
         if reading.covered > 0 {
             self.played = played.map(|played| Played { end: reading.end, ..played });
             self.conceal_dry_frames();
-            return if reading.covered == FRAME_SAMPLES { PopOutcome::Frame } else { PopOutcome::Partial };
+            return if reading.covered == frame { PopOutcome::Frame } else { PopOutcome::Partial };
         }
         self.nothing_to_play()
     }
@@ -157,7 +172,7 @@ impl JitterBuffer {
     /// How much audio waits, in milliseconds.
     #[cfg(test)]
     pub(super) fn held_ms(&self) -> u32 {
-        (self.held.samples() / 8) as u32
+        self.clock.ms(self.held.units() as u32)
     }
 
     /// What has happened so far. `inspect` shows it, as all that is recorded.
@@ -187,7 +202,8 @@ impl JitterBuffer {
         let lead = timestamp.wrapping_sub(playhead) as i32;
         // Something later was played already: it can't be played in order.
         let passed = self.played.is_some_and(|played| (timestamp.wrapping_sub(played.end) as i32) < 0);
-        if newer && lead < -JUMP {
+        let jump = self.clock.units(JUMP_MS) as i32;
+        if newer && lead < -jump {
             self.held.clear();
             self.anchor(timestamp);
             return PushOutcome::Reset;
@@ -214,7 +230,7 @@ impl JitterBuffer {
             let dropped = self.skip_to(playhead);
             self.counters.overflow = self.counters.overflow.wrapping_add(dropped);
             self.delay.restart_window();
-            return if lead > JUMP { PushOutcome::Reset } else { PushOutcome::Overflow };
+            return if lead > jump { PushOutcome::Reset } else { PushOutcome::Overflow };
         }
         PushOutcome::Stored
     }

@@ -1,6 +1,7 @@
 //! How long packets should wait.
 
-use super::{FRAME, JitterLimits};
+use super::JitterLimits;
+use crate::audio::RtpClock;
 use crate::record::Record;
 
 /// Frames over which the leads are watched before the delay is brought down: 4 s to begin with ...
@@ -10,10 +11,12 @@ const WINDOW_FRAMES_MIN: u32 = 200;
 /// oscillate.
 const WINDOW_FRAMES_MAX: u32 = 1600;
 
-/// The adaptation. A packet's *lead* is how many samples before its first sample the playhead stands when it arrives;
-/// negative, it is late.
+/// The adaptation. A packet's *lead* is how long before its first unit the playhead stands when it arrives, in units of
+/// the RTP clock; negative, it is late.
 #[derive(Record, Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Delay {
+    /// A frame.
+    frame: i32,
     min: i32,
     max: i32,
     /// The lead that the first packet of a talkspurt is given.
@@ -25,33 +28,30 @@ pub(super) struct Delay {
     window_frames: u32,
 }
 
-/// The least number of whole frames that hold `samples`.
-pub(super) fn whole_frames(samples: i32) -> i32 {
-    samples.saturating_add(FRAME - 1) / FRAME * FRAME
-}
-
 impl Delay {
-    pub(super) fn new(limits: JitterLimits) -> Self {
-        let samples = |ms: u16| whole_frames(i32::from(ms.min(JitterLimits::MAX_MS)) * 8);
-        let max = samples(limits.max_ms).max(FRAME);
-        let min = samples(limits.min_ms).min(max);
-        let target = samples(limits.start_ms).clamp(min, max);
-        Self { min, max, target, least: i32::MAX, most: i32::MIN, frames: 0, window_frames: WINDOW_FRAMES_MIN }
+    pub(super) fn new(limits: JitterLimits, clock: RtpClock) -> Self {
+        let frame = (clock.frame_units() as i32).max(1);
+        let units = |ms: u16| whole_frames(clock.units(u32::from(ms.min(JitterLimits::MAX_MS))) as i32, frame);
+        let max = units(limits.max_ms).max(frame);
+        let min = units(limits.min_ms).min(max);
+        let target = units(limits.start_ms).clamp(min, max);
+        let (least, most) = (i32::MAX, i32::MIN);
+        Self { frame, min, max, target, least, most, frames: 0, window_frames: WINDOW_FRAMES_MIN }
     }
 
-    /// What a talkspurt's first packet waits, in samples.
+    /// What a talkspurt's first packet waits.
     pub(super) fn target(&self) -> u32 {
         self.target.max(0) as u32
     }
 
-    /// What no packet waits longer than, in samples.
+    /// What no packet waits longer than.
     pub(super) fn max(&self) -> i32 {
         self.max
     }
 
     /// Frames without a packet after which the sender counts as silent: no packet could be that late.
     pub(super) fn silent_after_frames(&self) -> u32 {
-        (self.max / FRAME).max(10) as u32
+        (self.max / self.frame.max(1)).max(10) as u32
     }
 
     /// Notes the lead of a packet.
@@ -65,10 +65,10 @@ impl Delay {
         (self.least, self.most, self.frames) = (i32::MAX, i32::MIN, 0);
     }
 
-    /// Decides on a packet that is `late` samples late: by how much the playhead goes back so that such a packet is in
+    /// Decides on a packet that is late by `late`: by how much the playhead goes back so that such a packet is in
     /// time, or `None` if that is more than the limit allows. `newest_lead` is that of the last packet held.
     pub(super) fn raise(&mut self, late: i32, newest_lead: Option<i32>) -> Option<i32> {
-        let back = whole_frames(late);
+        let back = whole_frames(late, self.frame);
         let most = newest_lead.unwrap_or(0).max(self.most).max(0);
         if most.saturating_add(back) > self.max {
             return None;
@@ -85,7 +85,7 @@ impl Delay {
         Some(back)
     }
 
-    /// One frame was played. At the end of a window: by how many samples the playhead skips forward, because all
+    /// One frame was played. At the end of a window: by how much the playhead skips forward, because all
     /// packets came that much earlier than needed.
     pub(super) fn step(&mut self) -> i32 {
         self.frames += 1;
@@ -94,10 +94,11 @@ impl Delay {
         }
         let mut cut = 0;
         if self.least <= self.most {
-            self.target = self.spread().max(self.target - FRAME);
+            self.target = self.spread().max(self.target - self.frame);
             let spare = self.least - self.min;
-            cut = if spare >= FRAME && !crate::planted!(DelayCreeps) {
-                (spare / 2 / FRAME * FRAME).max(FRAME)
+            let frame = self.frame.max(1);
+            cut = if spare >= frame && !crate::planted!(DelayCreeps) {
+                (spare / 2 / frame * frame).max(frame)
             } else {
                 0
             };
@@ -108,8 +109,14 @@ impl Delay {
 
     /// The delay between the earliest and the latest packet of this window, within the limits.
     fn spread(&self) -> i32 {
-        whole_frames(self.most.saturating_sub(self.least)).clamp(self.min, self.max)
+        whole_frames(self.most.saturating_sub(self.least), self.frame).clamp(self.min, self.max)
     }
+}
+
+/// The least number of whole frames that hold `units`.
+fn whole_frames(units: i32, frame: i32) -> i32 {
+    let frame = frame.max(1);
+    units.saturating_add(frame - 1) / frame * frame
 }
 
 #[cfg(test)]
@@ -118,15 +125,18 @@ mod tests {
 
     #[test]
     fn limits_are_whole_frames_in_a_sane_order() {
-        let delay = Delay::new(JitterLimits { min_ms: 500, start_ms: 1, max_ms: 50 });
+        let of = |limits| Delay::new(limits, RtpClock::default());
+        let delay = of(JitterLimits { min_ms: 500, start_ms: 1, max_ms: 50 });
         assert_eq!((delay.min, delay.target(), delay.max()), (480, 480, 480));
-        let delay = Delay::new(JitterLimits { min_ms: 0, start_ms: 0, max_ms: u16::MAX });
+        let delay = of(JitterLimits { min_ms: 0, start_ms: 0, max_ms: u16::MAX });
         assert_eq!((delay.min, delay.target(), delay.max()), (0, 0, 3200));
+        let delay = Delay::new(JitterLimits { min_ms: 21, start_ms: 0, max_ms: 100 }, RtpClock { rate_hz: 48_000 });
+        assert_eq!((delay.min, delay.target(), delay.max()), (1920, 1920, 4800));
     }
 
     #[test]
     fn a_calm_window_brings_the_delay_down_by_half_of_what_is_spare() {
-        let mut delay = Delay::new(JitterLimits::default());
+        let mut delay = Delay::new(JitterLimits::default(), RtpClock::default());
         let mut window = |lead: i32| {
             delay.observe(lead);
             std::iter::repeat_with(|| delay.step()).take(WINDOW_FRAMES_MIN as usize).sum::<i32>()
@@ -140,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_target_follows_the_jitter_and_not_the_drift() {
-        let mut delay = Delay::new(JitterLimits::default());
+        let mut delay = Delay::new(JitterLimits::default(), RtpClock::default());
         for _ in 0..20 {
             delay.observe(0);
             assert_eq!(delay.raise(1, None), Some(160));

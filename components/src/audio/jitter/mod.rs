@@ -4,7 +4,8 @@
 //! there was anything to play, so the delay cannot creep up with what is lost or late. Moving it back (a packet came
 //! too late) or forward (all packets come early) is the whole of the adaptation.
 //!
-//! Packets are held encoded, a byte a sample as in G.711. Nothing is allocated before the first of them.
+//! Packets are held encoded, whatever is in them: they are placed by RTP time alone, in units of the clock of their
+//! codec. Nothing is allocated before the first of them.
 
 mod buffer;
 mod delay;
@@ -93,6 +94,3 @@ pub struct JitterCounters {
     /// Frames that were skipped to bring the delay down.
     pub cut: u32,
 }
-
-/// Samples of a frame, as a difference of timestamps.
-const FRAME: i32 = super::FRAME_SAMPLES as i32;

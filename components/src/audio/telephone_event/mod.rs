@@ -8,9 +8,6 @@ mod sender;
 pub use receiver::{EventReceiver, Heard};
 pub use sender::{DIGITS_MAX, EventPacket, EventSender};
 
-/// Timestamp units in a step of 20 ms; telephone-event runs at the audio's clock rate.
-const STEP: u32 = super::FRAME_SAMPLES as u32;
-
 /// The event of a key: `0`-`9`, `*`, `#`, `A`-`D` (RFC 4733, section 3.2).
 ///
 /// ```

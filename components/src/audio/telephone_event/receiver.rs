@@ -1,5 +1,6 @@
 //! From packets to digits, each exactly once.
 
+use crate::audio::RtpClock;
 use crate::record::Record;
 
 /// A segment of an event that reached this length may be continued by another with a later timestamp (RFC 4733, section
@@ -9,15 +10,15 @@ const LONG_SEGMENT: u32 = 0x8000;
 /// The longest duration that a packet can carry.
 const SEGMENT_MAX: u32 = 0xffff;
 
-/// A packet that is older than this (30 s) is not a late one: the sender has started another time line.
-const STALE: u32 = 30 * super::super::SAMPLE_RATE_HZ;
+/// A packet that is older than this is not a late one: the sender has started another time line. In milliseconds.
+const STALE_MS: u32 = 30_000;
 
 /// A whole event.
 #[derive(Record, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heard {
     /// The event's number; 0-15 are the DTMF keys.
     pub event: u8,
-    /// How long it lasted, in timestamp units (8 a millisecond).
+    /// How long it lasted, in timestamp units.
     pub duration: u32,
 }
 
@@ -61,6 +62,7 @@ impl Current {
 /// ```
 #[derive(Record, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EventReceiver {
+    clock: RtpClock,
     current: Option<Current>,
     /// The latest timestamp among events that were reported, so no packet of them or before them counts again.
     reported: Option<u32>,
@@ -75,7 +77,7 @@ impl EventReceiver {
         let duration = u32::from(duration);
         if let Some(reported) = self.reported {
             let older = reported.wrapping_sub(timestamp);
-            if older < STALE {
+            if older < self.clock.units(STALE_MS) {
                 return self.take_ended();
             }
         }
@@ -96,7 +98,7 @@ impl EventReceiver {
             current.ended = end;
             return self.take_ended();
         }
-        if current.segment.wrapping_sub(timestamp) < STALE {
+        if current.segment.wrapping_sub(timestamp) < self.clock.units(STALE_MS) {
             if current.segment != current.timestamp && timestamp.wrapping_sub(current.timestamp) <= SEGMENT_MAX {
                 // A late packet of an earlier segment of the present event.
                 return self.take_ended();
@@ -126,7 +128,17 @@ impl EventReceiver {
 
     /// Starts anew, as when the sender's SSRC changes. Flush first.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { clock: self.clock, ..Self::default() };
+    }
+
+    /// Packets come by this clock from now on.
+    pub fn set_clock(&mut self, clock: RtpClock) {
+        self.clock = clock;
+    }
+
+    /// How long an event lasted, in milliseconds.
+    pub fn duration_ms(&self, heard: &Heard) -> u32 {
+        self.clock.ms(heard.duration)
     }
 
     fn take_ended(&mut self) -> Option<Heard> {

@@ -1,6 +1,6 @@
 //! From digits to packets, one step of 20 ms at a time.
 
-use super::STEP;
+use crate::audio::RtpClock;
 use crate::planted;
 use crate::record::Record;
 use std::collections::VecDeque;
@@ -42,13 +42,14 @@ pub struct EventPacket {
 /// Sends digits one after the other: tones of 100 ms with 60 ms between them, the end packet three times.
 ///
 /// ```
-/// use ringworld_components::audio::telephone_event::EventSender;
+/// use ringworld_components::audio::{RtpClock, telephone_event::EventSender};
 ///
+/// let clock = RtpClock::default();
 /// let mut sender = EventSender::default();
 /// assert!(sender.queue(7));
-/// let first = sender.step(8000).unwrap();
+/// let first = sender.step(8000, clock).unwrap();
 /// assert_eq!((first.event, first.marker, first.duration, first.timestamp), (7, true, 160, 8000));
-/// assert_eq!(sender.step(8160).unwrap().timestamp, 8000);
+/// assert_eq!(sender.step(8160, clock).unwrap().timestamp, 8000);
 /// ```
 #[derive(Record, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EventSender {
@@ -77,8 +78,9 @@ impl EventSender {
     }
 
     /// Advances by 20 ms; `None` where no event packet is due and audio is sent. `timestamp` is the one that an audio
-    /// packet of this step would carry.
-    pub fn step(&mut self, timestamp: u32) -> Option<EventPacket> {
+    /// packet of this step would carry, in units of that clock: telephone-event has the clock of the audio (RFC 4733
+    /// section 2.1).
+    pub fn step(&mut self, timestamp: u32, clock: RtpClock) -> Option<EventPacket> {
         let Sending { event, step, began } = match self.sending {
             Some(sending) => sending,
             None => Sending { event: self.waiting.pop_front()?, step: 0, began: timestamp },
@@ -89,8 +91,8 @@ impl EventSender {
             event,
             end: next >= TONE_STEPS,
             volume: VOLUME,
-            duration: u16::from(next.min(TONE_STEPS)) * STEP as u16,
-            timestamp: planted!(DigitMoves ? timestamp.wrapping_sub(u32::from(step) * STEP), began),
+            duration: u16::from(next.min(TONE_STEPS)) * clock.frame_units() as u16,
+            timestamp: planted!(DigitMoves ? timestamp.wrapping_sub(u32::from(step) * clock.frame_units()), began),
             marker: step == 0,
             retransmission: step >= TONE_STEPS,
         })
@@ -100,7 +102,7 @@ impl EventSender {
     /// waiting.
     pub fn interrupt(&mut self) {
         self.sending = planted!(HeldDigitGoesOn ?
-            self.sending.map(|sending| Sending { began: sending.began.wrapping_add(STEP), ..sending }), None);
+            self.sending.map(|sending| Sending { began: sending.began.wrapping_add(160), ..sending }), None);
     }
 
     /// Whether nothing is being sent and nothing waits: there is no need to step.
@@ -124,7 +126,8 @@ mod tests {
     fn a_digit_is_sent_as_rfc_4733_has_it() {
         let mut sender = EventSender::default();
         assert!(sender.queue(11));
-        let sent: Vec<Option<EventPacket>> = (0..9).map(|step| sender.step(7_000 + step * 160)).collect();
+        let sent: Vec<Option<EventPacket>> =
+            (0..9).map(|step| sender.step(7_000 + step * 160, RtpClock::default())).collect();
         for (step, packet) in sent.iter().enumerate() {
             let expected = (step < 7).then_some(EventPacket {
                 event: 11,
@@ -141,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn its_durations_are_of_the_clock_of_the_audio() {
+        let (mut sender, clock) = (EventSender::default(), RtpClock { rate_hz: 48_000 });
+        assert!(sender.queue(3));
+        let sent: Vec<EventPacket> = (0..7).filter_map(|step| sender.step(step * 960, clock)).collect();
+        assert_eq!(
+            sent.iter().map(|packet| packet.duration).collect::<Vec<_>>(),
+            [960, 1920, 2880, 3840, 4800, 4800, 4800]
+        );
+    }
+
+    #[test]
     fn what_is_queued_is_heard_and_tones_keep_their_distance() {
         let digits = [1, 1, 0, 11, 10, 15];
         let (mut sender, mut receiver) = (EventSender::default(), EventReceiver::default());
@@ -153,7 +167,7 @@ mod tests {
             // Survives being restored at any step.
             sender = from_bytes(&to_bytes(&sender)).unwrap();
             receiver = from_bytes(&to_bytes(&receiver)).unwrap();
-            let Some(p) = sender.step(0xffff_ff00u32.wrapping_add(step * 160)) else { continue };
+            let Some(p) = sender.step(0xffff_ff00u32.wrapping_add(step * 160), RtpClock::default()) else { continue };
             if p.marker {
                 starts.push(step);
             }
@@ -167,10 +181,13 @@ mod tests {
     fn what_is_interrupted_is_not_begun_again_and_the_rest_waits() {
         let mut sender = EventSender::default();
         [4, 5].iter().for_each(|digit| assert!(sender.queue(*digit)));
-        assert_eq!(sender.step(0).map(|packet| packet.event), Some(4));
+        assert_eq!(sender.step(0, RtpClock::default()).map(|packet| packet.event), Some(4));
         sender.interrupt();
         sender.interrupt();
-        assert_eq!(sender.step(9_000).map(|packet| (packet.event, packet.timestamp)), Some((5, 9_000)));
+        assert_eq!(
+            sender.step(9_000, RtpClock::default()).map(|packet| (packet.event, packet.timestamp)),
+            Some((5, 9_000))
+        );
     }
 
     #[test]
@@ -178,7 +195,7 @@ mod tests {
         let mut sender = EventSender::default();
         assert!((0..DIGITS_MAX).all(|_| sender.queue(1)));
         assert!(!sender.queue(2));
-        sender.step(0);
+        sender.step(0, RtpClock::default());
         assert!(sender.queue(2));
         sender.reset();
         assert!(sender.is_idle());

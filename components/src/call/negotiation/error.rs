@@ -2,6 +2,7 @@
 
 use crate::record::Record;
 use crate::wire::sdp::SdpError;
+use crate::wire::sip::Warning;
 use std::fmt;
 
 /// Why a session description is not taken.
@@ -31,6 +32,14 @@ impl OfferAnswerError {
             Self::NotAllowed => 400,
             Self::AnswerMissing | Self::OfferMissing => 488,
         }
+    }
+}
+
+impl OfferAnswerError {
+    /// Says in the refusal why the offer was not taken (RFC 3261 sections 13.3.1.3 and 20.43).
+    pub fn warning(self) -> Warning {
+        let code = if let Self::Description(why) = self { why.warning_code() } else { 399 };
+        Warning::new(code, self.to_string())
     }
 }
 

@@ -6,7 +6,9 @@ use crate::record::Record;
 use bytes::Bytes;
 use sipx_sdp::rtpmap::Rtpmap;
 use sipx_sdp::{MediaDescription, SessionDescription as Parsed};
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// More streams than this are not answered: every one costs a line in the answer.
 const STREAMS_MAX: usize = 16;
@@ -31,7 +33,9 @@ impl SessionDescription {
     /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept
     /// out.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
-        let text = String::from_utf8_lossy(body);
+        // Most descriptions are whole UTF-8, which is found out faster than what is not is replaced.
+        let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+        let text = with_short_numbers(text);
         let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;
         if parsed.media.len() > STREAMS_MAX {
             return Err(SdpError::TooManyStreams);
@@ -67,6 +71,22 @@ impl SessionDescription {
     }
 }
 
+/// The text with an `o=` line whose session id and version fit in 64 bits. They may have any number of digits (RFC 8866
+/// section 9), and some senders write other text there. What does not fit stands for itself as an id, by its digest; as
+/// a version it is the highest, so that it never looks as if it went on as it should.
+fn with_short_numbers(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(line) = text.lines().find(|line| line.starts_with("o=")) else { return text };
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [user, id, version, rest @ ..] = words.as_slice() else { return text };
+    let (id_number, version_number) = (id.parse::<u64>(), version.parse::<u64>());
+    if id_number.is_ok() && version_number.is_ok() {
+        return text;
+    }
+    let id = id_number.unwrap_or_else(|_| xxh3_64(id.as_bytes()));
+    let short = format!("{user} {id} {} {}", version_number.unwrap_or(u64::MAX), rest.join(" "));
+    Cow::Owned(text.replacen(line, &short, 1))
+}
+
 /// One `m=` section.
 #[derive(Clone, Copy)]
 pub(crate) struct Stream<'a> {
@@ -100,49 +120,59 @@ impl<'a> Stream<'a> {
 
     /// The payload types and what they stand for, in the sender's order of preference. Formats that are no payload type
     /// or not described are left out.
-    fn formats(self) -> impl Iterator<Item = (u8, &'a str, u32)> {
-        let maps = self.rtpmaps();
+    fn formats(self) -> impl Iterator<Item = Format<'a>> {
+        let maps = self.of_each_payload_type("rtpmap");
+        let parameters = self.of_each_payload_type("fmtp");
         self.media.formats.iter().filter_map(move |format| {
             let payload_type: u8 = format.parse().ok()?;
             let map = maps.get(usize::from(payload_type))?.and_then(rtpmap);
-            match (map, Codec::ALL.iter().find(|codec| codec.static_payload_type() == payload_type)) {
-                (Some(map), _) if map.channels() == 1 => Some((payload_type, map.encoding(), map.clock_rate())),
-                (Some(_), _) => None,
+            let (name, rate_hz, channels) = match (map, Codec::of_static_payload_type(payload_type)) {
+                (Some(map), _) => (map.encoding(), map.clock_rate(), map.channels()),
                 // A type that needs no rtpmap is what it is, if the one that it has can't be read.
-                (None, Some(codec)) => Some((payload_type, codec.name(), codec.clock_rate())),
-                (None, None) => None,
-            }
+                (None, Some(codec)) => (codec.name(), codec.clock().rate_hz, 1),
+                (None, None) => return None,
+            };
+            let parameters = parameters.get(usize::from(payload_type)).copied().flatten();
+            Some(Format { payload_type, name, rate_hz, channels, parameters })
         })
     }
 
-    /// What `a=rtpmap` says of each payload type: gathered in one pass, because a hostile offer may hold thousands of
-    /// formats and thousands of attributes.
-    fn rtpmaps(self) -> [Option<&'a str>; 128] {
-        let mut maps = [None; 128];
-        for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == "rtpmap") {
-            let Some((format, map)) = attribute.value.as_deref().and_then(|value| value.trim().split_once(' ')) else {
+    /// The value of this attribute for each payload type: gathered in one pass, because a hostile offer may hold
+    /// thousands of formats and thousands of attributes.
+    fn of_each_payload_type(self, name: &str) -> [Option<&'a str>; 128] {
+        let mut values = [None; 128];
+        for attribute in self.media.attributes.iter().filter(|attribute| attribute.name == name) {
+            let Some((format, value)) = attribute.value.as_deref().and_then(|value| value.trim().split_once([' ', '\t']))
+            else {
                 continue;
             };
-            if let Some(slot) = format.parse().ok().and_then(|payload_type: usize| maps.get_mut(payload_type)) {
-                slot.get_or_insert(map);
+            if let Some(slot) = format.parse().ok().and_then(|payload_type: usize| values.get_mut(payload_type)) {
+                slot.get_or_insert(value);
             }
         }
-        maps
+        values
     }
 
-    /// The first codec, in the sender's order, that is allowed.
+    /// The first codec, in the sender's order, that is allowed. A format of more channels than ours counts where there
+    /// is no other.
     pub(crate) fn codec(self, allowed: &[Codec]) -> Option<(Codec, u8)> {
-        self.formats().find_map(|(payload_type, name, rate)| {
-            let named = |codec: &&Codec| name.eq_ignore_ascii_case(codec.name()) && rate == codec.clock_rate();
-            allowed.iter().find(named).map(|codec| (*codec, payload_type))
-        })
+        let find = |takes: fn(Codec, u32) -> bool| {
+            self.formats().find_map(|format| {
+                let is_of = |codec: &&Codec| format.is(**codec) && takes(**codec, format.channels);
+                allowed.iter().find(is_of).map(|codec| (*codec, format.payload_type))
+            })
+        };
+        find(|_, channels| channels == 1).or_else(|| find(Codec::takes_channels))
     }
 
     /// The payload type of telephone events that share the codec's clock (RFC 4733 section 2.1).
     pub(crate) fn telephone_event(self, codec: Codec) -> Option<u8> {
-        self.formats()
-            .find(|(_, name, rate)| name.eq_ignore_ascii_case("telephone-event") && *rate == codec.clock_rate())
-            .map(|(payload_type, ..)| payload_type)
+        let is_event = |format: &Format<'_>| {
+            format.name.eq_ignore_ascii_case("telephone-event")
+                && format.rate_hz == codec.clock().rate_hz
+                && format.channels == 1
+        };
+        self.formats().find(is_event).map(|format| format.payload_type)
     }
 
     fn attribute(self, name: &str) -> Option<&'a str> {
@@ -179,6 +209,24 @@ impl<'a> Stream<'a> {
     pub(crate) fn rtp(self, local: IpAddr) -> Option<SocketAddr> {
         let connection = Some(self.connection).filter(|connection| connection.is_usable_from(local))?;
         Some(SocketAddr::new(connection.ip()?, self.media.port))
+    }
+}
+
+/// What a payload type stands for.
+struct Format<'a> {
+    payload_type: u8,
+    name: &'a str,
+    rate_hz: u32,
+    channels: u32,
+    parameters: Option<&'a str>,
+}
+
+impl Format<'_> {
+    /// Whether it is this codec, but for the channels.
+    fn is(&self, codec: Codec) -> bool {
+        self.name.eq_ignore_ascii_case(codec.name())
+            && self.rate_hz == codec.clock().rate_hz
+            && self.parameters.is_none_or(|parameters| codec.takes_parameters(parameters))
     }
 }
 

@@ -7,7 +7,8 @@
 //! let offer = SessionDescription::parse(b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
 //!     m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n").unwrap();
 //! let local = LocalMedia {
-//!     address: "192.0.2.1".parse().unwrap(), port: 10_000, codecs: &[Codec::Pcmu, Codec::Pcma],
+//!     address: "192.0.2.1".parse().unwrap(), port: 10_000,
+//!     codecs: &[Codec::Pcmu, Codec::Pcma], offered: &[Codec::Pcmu],
 //!     direction: Direction::SendRecv, ptime_ms: 20, telephone_event: true,
 //! };
 //! let lines = accept_offer(&offer, &[], &local).unwrap();
@@ -18,7 +19,6 @@
 //! assert_eq!((agreed.codec, agreed.dtmf_payload_type, agreed.direction), (Codec::Pcma, Some(96), Direction::RecvOnly));
 //! ```
 
-mod codec;
 mod connection;
 mod description;
 mod direction;
@@ -26,13 +26,13 @@ mod media_line;
 mod negotiate;
 mod write;
 
-pub use codec::Codec;
 pub use description::{Origin, SessionDescription};
 pub use direction::Direction;
 pub use media_line::{MediaLine, Negotiated, taken};
 pub use negotiate::{LocalMedia, accept_answer, accept_offer};
 pub use write::{write_answer, write_offer};
 
+pub use crate::audio::Codec;
 use crate::record::Record;
 use std::fmt;
 
@@ -71,6 +71,16 @@ impl SdpError {
         match self {
             Self::Syntax => 400,
             _ => 488,
+        }
+    }
+
+    /// The code of the warning in that answer (RFC 3261 section 27.2).
+    pub fn warning_code(self) -> u16 {
+        match self {
+            Self::NoAddress => 301,
+            Self::NoAudio => 304,
+            Self::NoCommonCodec => 305,
+            Self::Syntax | Self::TooManyStreams | Self::Rejected => 399,
         }
     }
 }

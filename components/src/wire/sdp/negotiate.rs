@@ -12,8 +12,10 @@ pub struct LocalMedia<'a> {
     pub address: IpAddr,
     /// The port for RTP; RTCP is on the next one.
     pub port: u16,
-    /// The codecs that we allow; in an offer, the first is preferred.
+    /// The codecs that we allow.
     pub codecs: &'a [Codec],
+    /// Those of them that we offer, the preferred one first.
+    pub offered: &'a [Codec],
     /// What we want to do.
     pub direction: Direction,
     /// The packet time where the other side has no wish, in milliseconds.
@@ -134,7 +136,7 @@ fn agree(
         receive_payload_type: types.receive,
         dtmf_payload_type: types.send_dtmf,
         receive_dtmf_payload_type: types.receive_dtmf,
-        ptime_ms: stream.ptime_ms().unwrap_or(ptime_ms.clamp(10, 60) / 10 * 10),
+        ptime_ms: stream.ptime_ms().unwrap_or(ptime_ms.clamp(10, 60) / 10 * 10).min(types.codec.ptime_ms_max()),
         direction: crate::planted!(UnmirroredDirection ? stream.direction(), stream.direction().mirrored())
             .and(direction),
     })

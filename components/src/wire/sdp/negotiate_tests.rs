@@ -10,6 +10,7 @@ const LOCAL: LocalMedia<'static> = LocalMedia {
     address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
     port: 10_000,
     codecs: &[Codec::Pcmu, Codec::Pcma],
+    offered: &[Codec::Pcmu, Codec::Pcma],
     direction: Direction::SendRecv,
     ptime_ms: 20,
     telephone_event: true,
@@ -46,11 +47,58 @@ fn agreed(media: &str) -> Negotiated {
 }
 
 #[test]
+fn every_codec_is_offered_with_the_events_of_its_clock_and_agreed_on() {
+    let local = LocalMedia { codecs: Codec::ALL, offered: Codec::ALL, ..LOCAL };
+    let text = String::from_utf8(offer(&[], &local, ORIGIN).to_vec()).unwrap();
+    let audio = [
+        "m=audio 10000 RTP/AVP 0 8 9 97 96 101 102",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:97 L16/16000",
+        "a=rtpmap:96 L16/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-16",
+        "a=rtpmap:102 telephone-event/16000",
+        "a=fmtp:102 0-16",
+        "a=ptime:20",
+    ];
+    assert!(text.contains(&audio.join("\r\n")), "{text}");
+    // 20 ms of L16/48000 do not fit a packet.
+    let local = LocalMedia { ptime_ms: 10, ..local };
+    let ours = SessionDescription::parse(&offer(&[], &local, ORIGIN)).unwrap();
+    for &codec in Codec::ALL {
+        let theirs = LocalMedia { codecs: &[codec], port: 20_000, ..local };
+        let (answered, lines) = answer(&ours, &[], &theirs, ORIGIN).unwrap();
+        let seen = taken(&lines).unwrap().1.clone();
+        assert_eq!((seen.codec, seen.payload_type, seen.ptime_ms), (codec, codec.payload_type(), 10));
+        let lines = accept_answer(&ours, &SessionDescription::parse(&answered).unwrap()).unwrap();
+        let agreed = taken(&lines).unwrap().1.clone();
+        assert_eq!((agreed.codec, agreed.payload_type), (codec, codec.payload_type()));
+        assert!(agreed.dtmf_payload_type.is_some() && agreed.dtmf_payload_type == seen.dtmf_payload_type, "{codec}");
+    }
+}
+
+#[test]
+fn an_offer_within_a_session_gives_no_number_to_another_codec() {
+    let media = "m=audio 4000 RTP/AVP 96 98\r\na=rtpmap:96 L16/16000\r\na=rtpmap:98 telephone-event/16000\r\n";
+    let local = LocalMedia { codecs: Codec::ALL, offered: Codec::ALL, ptime_ms: 10, ..LOCAL };
+    let (_, lines) = answer(&description(media), &[], &local, ORIGIN).unwrap();
+    let text = String::from_utf8(offer(&lines, &local, ORIGIN).to_vec()).unwrap();
+    assert!(text.contains("m=audio 10000 RTP/AVP 96 0 8 9 97 99 98 101 102\r\n"), "{text}");
+    for map in ["96 L16/16000", "99 L16/8000", "97 L16/48000", "98 telephone-event/16000", "102 telephone-event/48000"]
+    {
+        assert!(text.contains(&format!("a=rtpmap:{map}\r\n")), "{map}: {text}");
+    }
+}
+
+#[test]
 fn codecs_and_payload_types() {
     let table = [
         ("m=audio 4000 RTP/AVP 0 8\r\n", Codec::Pcmu, 0, None),
         ("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000 101\r\n", Codec::Pcma, 8, None),
         ("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA\r\n", Codec::Pcma, 8, None),
+        ("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97\tPCMA/8000\r\n", Codec::Pcma, 97, None),
         ("m=audio 4000 RTP/AVP 18 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", Codec::Pcma, 8, Some(101)),
         ("m=audio 4000 RTP/AVP 97 0\r\na=rtpmap:97 pcma/8000/1\r\n", Codec::Pcma, 97, None),
         ("m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", Codec::Pcma, 8, None),
@@ -298,7 +346,7 @@ proptest! {
         let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
         let codecs: &[Codec] = if swap { &[Codec::Pcma, Codec::Pcmu] } else { &[Codec::Pcmu, Codec::Pcma] };
         let allowed = [Codec::ALL, &[Codec::Pcmu], &[Codec::Pcma]][only];
-        let caller = LocalMedia { codecs, direction: directions[mine], ptime_ms: ptime * 10, telephone_event: events.0, ..LOCAL };
+        let caller = LocalMedia { codecs, offered: codecs, direction: directions[mine], ptime_ms: ptime * 10, telephone_event: events.0, ..LOCAL };
         let callee = LocalMedia { codecs: allowed, direction: directions[yours], port: 20_000, telephone_event: events.1, ..LOCAL };
         let offered = SessionDescription::parse(&offer(&[], &caller, ORIGIN)).unwrap();
         let (text, theirs) = answer(&offered, &[], &callee, ORIGIN).unwrap();

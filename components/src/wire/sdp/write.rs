@@ -1,12 +1,17 @@
 //! Session descriptions, written.
 
 use super::media_line::taken;
-use super::{Codec, LocalMedia, MediaLine, Origin, SessionDescription};
+use super::{Codec, LocalMedia, MediaLine, Negotiated, Origin, SessionDescription};
+use crate::audio::RtpClock;
+use crate::wire::text::PushText;
 use bytes::Bytes;
 use std::fmt::Write as _;
 
 /// The payload type that we offer telephone events with, where none is agreed on yet.
 const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+
+/// The longest packet time that is spoken of, in milliseconds.
+const PTIME_MS_MAX: u8 = 60;
 
 /// An offer of one audio stream. `before` holds the lines of the last agreement, if there is one: they keep their
 /// number and their places, and the payload types of the one that is taken stay (RFC 3264 sections 8 and 8.3.2).
@@ -33,29 +38,60 @@ fn push_offered(out: &mut String, before: Option<&MediaLine>, local: &LocalMedia
     let agreed = before.and_then(|line| line.taken.as_ref());
     let is_plain = |line: &&MediaLine| matches!(line.protocol.as_ref(), b"RTP/AVP" | b"RTP/AVPF");
     let protocol = before.filter(is_plain).map_or_else(|| "RTP/AVP".into(), |it| String::from_utf8_lossy(&it.protocol));
-    let formats: Vec<(u8, Codec)> = formats_offered(agreed.map(|it| (it.receive_payload_type, it.codec)), local.codecs);
-    let events = local.telephone_event.then(|| {
-        let is_free = |payload_type: &u8| formats.iter().all(|(taken, _)| taken != payload_type);
-        let before = agreed.and_then(|it| it.receive_dtmf_payload_type);
-        before.or_else(|| (TELEPHONE_EVENT_PAYLOAD_TYPE..128).find(is_free)).unwrap_or(TELEPHONE_EVENT_PAYLOAD_TYPE)
-    });
+    let formats = formats_offered(agreed, local);
+    let events = if local.telephone_event { events_offered(agreed, &formats) } else { Vec::new() };
     let _ = write!(out, "m=audio {} {protocol}", local.port);
-    for payload_type in formats.iter().map(|(payload_type, _)| *payload_type).chain(events) {
+    let of_events = events.iter().map(|(payload_type, _)| *payload_type);
+    for payload_type in formats.iter().map(|(payload_type, _)| *payload_type).chain(of_events) {
         let _ = write!(out, " {payload_type}");
     }
     out.push_str("\r\n");
     for (payload_type, codec) in &formats {
-        push_codec(out, *payload_type, codec.name(), codec.clock_rate());
+        push_codec(out, *payload_type, codec.name(), codec.clock());
     }
-    push_events(out, events, formats.first().map_or(8_000, |(_, codec)| codec.clock_rate()));
+    for (payload_type, clock) in events {
+        push_events(out, Some(payload_type), clock);
+    }
     let _ = write!(out, "a=ptime:{}\r\na={}\r\n", local.ptime_ms.clamp(10, 60), local.direction.as_str());
 }
 
-/// The codecs that we allow, that which is in use first and with the payload type that it has.
-fn formats_offered(in_use: Option<(u8, Codec)>, allowed: &[Codec]) -> Vec<(u8, Codec)> {
-    let in_use = in_use.filter(|(_, codec)| allowed.contains(codec));
-    let others = allowed.iter().filter(|codec| in_use.is_none_or(|(_, used)| used != **codec));
-    in_use.into_iter().chain(others.map(|codec| (codec.static_payload_type(), *codec))).collect()
+/// The codecs that we offer and that can have the packet time, that which is in use first and with the payload type that
+/// it has.
+fn formats_offered(agreed: Option<&Negotiated>, local: &LocalMedia<'_>) -> Vec<(u8, Codec)> {
+    let allowed = |codec: &&Codec| local.codecs.contains(codec);
+    let in_use = agreed.filter(|agreed| allowed(&&agreed.codec));
+    let mut formats: Vec<(u8, Codec)> =
+        in_use.iter().map(|agreed| (agreed.receive_payload_type, agreed.codec)).collect();
+    let events = agreed.and_then(|agreed| agreed.receive_dtmf_payload_type);
+    for &codec in local.offered.iter().filter(allowed).filter(|codec| codec.ptime_ms_max() >= local.ptime_ms) {
+        if in_use.is_none_or(|agreed| agreed.codec != codec) {
+            formats.push((free_payload_type(codec.payload_type(), &formats, events), codec));
+        }
+    }
+    formats
+}
+
+/// Telephone events for each clock of the codecs (RFC 4733 section 2.1), with the payload type that is in use.
+fn events_offered(agreed: Option<&Negotiated>, formats: &[(u8, Codec)]) -> Vec<(u8, RtpClock)> {
+    let in_use = agreed.and_then(|agreed| Some((agreed.receive_dtmf_payload_type?, agreed.codec.clock())));
+    let is_clock = |clock: RtpClock| formats.iter().any(|(_, codec)| codec.clock() == clock);
+    let mut events: Vec<(u8, RtpClock)> = in_use.into_iter().filter(|(_, clock)| is_clock(*clock)).collect();
+    for clock in formats.iter().map(|(_, codec)| codec.clock()) {
+        if events.iter().all(|(_, known)| *known != clock) {
+            let of_formats = formats.iter().map(|(payload_type, _)| *payload_type);
+            let taken: Vec<u8> = of_formats.chain(events.iter().map(|(payload_type, _)| *payload_type)).collect();
+            let free = (TELEPHONE_EVENT_PAYLOAD_TYPE..128).find(|payload_type| !taken.contains(payload_type));
+            events.extend(free.map(|payload_type| (payload_type, clock)));
+        }
+    }
+    events
+}
+
+/// This payload type, or if it is taken the next one that is not.
+fn free_payload_type(wanted: u8, formats: &[(u8, Codec)], events: Option<u8>) -> u8 {
+    let is_taken =
+        |payload_type: u8| events == Some(payload_type) || formats.iter().any(|(taken, _)| *taken == payload_type);
+    std::iter::once(wanted).chain(96..128).find(|payload_type| !is_taken(*payload_type)).unwrap_or(wanted)
 }
 
 fn push_refused(out: &mut String, line: &MediaLine) {
@@ -86,9 +122,14 @@ pub fn write_answer(offer: &SessionDescription, lines: &[MediaLine], local: &Loc
             let _ = write!(out, " {events}");
         }
         out.push_str("\r\n");
-        push_codec(&mut out, agreed.receive_payload_type, agreed.codec.name(), agreed.codec.clock_rate());
-        push_events(&mut out, agreed.receive_dtmf_payload_type, agreed.codec.clock_rate());
-        let _ = write!(out, "a=ptime:{}\r\na={}\r\n", agreed.ptime_ms, agreed.direction.as_str());
+        push_codec(&mut out, agreed.receive_payload_type, agreed.codec.name(), agreed.codec.clock());
+        push_events(&mut out, agreed.receive_dtmf_payload_type, agreed.codec.clock());
+        let _ = write!(out, "a=ptime:{}\r\n", agreed.ptime_ms);
+        let most = agreed.codec.ptime_ms_max();
+        if most < PTIME_MS_MAX {
+            let _ = write!(out, "a=maxptime:{most}\r\n");
+        }
+        let _ = write!(out, "a={}\r\n", agreed.direction.as_str());
     }
     Bytes::from(out)
 }
@@ -97,9 +138,17 @@ pub fn write_answer(offer: &SessionDescription, lines: &[MediaLine], local: &Loc
 fn push_session(out: &mut String, local: &LocalMedia<'_>, origin: Origin, timing: impl Iterator<Item = (u64, u64)>) {
     let Origin { session_id, version } = origin;
     let address = local.address;
-    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-    let _ =
-        write!(out, "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n");
+    let family = if address.is_ipv4() { " IN IP4 " } else { " IN IP6 " };
+    out.push_str("v=0\r\no=- ");
+    out.push_number(session_id);
+    out.push(' ');
+    out.push_number(version);
+    out.push_str(family);
+    out.push_ip(address);
+    out.push_str("\r\ns=-\r\nc=");
+    out.push_str(family.trim_start());
+    out.push_ip(address);
+    out.push_str("\r\n");
     let mut timing = timing.peekable();
     if timing.peek().is_none() {
         out.push_str("t=0 0\r\n");
@@ -109,13 +158,13 @@ fn push_session(out: &mut String, local: &LocalMedia<'_>, origin: Origin, timing
     }
 }
 
-fn push_codec(out: &mut String, payload_type: u8, name: &str, clock_rate: u32) {
-    let _ = write!(out, "a=rtpmap:{payload_type} {name}/{clock_rate}\r\n");
+fn push_codec(out: &mut String, payload_type: u8, name: &str, clock: RtpClock) {
+    let _ = write!(out, "a=rtpmap:{payload_type} {name}/{}\r\n", clock.rate_hz);
 }
 
-fn push_events(out: &mut String, events: Option<u8>, clock_rate: u32) {
+fn push_events(out: &mut String, events: Option<u8>, clock: RtpClock) {
     if let Some(events) = events {
-        push_codec(out, events, "telephone-event", clock_rate);
+        push_codec(out, events, "telephone-event", clock);
         let _ = write!(out, "a=fmtp:{events} 0-16\r\n");
     }
 }

@@ -58,18 +58,45 @@ impl Head {
         if self.body.is_empty() {
             return Ok(None);
         }
-        let header = |name| self.header(name).map(|value| Bytes::copy_from_slice(&value));
-        let disposition = header("Content-Disposition");
-        let encoding = header("Content-Encoding");
-        let body = Body {
-            // Before RFC 3261 the type was left out at times.
-            content_type: self.content_type.as_deref().unwrap_or(b"application/sdp"),
-            disposition: disposition.as_deref(),
-            encoding: encoding.as_deref(),
-            octets: self.body.clone(),
-        };
-        body.description(0)
+        let (disposition, encoding) = (self.header("Content-Disposition"), self.header("Content-Encoding"));
+        self.as_body(disposition.as_deref(), encoding.as_deref()).description(0)
     }
+
+    /// Whether there is a body of a type that is accepted and encoded as we can read it; none if it may be ignored.
+    ///
+    /// # Errors
+    /// It must be understood, as it must by default (RFC 5621 section 3), and is not.
+    pub fn has_body(&self, accepts: impl Fn(&[u8]) -> bool) -> Result<bool, BodyRefusal> {
+        if self.body.is_empty() {
+            return Ok(false);
+        }
+        let (disposition, encoding) = (self.header("Content-Disposition"), self.header("Content-Encoding"));
+        let body = self.as_body(disposition.as_deref(), encoding.as_deref());
+        match body.is_plain() && self.content_type.as_deref().is_none_or(accepts) {
+            true => Ok(true),
+            false if body.is_optional() => Ok(false),
+            false => Err(BodyRefusal::Unsupported),
+        }
+    }
+
+    fn as_body<'a>(&'a self, disposition: Option<&'a [u8]>, encoding: Option<&'a [u8]>) -> Body<'a> {
+        // Before RFC 3261 the type was left out at times.
+        let content_type = self.content_type.as_deref().unwrap_or(b"application/sdp");
+        Body { content_type, disposition, encoding, octets: self.body.clone() }
+    }
+}
+
+/// Whether a Content-Type names one of these media types, whatever its parameters are.
+pub fn is_of_type(content_type: &[u8], kinds: &[&str]) -> bool {
+    let kind = media_type(content_type);
+    kinds.iter().any(|known| kind.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// The media type, in lower case and without its parameters.
+fn media_type(content_type: &[u8]) -> Vec<u8> {
+    let end = content_type.iter().position(|&octet| octet == b';').unwrap_or(content_type.len());
+    let kind = trim(content_type.get(..end).unwrap_or_default());
+    kind.iter().filter(|octet| !octet.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
 }
 
 /// A body, or a part of one.
@@ -82,20 +109,13 @@ struct Body<'a> {
 
 impl Body<'_> {
     fn description(&self, depth: usize) -> Result<Option<Bytes>, BodyRefusal> {
-        let found = match (self.kind().as_slice(), self.is_plain()) {
+        let found = match (media_type(self.content_type).as_slice(), self.is_plain()) {
             (b"application/sdp", true) if self.is_for_the_session() => Ok(Some(self.octets.clone())),
             (b"multipart/mixed", true) if depth < DEPTH_MAX => self.all_parts(depth),
             (b"multipart/alternative", true) if depth < DEPTH_MAX => self.best_part(depth),
             _ => Err(BodyRefusal::Unsupported),
         };
         if self.is_optional() { Ok(found.unwrap_or(None)) } else { found }
-    }
-
-    /// The media type, in lower case.
-    fn kind(&self) -> Vec<u8> {
-        let end = self.content_type.iter().position(|&octet| octet == b';').unwrap_or(self.content_type.len());
-        let kind = trim(self.content_type.get(..end).unwrap_or_default());
-        kind.iter().filter(|octet| !octet.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
     }
 
     /// Whether its octets are as they are: compressed bodies, or base64, are not understood.
@@ -227,7 +247,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
 }
 
 /// A parameter of a header value, quotes removed.
-fn param(value: &[u8], name: &str) -> Option<Bytes> {
+pub(super) fn param(value: &[u8], name: &str) -> Option<Bytes> {
     let start = value.iter().position(|&octet| octet == b';')?;
     let found = params(value, start).map_while(Result::ok).find(|param| param.is(name))?;
     Some(unquote(&Bytes::copy_from_slice(found.value?)))

@@ -1,8 +1,9 @@
 //! Messages, and the parts that requests and responses share.
 
+use super::body::{is_of_type, param};
 use super::grammar::{decimal, list_items, share, trim};
 use super::response::Field;
-use super::{Method, NameAddr, Uri, Via};
+use super::{Method, NameAddr, Scheme, Uri, Via};
 use bytes::Bytes;
 use sipx_sip::{Header, HeaderName, Headers};
 use std::borrow::Cow;
@@ -32,7 +33,7 @@ impl Message {
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The Request-URI: of scheme sip, sips or tel, and without header fields.
+    /// The Request-URI: of scheme sip or tel, and without header fields.
     pub uri: Uri,
     /// Headers and body.
     pub head: Head,
@@ -68,9 +69,9 @@ pub struct Head {
     pub cseq_method: Method,
     /// Max-Forwards; absent from older senders' requests and from responses.
     pub max_forwards: Option<u8>,
-    /// The first Contact.
+    /// The first Contact. None in a response whose Contact doesn't parse: what the response says counts all the same.
     pub contact: Option<NameAddr>,
-    /// Whether Contact is `*` (RFC 3261 section 10.2.2).
+    /// Whether Contact is `*` and nothing else (RFC 3261 section 10.2.2).
     pub contact_is_star: bool,
     /// Content-Type as written.
     pub content_type: Option<Bytes>,
@@ -116,10 +117,21 @@ impl Head {
         self.list("Route")
     }
 
-    /// All entries of Contact that are no `*`; none if one of them doesn't parse.
+    /// All entries of Contact; none if one of them doesn't parse, as `*` doesn't.
     pub fn contacts(&self) -> Option<Vec<NameAddr>> {
-        let entries = self.list("Contact").into_iter().filter(|entry| entry.as_ref() != b"*");
-        entries.map(|entry| NameAddr::parse(entry).ok()).collect()
+        self.list("Contact").into_iter().map(|entry| NameAddr::parse(entry).ok()).collect()
+    }
+
+    /// Whether Contact is one SIP or SIPS URI, as it is in a request that makes a dialog (RFC 3261 section 8.1.1.8).
+    pub fn has_one_target(&self) -> bool {
+        self.remote_target().is_some() && self.list("Contact").len() == 1
+    }
+
+    /// The URI to which requests within the dialog are sent: that of the first Contact, if it is one that SIP requests
+    /// can be sent to.
+    pub fn remote_target(&self) -> Option<&Uri> {
+        let uri = &self.contact.as_ref()?.uri;
+        matches!(uri.scheme(), Scheme::Sip | Scheme::Sips).then_some(uri)
     }
 
     /// The option tags of Require.
@@ -130,6 +142,27 @@ impl Head {
     /// The option tags of Supported.
     pub fn supported(&self) -> Vec<Bytes> {
         self.list("Supported")
+    }
+
+    /// Whether a response may hold a session description: Accept names it, by itself or by a range, or is absent
+    /// (RFC 3261 section 20.1). An empty Accept accepts nothing.
+    pub fn accepts_session_description(&self) -> bool {
+        let ranges = self.list("Accept");
+        let fits = |range: &Bytes| {
+            // "q=0" means not acceptable (RFC 2616 section 3.9).
+            let is_unwanted = param(range, "q").is_some_and(|weight| weight.iter().all(|octet| b"0.".contains(octet)));
+            is_of_type(range, &["application/sdp", "application/*", "*/*"]) && !is_unwanted
+        };
+        self.header("Accept").is_none() || ranges.iter().any(fits)
+    }
+
+    /// Whether requests within the dialog of this message can be sent: `route` is the first proxy on the way, and without
+    /// one they go to the Contact itself. That of a SIPS URI would have to be TLS all the way.
+    pub fn can_be_reached(&self, route: Option<&Bytes>) -> bool {
+        let route = route.and_then(|route| NameAddr::parse(route.clone()).ok());
+        let is_sips = |address: &NameAddr| address.uri.is_sips();
+        let is_near = |address: &NameAddr| address.uri.is_in_the_clear();
+        !self.contact.as_ref().is_some_and(is_sips) && route.as_ref().or(self.contact.as_ref()).is_none_or(is_near)
     }
 
     /// How many hops all Via headers name.

@@ -53,7 +53,8 @@ fn tag(tag: &Option<bytes::Bytes>) -> &[u8] {
 }
 
 /// The server transaction that a request belongs to (RFC 3261 section 17.2.3): branch, sent-by and method, where an ACK
-/// counts as the INVITE it acknowledges. A CANCEL has a key of its own.
+/// counts as the INVITE it acknowledges. A CANCEL has a key of its own. Call-ID and CSeq number count as well: they are
+/// the same in all requests of a transaction, and some senders give one branch to several transactions.
 ///
 /// Without the magic cookie: Request-URI, To tag, From tag, Call-ID, CSeq number and the topmost Via. The To tag is
 /// left out for INVITE and ACK, because an ACK carries the tag of the response where its INVITE had none.
@@ -71,7 +72,13 @@ fn key_of(request: &Request, method: &Method, seed: u64) -> u128 {
     let head = &request.head;
     let branch = tag(&head.via.branch);
     if head.via.has_magic_cookie() {
-        return Parts::new(Kind::Server).add(branch).add_sent_by(&head.via).add(method.as_str().as_bytes()).hash(seed);
+        return Parts::new(Kind::Server)
+            .add(branch)
+            .add_sent_by(&head.via)
+            .add(method.as_str().as_bytes())
+            .add(&head.call_id)
+            .add(&head.cseq.to_le_bytes())
+            .hash(seed);
     }
     let to_tag = if *method == Method::Invite { &[] } else { tag(&head.to.tag) };
     Parts::new(Kind::OldServer)
@@ -152,8 +159,9 @@ mod tests {
             ("UDP h;branch=z9hG4bK2", false),
             ("UDP h;branch=1", false),
         ] {
-            assert_eq!(server_key(&request("BYE", via, "", "y"), 7) == one, same, "{via}");
+            assert_eq!(server_key(&request("BYE", via, "", "x"), 7) == one, same, "{via}");
         }
+        assert_ne!(server_key(&request("BYE", "UDP h;branch=z9hG4bK1", "", "y"), 7), one, "another Call-ID");
         assert_ne!(server_key(&request("INFO", "UDP h;branch=z9hG4bK1", "", "x"), 7), one);
     }
 

@@ -32,10 +32,12 @@ mod response;
 #[cfg(test)]
 mod torture;
 mod uri;
+mod uri_match;
 mod via;
+mod warning;
 
 pub use address::{BadAddress, NameAddr};
-pub use body::{BodyRefusal, SESSION_BODIES};
+pub use body::{BodyRefusal, SESSION_BODIES, is_of_type};
 pub use framer::{FramingError, StreamFramer};
 pub use head::{Head, Message, Request, Response};
 pub use keys::{cancelled_invite_key, client_key, dialog_key, merge_key, server_key};
@@ -48,3 +50,4 @@ pub use request::OutgoingRequest;
 pub use response::{ResponseTemplate, response_target};
 pub use uri::{BadUri, Scheme, Uri};
 pub use via::Via;
+pub use warning::Warning;

@@ -61,22 +61,20 @@ fn parse_message(whole: &Bytes, limits: &Limits) -> Result<Message, Reason> {
             let mut words = line.split(|&octet| octet == b' ');
             let method = Method::of(share(whole, words.next().unwrap_or_default()));
             let uri = Uri::parse(share(whole, words.next().unwrap_or_default())).map_err(|_| Reason::RequestUri)?;
-            if uri.scheme() == Scheme::Other {
+            // TLS is not spoken, so nothing is taken that must not pass in the clear (RFC 3261 section 26.2.2).
+            if matches!(uri.scheme(), Scheme::Other | Scheme::Sips) {
                 return Err(Reason::UriScheme);
-            }
-            if uri.needs_tls() {
-                return Err(Reason::UriNeedsTls);
             }
             if uri.has_headers() {
                 return Err(Reason::RequestUriHeaders);
             }
             let body = request.body().clone();
             let head = parse_head(request.headers, whole, body)?;
+            if head.contact.is_none() && !head.contact_is_star && head.header("Contact").is_some() {
+                return Err(Reason::ContactBad);
+            }
             if head.cseq_method != method {
                 return Err(Reason::CSeqMethod);
-            }
-            if head.to.tag.is_none() && next_hop_needs_tls(&head) {
-                return Err(Reason::ContactNeedsTls);
             }
             Ok(Message::Request(Request { method, uri, head }))
         }
@@ -143,14 +141,8 @@ fn parse_head(headers: Headers, whole: &Bytes, body: Bytes) -> Result<Head, Reas
         Some(text) => Some(decimal(&text).and_then(|hops| u8::try_from(hops).ok()).ok_or(Reason::MaxForwardsBad)?),
         None => None,
     };
-    let contact_is_star = contact.as_deref() == Some(b"*");
-    let contact = match contact {
-        Some(list) if !contact_is_star => {
-            let first = first_item(&list).and_then(|first| NameAddr::parse(first).ok());
-            Some(first.ok_or(Reason::ContactBad)?)
-        }
-        _ => None,
-    };
+    let contact_is_star = contact.as_deref() == Some(b"*") && headers.get_all(&HeaderName::Contact).count() == 1;
+    let contact = contact.and_then(|list| first_item(&list)).and_then(|first| NameAddr::parse(first).ok());
     Ok(Head {
         via,
         from,
@@ -170,14 +162,6 @@ fn parse_head(headers: Headers, whole: &Bytes, body: Bytes) -> Result<Head, Reas
 
 fn first_item(list: &Bytes) -> Option<Bytes> {
     list_items(list).next()?.ok().map(|item| share(list, item))
-}
-
-/// Whether the first hop of what the peer is sent later needs TLS. A proxy that has put itself into the route decides about
-/// what lies behind it.
-fn next_hop_needs_tls(head: &Head) -> bool {
-    let proxy = head.record_route().into_iter().next().and_then(|first| NameAddr::parse(first).ok());
-    let needs_tls = |hop: &NameAddr| hop.uri.needs_tls();
-    proxy.as_ref().map_or_else(|| head.contact.as_ref().is_some_and(needs_tls), needs_tls)
 }
 
 /// Routes are sent on as they came, so what is no address must not pass (RFC 3261 section 20.34).

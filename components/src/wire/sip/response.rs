@@ -3,9 +3,9 @@
 use super::grammar::{list_items, share};
 use super::{Request, Via};
 use crate::record::Record;
+use crate::wire::text::PushText;
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// A header that a response takes over from the request (RFC 3261 section 8.2.6.2).
@@ -161,8 +161,9 @@ impl ResponseTemplate {
         let size =
             self.text.len() + 160 + extra.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         let mut out = Vec::with_capacity(size + body.map_or(0, |(kind, octets)| kind.len() + octets.len()));
-        // Writing into a vector can't fail.
-        let _ = write!(out, "SIP/2.0 {status} ");
+        out.push_text("SIP/2.0 ");
+        out.push_number(status.into());
+        out.push_text(" ");
         push_value(&mut out, reason.as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(fixed);
@@ -204,21 +205,24 @@ pub(crate) fn push_tail(out: &mut Vec<u8>, extra: &[(&str, &str)], body: Option<
         out.extend_from_slice(b"\r\n");
     }
     let octets = body.map_or(&[][..], |(_, octets)| octets);
-    let _ = write!(out, "Content-Length: {}\r\n\r\n", octets.len());
+    out.push_text("Content-Length: ");
+    out.push_number(octets.len() as u64);
+    out.push_text("\r\n\r\n");
     out.extend_from_slice(octets);
 }
 
 /// Where a response to `request`, received from `source`, goes (RFC 3261 section 18.2.2, RFC 3581 section 4).
 ///
-/// Over a `reliable` transport that is the connection's other end. `maddr` is followed to multicast groups only: a
-/// unicast one would let any sender direct our responses, and their retransmissions, to a third party.
+/// Over a `reliable` transport the connection that the request came over is used. Where it is closed another one is
+/// opened: to the address that the request came from, with the port of sent-by. `maddr` is followed to multicast groups
+/// only: a unicast one would let any sender direct our responses, and their retransmissions, to a third party.
 pub fn response_target(request: &Request, source: SocketAddr, reliable: bool) -> SocketAddr {
     target(&request.head.via, source, reliable)
 }
 
 pub(crate) fn target(via: &Via, source: SocketAddr, reliable: bool) -> SocketAddr {
     if reliable {
-        return source;
+        return SocketAddr::new(source.ip(), via.port_or_default());
     }
     let group = via.param("maddr").and_then(|maddr| super::host::parse_ip(&share(&maddr, unbracketed(&maddr))));
     if let Some(group) = group.filter(IpAddr::is_multicast) {
@@ -311,7 +315,8 @@ mod tests {
             ("SIP/2.0/UDP 10.0.0.1:5070", "192.0.2.9:6000", false, "192.0.2.9:5070"),
             ("SIP/2.0/UDP name.example", "192.0.2.9:6000", false, "192.0.2.9:5060"),
             ("SIP/2.0/UDP name.example", "[2001:db8::9]:6000", false, "[2001:db8::9]:5060"),
-            ("SIP/2.0/TCP 10.0.0.1:5070", "192.0.2.9:6000", true, "192.0.2.9:6000"),
+            ("SIP/2.0/TCP 10.0.0.1:5070", "192.0.2.9:6000", true, "192.0.2.9:5070"),
+            ("SIP/2.0/TCP 10.0.0.1", "192.0.2.9:6000", true, "192.0.2.9:5060"),
             ("SIP/2.0/UDP 10.0.0.1;maddr=224.0.1.75;rport", "192.0.2.9:6000", false, "224.0.1.75:5060"),
             ("SIP/2.0/UDP 10.0.0.1;maddr=203.0.113.66;rport", "192.0.2.9:6000", false, "192.0.2.9:6000"),
         ] {

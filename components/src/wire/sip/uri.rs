@@ -54,7 +54,7 @@ impl Span {
 
 /// A URI (RFC 3261 section 19.1): its text, and where its parts lie in it. A clone shares the text.
 ///
-/// Two are equal when their text is, which is stricter than RFC 3261 section 19.1.4 (that relation is not transitive).
+/// Two are equal when their text is; [`Uri::is_equivalent`] compares by RFC 3261 section 19.1.4.
 ///
 /// ```
 /// use ringworld_components::wire::sip::Uri;
@@ -190,9 +190,10 @@ impl Uri {
         self.param("transport")
     }
 
-    /// Whether what is sent there must go over TLS: a SIPS URI, or one with `transport=tls` (RFC 3261 section 26.2.2).
-    pub fn needs_tls(&self) -> bool {
-        self.is_sips() || self.transport().is_some_and(|transport| transport.eq_ignore_ascii_case(b"tls"))
+    /// Whether it can be reached as it asks to be: over UDP or TCP, and not over TLS alone.
+    pub fn is_in_the_clear(&self) -> bool {
+        let is_spoken = |name: &Bytes| [b"udp", b"tcp"].iter().any(|spoken| name.eq_ignore_ascii_case(*spoken));
+        self.scheme != Scheme::Sips && self.transport().as_ref().is_none_or(is_spoken)
     }
 
     /// Whether it asks for loose routing (RFC 3261 section 16.12).
@@ -212,6 +213,22 @@ impl Uri {
     /// Whether it carries `?name=value` headers, which a Request-URI must not (RFC 3261 section 19.1.1).
     pub fn has_headers(&self) -> bool {
         self.headers.from < self.headers.to
+    }
+
+    /// User and password as written.
+    pub(super) fn userinfo(&self) -> Option<&[u8]> {
+        let rest = self.text.get(usize::from(self.user.from)..).filter(|_| self.has_user)?;
+        rest.split(|&octet| octet == b'@').next()
+    }
+
+    /// The parameters as written.
+    pub(super) fn params(&self) -> &[u8] {
+        self.params.of(&self.text)
+    }
+
+    /// The header fields as written.
+    pub(super) fn header_fields(&self) -> &[u8] {
+        self.headers.of(&self.text)
     }
 
     /// The text, exactly as parsed.

@@ -1,7 +1,7 @@
 //! Two calls that are each other's peer.
 
 use super::*;
-use crate::ua::{MS, SECOND};
+use crate::ua::{G711, MS, SECOND};
 
 const CALLER: &str = "10.0.0.1:5060";
 const CALLEE: &str = "10.0.0.2:5060";
@@ -19,7 +19,7 @@ fn call(call_id: &str, (own, tag): (&str, &str), other: &str, reliable: bool) ->
         uri: format!("sip:you@{other}"),
         hop: other.parse().unwrap(),
         rtp: own.replace("5060", "4000").parse().unwrap(),
-        laws: vec![G711::Pcma, G711::Pcmu],
+        codecs: vec![G711::Pcma.into(), G711::Pcmu.into()],
         ring_limit: 60 * SECOND,
     })
 }

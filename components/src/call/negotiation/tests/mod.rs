@@ -9,7 +9,15 @@ use crate::wire::sdp::{Codec, Direction};
 
 fn media(port: u16, direction: Direction) -> LocalMedia<'static> {
     let address = "192.0.2.1".parse().unwrap();
-    LocalMedia { address, port, codecs: Codec::ALL, direction, ptime_ms: 20, telephone_event: true }
+    LocalMedia {
+        address,
+        port,
+        codecs: Codec::ALL,
+        offered: &[Codec::Pcmu, Codec::Pcma],
+        direction,
+        ptime_ms: 20,
+        telephone_event: true,
+    }
 }
 
 const OTHER: &[u8] =

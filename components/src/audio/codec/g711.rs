@@ -17,10 +17,10 @@ pub enum G711 {
 }
 
 /// The μ-law, at compile time.
-pub(super) struct Pcmu;
+pub(in crate::audio) struct Pcmu;
 
 /// The A-law, at compile time.
-pub(super) struct Pcma;
+pub(in crate::audio) struct Pcma;
 
 impl G711 {
     /// The byte that stands for silence: in A-law, which has no zero, the smallest positive value, 8.
@@ -53,7 +53,7 @@ impl G711 {
 }
 
 /// A law at compile time, for the loops that are specialised by it.
-pub(super) trait Companding {
+pub(in crate::audio) trait Companding {
     /// The sample that a byte stands for, within 16 bits.
     fn expand(code: u8) -> i32;
     /// The byte for a sample; what 16 bits can't hold is clipped.
