@@ -7,6 +7,7 @@ use ringworld_components::call::{Parties, Role, Session, SipIdentity};
 use ringworld_components::edge::{Event, Input, Output, Outputs};
 use ringworld_components::kernel::{Now, StableId, StableIds};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A call of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,9 @@ pub fn calls(player: &mut Player) -> (Vec<ListedCall>, Result<(), ReplayError>) 
     let (world, now) = (player.engine().world(), player.engine().now());
     let living = world.iter_entities().filter(|entity| entity.contains::<Session>());
     let ids: Vec<StableId> = living.filter_map(|entity| entity.get::<StableId>().copied()).collect();
-    ids.into_iter().for_each(|id| drop(list.of(world, now, id)));
+    for id in ids {
+        let _ = list.of(world, now, id);
+    }
     let played = loop {
         match player.step_before(&mut list) {
             Ok(Some(_)) => {}
@@ -57,25 +60,29 @@ struct List(BTreeMap<StableId, ListedCall>);
 impl List {
     /// The call of a session, which is looked up when it is met for the first time.
     fn of(&mut self, world: &World, now: Now, id: StableId) -> Option<&mut ListedCall> {
-        if !self.0.contains_key(&id) {
-            let entity = world.resource::<StableIds>().find(id)?;
-            let (session, parties) = (world.get::<Session>(entity)?, world.get::<Parties>(entity)?);
-            let identity = world.get::<SipIdentity>(entity)?;
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let call = ListedCall {
-                session: id,
-                call_id: text(&identity.call_id),
-                is_incoming: session.role == Role::Incoming,
-                from: text(&parties.from),
-                to: text(&parties.request_uri),
-                began: now,
-                answered: None,
-                ended: None,
-            };
-            self.0.insert(id, call);
+        match self.0.entry(id) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => listed(world, now, id).map(|call| place.insert(call)),
         }
-        self.0.get_mut(&id)
     }
+}
+
+/// A session as it is when it is met for the first time.
+fn listed(world: &World, now: Now, session: StableId) -> Option<ListedCall> {
+    let entity = world.resource::<StableIds>().find(session)?;
+    let (state, parties) = (world.get::<Session>(entity)?, world.get::<Parties>(entity)?);
+    let identity = world.get::<SipIdentity>(entity)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(ListedCall {
+        session,
+        call_id: text(&identity.call_id),
+        is_incoming: state.role == Role::Incoming,
+        from: text(&parties.from),
+        to: text(&parties.request_uri),
+        began: now,
+        answered: None,
+        ended: None,
+    })
 }
 
 impl Witness for List {
