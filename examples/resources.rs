@@ -2,67 +2,42 @@
 //!
 //! `cargo run --example resources`
 
-use ringworld::components::edge::{Event, Operation, PlaceCall, Transport};
-use ringworld::config::Config;
-use ringworld::engine::Switch;
-use ringworld::prelude::StableId;
-use std::error::Error;
-use std::net::SocketAddr;
+use ringworld::components::call::CallError;
+use ringworld::components::edge::Operation;
+use ringworld::engine::WorldConfig;
+use ringworld::testkit::{OnCall, Testkit};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(5);
-
-fn start(rtp_ports: &str) -> Result<Switch, Box<dyn Error>> {
-    let mut config = Config::default();
-    config.network.sip = vec!["udp:127.0.0.1:0".parse()?];
-    config.network.rtp_ports = rtp_ports.parse()?;
-    config.limits.sessions_per_user = 2;
-    config.resources.load_permille_max = 900;
-    Ok(Switch::start(&config)?)
-}
-
-/// Places a call to the echo of the other switch.
-fn place(switch: &Switch, far: SocketAddr) -> Result<StableId, Box<dyn Error>> {
-    let local = switch.local_towards(Transport::Udp, far).ok_or("the peer can't be reached")?;
-    let call = PlaceCall {
-        from: format!("sip:switch@{local}"),
-        to: format!("sip:echo@{far}"),
-        remote: far,
-        over_tcp: false,
-        local,
-        service: "silence".into(),
-        sdp: None,
-    };
-    Ok(switch.command(0, Operation::Place(call))?)
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let (switch, peer) = (start("21800-21899")?, start("21900-21999")?);
-    let (_, far) = *peer.sip_addresses().first().ok_or("no address")?;
-    let events = switch.subscribe(256);
+fn main() -> Result<(), CallError> {
+    let mut config = WorldConfig::default();
+    config.settings.limits.sessions_per_user = 2;
+    config.settings.resources.load_permille_max = 900;
+    let kit = Testkit::configured(config, |_| {});
+    let bob = kit.phone("bob");
+    bob.on_call(OnCall::Answers);
     // Two calls to one user are allowed.
-    let calls = [place(&switch, far)?, place(&switch, far)?];
-    match place(&switch, far) {
-        Ok(_) => return Err("a third call was admitted".into()),
+    let calls = [kit.places(&bob, "silence")?, kit.places(&bob, "silence")?];
+    match kit.places(&bob, "silence") {
+        Ok(_) => panic!("a third call was admitted"),
         Err(refusal) => println!("refused: {refusal}"),
     }
-    switch.command_session(calls[0], Operation::HangUp { session: calls[0] })?;
-    while !matches!(events.recv_timeout(PATIENCE)?, Event::Ended { .. }) {}
-    // Entities are despawned in the tick after.
-    std::thread::sleep(Duration::from_millis(50));
-    switch.command(0, Operation::ReportLoad { cpu_permille: 950 })?;
-    match place(&switch, far) {
-        Ok(_) => return Err("a call was admitted under load".into()),
+    kit.runs(Duration::from_secs(1));
+    kit.issue(Operation::HangUp { session: calls[0] })?;
+    kit.runs(Duration::from_secs(1));
+    kit.issue(Operation::ReportLoad { cpu_permille: 950 })?;
+    match kit.places(&bob, "silence") {
+        Ok(_) => panic!("a call was admitted under load"),
         Err(refusal) => println!("refused: {refusal}"),
     }
-    switch.command(0, Operation::ReportLoad { cpu_permille: 200 })?;
-    place(&switch, far)?;
-    let (summary, _) = (switch.drain(PATIENCE), peer.drain(PATIENCE));
-    let hit = &summary.signalling.limits_hit;
+    kit.issue(Operation::ReportLoad { cpu_permille: 200 })?;
+    let again = kit.places(&bob, "silence")?;
+    kit.runs(Duration::from_secs(1));
+    for session in [calls[1], again] {
+        kit.issue(Operation::HangUp { session })?;
+    }
+    kit.assert_nothing_left();
+    let hit = kit.look(|engine| engine.counters().limits_hit.clone());
     println!("limits hit: {hit:?}");
-    if summary.end.sessions == 0 && summary.defects.is_empty() && hit.len() == 2 {
-        Ok(())
-    } else {
-        Err("something was not given back".into())
-    }
+    assert_eq!(hit.len(), 2);
+    Ok(())
 }

@@ -16,7 +16,7 @@ use ringworld_components::record::Record;
 use ringworld_components::wire::sip::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -229,14 +229,19 @@ impl fmt::Display for SipListen {
 impl FromStr for SipListen {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT");
-        let (transport, address) = text.split_once(':').ok_or_else(expected)?;
-        let transport = match transport {
+        const EXPECTED: &str = "udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
+        let (name, address) = text.split_once(':').ok_or_else(|| format!("{text:?} is not {EXPECTED}"))?;
+        let transport = match name {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
-            _ => return Err(expected()),
+            "tls" | "ws" | "wss" => {
+                return Err(format!("SIP over {} is not supported: {text:?} must be {EXPECTED}", name.to_uppercase()));
+            }
+            _ => return Err(format!("{text:?} does not begin with a transport: {EXPECTED}")),
         };
-        Ok(Self { transport, address: address.parse().map_err(|_| expected())? })
+        let lacks_port = address.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let wrong = if lacks_port { "lacks the port" } else { "has no IP address and port" };
+        Ok(Self { transport, address: address.parse().map_err(|_| format!("{text:?} {wrong}: {EXPECTED}"))? })
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The difference between the time in the world's errors and that of the machine.
 fn off_ms(switch: &Switch) -> u64 {
-    let nobody = StableId(0xffff);
-    let Err(Refusal::World(error)) = switch.command_session(nobody, Operation::HangUp { session: nobody }) else {
+    let unknown = StableId(0xffff);
+    let Err(Refusal::World(error)) = switch.command_session(unknown, Operation::HangUp { session: unknown }) else {
         panic!("there is such a session");
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");

@@ -74,7 +74,7 @@ fn whatever_comes_the_world_stays_whole_and_empties_again() {
     bench.tick();
     let mut dice = Dice(seed);
     for case in 0..cases {
-        let mut caller = Caller::new(case % 97, ["echo", "conf-a", "ring-1", "busy", "tone", "nobody"][dice.roll(6)]);
+        let mut caller = Caller::new(case % 97, ["echo", "conf-a", "ring-1", "busy", "tone", "absent"][dice.roll(6)]);
         caller.branch = dice.roll(5) as u32;
         caller.cseq = dice.roll(4) as u32;
         if dice.roll(2) == 0

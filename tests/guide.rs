@@ -24,7 +24,7 @@ fn outcomes(recording: &str, change: fn(&mut Settings)) -> BTreeMap<String, u64>
 }
 
 // Here the guide has `#[test]`.
-fn nobody_who_rings_is_cut_off() {
+fn no_caller_that_waits_is_cut_off() {
     let outcomes = outcomes("tests/data/incident.rwlog", |_| ());
     assert_eq!(outcomes.get("not answered in time"), None, "{outcomes:?}");
 }
@@ -113,7 +113,7 @@ fn the_guide_leads_from_an_incident_to_a_failing_test() {
     std::fs::create_dir_all(folder.0.join("tests/data")).expect("a folder");
     std::fs::copy(folder.0.join("incident.rwlog"), folder.0.join("tests/data/incident.rwlog")).expect("a copy");
     std::env::set_current_dir(&folder.0).expect("a folder");
-    let as_it_was = std::panic::catch_unwind(nobody_who_rings_is_cut_off);
+    let as_it_was = std::panic::catch_unwind(no_caller_that_waits_is_cut_off);
     assert!(as_it_was.is_err(), "the guide's test must fail with the incident");
     let fixed = outcomes("tests/data/incident.rwlog", |settings| settings.timers.ringing_s = 180);
     assert_eq!(fixed.get("not answered in time"), None, "{fixed:?}");

@@ -172,7 +172,7 @@ fn the_follower_of_a_state_folder_moves_the_beginning_in_this_life_and_in_the_ne
         let now = back.engine.now().0;
         town.engine = back.engine;
         town.flight = Some(flight);
-        let why = write_out(&mut town).expect_err("nobody has brought a snapshot");
+        let why = write_out(&mut town).expect_err("there is no snapshot");
         assert!(why.contains("waits for the next snapshot"), "{why}");
         let last_seen = Some(back.last_seen_ms);
         let keeper = Keeper::start(&state, &back.world, &town.engine, last_seen, nothing(), Some(feed));

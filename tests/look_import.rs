@@ -65,6 +65,8 @@ fn the_same_engine_gives_the_answers_that_were_captured_on_any_wire() {
         Wire::CookedV1,
         Wire::CookedV2,
         Wire::Raw,
+        Wire::Pppoe,
+        Wire::IpInIp,
         Wire::Fragments,
         Wire::PcapNg,
         Wire::Tcp,
@@ -83,6 +85,7 @@ fn the_same_engine_gives_the_answers_that_were_captured_on_any_wire() {
         assert!(account.packets_unused < 20, "{wire:?}: {account}");
         assert_eq!((account.malformed, account.damaged.as_ref(), account.fragments_lost), (0, None, 0), "{wire:?}");
         assert_eq!(account.fragments > 100, wire == Wire::Fragments);
+        assert_eq!(account.tunnelled > 100, matches!(wire, Wire::Pppoe | Wire::IpInIp));
         assert_eq!(account.connections > 10, wire == Wire::Tcp);
         assert_eq!(report.began_unix_ms, passed[0].at.as_millis() as u64);
         let (counters, original) = (player.engine().counters(), town.engine.counters());

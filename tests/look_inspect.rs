@@ -72,7 +72,7 @@ fn the_tree_shows_sessions_with_all_that_belongs_to_them() {
 fn a_session_is_shown_with_every_component_in_words() {
     let path = recorded("session");
     let overview = text(&run("inspect", &path, &["--tick", "250"]));
-    let line = overview.lines().find(|line| line.contains("sip:caller1@")).expect("his session");
+    let line = overview.lines().find(|line| line.contains("sip:caller1@")).expect("the session of that caller");
     let id = line.split(' ').next().expect("an id");
     let output = run("inspect", &path, &["--tick", "250", "--session", id]);
     assert_eq!(output.status.code(), Some(0));

@@ -244,3 +244,48 @@ fn a_call_that_is_challenged_is_placed_again_and_what_a_proxy_passes_on_is_not()
     let messages: Vec<&String> = report.differences.iter().map(|difference| &difference.about).collect();
     assert!(!text.contains("message: "), "nothing is missing or too much: {messages:?}\n{text}");
 }
+
+/// The same message of a leg of the host's own, to another party.
+fn second(text: String) -> String {
+    text.replace("tag=h", "tag=h2").replace("tag=p", "tag=b").replace("10.0.0.2", "10.0.0.3")
+}
+
+#[test]
+fn a_host_at_both_ends_of_one_call_id_has_two_calls() {
+    let callee = PEER.replace("10.0.0.2", "10.0.0.3");
+    let (host, peer) = (sdp("10.0.0.1", "sendrecv"), sdp("10.0.0.2", "sendrecv"));
+    for comes_in_first in [true, false] {
+        // The host may have begun its own leg before the capture has the INVITE that it had received.
+        let began = if comes_in_first { 100 } else { 130 };
+        let mut script = Script::default();
+        script.peer(began, request("INVITE", false, 1, false, &peer));
+        script.host(began + 2, response("100 Trying", true, "1 INVITE", ""));
+        for (at_ms, host_sends, text) in [
+            (110, true, request("INVITE", true, 7, false, &host)),
+            (200, false, response("180 Ringing", false, "7 INVITE", "")),
+            (900, false, response("200 OK", false, "7 INVITE", &peer)),
+            (903, true, request("ACK", true, 7, true, "")),
+            (3_010, true, request("BYE", true, 8, true, "")),
+            (3_013, false, response("200 OK", false, "8 BYE", "")),
+        ] {
+            let (from, to) = if host_sends { (HOST, callee.as_str()) } else { (callee.as_str(), HOST) };
+            script.passes(at_ms, from, to, second(text).into_bytes(), true);
+        }
+        script.host(910, response("200 OK", true, "1 INVITE", &host));
+        script.peer(913, request("ACK", false, 1, true, ""));
+        script.peer(3_000, request("BYE", false, 2, true, ""));
+        script.host(3_002, response("200 OK", true, "2 BYE", ""));
+        script.0.sort_by_key(|passed| passed.at);
+        let (report, recording) = script.imported(&format!("both-ends-{comes_in_first}"), ServiceSettings::default());
+        assert_eq!((report.calls, report.not_repeated.len(), report.account.responses_unused), (2, 0, 0));
+        let about_bye: Vec<_> = report.differences.iter().filter(|it| it.about.contains("BYE")).collect();
+        assert!(about_bye.is_empty(), "{about_bye:?}");
+        let mut player = Player::open(&recording).expect("a recording");
+        while player.step().expect("the replay agrees").is_some() {}
+        let counters = player.engine().counters();
+        assert_eq!((counters.calls_in, counters.calls_out), (1, 1));
+        let outcomes: Vec<_> = counters.outcomes.iter().map(|(cause, count)| (cause.as_str(), *count)).collect();
+        assert_eq!(outcomes, [("hung up", 1), ("peer hung up", 1)]);
+        std::fs::remove_file(recording).expect("the recording");
+    }
+}

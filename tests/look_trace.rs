@@ -8,7 +8,8 @@ use ringworld::components::kernel::StableId;
 use ringworld::config::RecordMedia;
 use ringworld::engine::Engine;
 use ringworld::replay::Player;
-use ringworld::trace::{Call, Trace, ladder, svg, trace, write_pcap};
+use ringworld::trace::{Call, Trace, What, calls, ladder, svg, trace, write_pcap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use town::{Town, config, scratch};
@@ -35,6 +36,49 @@ fn in_order(text: &str, parts: &[&str]) {
         let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing or out of order in\n{text}"));
         rest = &rest[at + part.len()..];
     }
+}
+
+#[test]
+fn the_list_of_a_recording_has_every_call_of_it_with_its_end() {
+    let path = recorded("list", RecordMedia::Full);
+    let (listed, played) = calls(&mut Player::open(&path).expect("a recording"));
+    played.expect("the replay agrees");
+    let ids: BTreeSet<&str> = listed.iter().map(|call| call.call_id.as_str()).collect();
+    let seen = by_call_id(&path, "no-such-id").others;
+    assert_eq!(ids, seen.iter().map(String::as_str).collect(), "every Call-ID is in the list");
+    assert!(listed.is_sorted_by_key(|call| call.began));
+    let of = |call_id: &str| listed.iter().find(|call| call.call_id == call_id).expect("a call");
+    let held = of("call-2");
+    assert_eq!((held.is_incoming, held.from.as_str()), (true, "sip:caller2@10.0.1.2:5070"));
+    assert_eq!(
+        (held.to.as_str(), held.ended.as_ref().map(|(_, how)| how.as_str())),
+        ("sip:echo@10.0.0.1", Some("peer hung up"))
+    );
+    assert!(held.answered.is_some_and(|at| at >= held.began));
+    let busy = of("call-5");
+    assert_eq!((busy.answered, busy.ended.as_ref().map(|(_, how)| how.as_str())), (None, Some("rejected (486)")));
+    let open = listed.iter().filter(|call| call.ended.is_none()).count();
+    let placed: Vec<_> = listed.iter().filter(|call| !call.is_incoming).collect();
+    assert!(placed.len() == 1 && placed[0].to.contains("callee@"), "{placed:?}");
+    // The command prints the same.
+    let output = Command::new(env!("CARGO_BIN_EXE_ringworld")).arg("calls").arg(&path).output().expect("the command");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    in_order(
+        &text,
+        &[
+            "  in   #",
+            "  call-2\n",
+            "sip:caller2@10.0.1.2:5070 -> sip:echo@10.0.0.1: answered after ",
+            ", peer hung up\n",
+        ],
+    );
+    assert_eq!(text.matches(", goes on\n").count(), open, "{text}");
+    assert!(
+        text.ends_with(&format!("{} call(s); `ringworld trace FILE --call ID` shows one\n", listed.len())),
+        "{text}"
+    );
+    std::fs::remove_file(path).expect("the recording");
 }
 
 #[test]
@@ -74,7 +118,7 @@ fn a_held_call_is_a_ladder_with_its_states_and_media() {
     let session = *call.sessions.first().expect("a session");
     assert_eq!(ladder(&traced(&path, &Call::Session(session))), text);
     assert!(traced(&path, &Call::Session(StableId(0x99_9999))).is_empty());
-    assert!(by_call_id(&path, "nobody").is_empty());
+    assert!(by_call_id(&path, "no-such-id").is_empty());
     std::fs::remove_file(path).expect("the recording");
 }
 
@@ -138,8 +182,22 @@ fn tool(name: &str) -> Option<Command> {
 #[test]
 fn the_picture_is_one_that_a_renderer_takes() {
     let path = recorded("picture", RecordMedia::Full);
-    let picture = svg(&by_call_id(&path, "call-2"));
+    let call = by_call_id(&path, "call-2");
+    let picture = svg(&call);
     std::fs::remove_file(path).expect("the recording");
+    // What does not fit into a line beside the last lane goes on in the next one.
+    let notes: Vec<&str> = picture.lines().filter(|line| line.contains("class=\"note ")).collect();
+    let notes: Vec<&str> = notes.iter().filter_map(|line| line.split(['<', '>']).nth(2)).collect();
+    assert!(notes.iter().all(|note| note.chars().count() <= 54), "{notes:#?}");
+    let (all, mut long) = (notes.join(" "), 0);
+    for text in call.steps.iter().filter_map(|step| match &step.what {
+        What::State(text) | What::Media(text) | What::Command(text) => Some(text),
+        What::Sip(_) => None,
+    }) {
+        long += usize::from(text.chars().count() > 54);
+        assert!(all.contains(text.as_str()), "{text} is cut in {notes:#?}");
+    }
+    assert!(long > 0, "a line about lost packets is long");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
     for part in [
         "Call call-2",
@@ -236,12 +294,12 @@ fn the_command_prints_draws_and_writes() {
     // A prefix of a Call-ID is enough if no other begins with it; a whole one may also be a prefix of others.
     let output = run("call-1");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("call call-1, session #"));
-    let placed = by_call_id(&path, "nobody").others.into_iter().find(|id| !id.starts_with("call-"));
+    let placed = by_call_id(&path, "no-such-id").others.into_iter().find(|id| !id.starts_with("call-"));
     let placed = placed.expect("the call that the switch placed");
     let output = run(&placed[..placed.len() - 3]);
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("call {placed}, session #")));
     for (call, code, words) in [
-        ("nobody", 1, "no call nobody in the recording; it holds call-0, call-1, call-10, "),
+        ("no-such-id", 1, "no call no-such-id in the recording; it holds call-0, call-1, call-10, "),
         ("call-", 1, "call- may be several calls: call-0, call-1, call-10, "),
         ("#999999", 1, "no call #999999 in the recording; it holds call-0, "),
         ("#x", 2, "\"#x\" is neither a Call-ID nor a session like #1f"),

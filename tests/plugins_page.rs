@@ -1,5 +1,5 @@
-//! `docs/plugins.md` holds a table of what each stock plugin owns, and of what its systems read and write. It is made here, from
-//! the registry and the schedule of a world.
+//! `docs/plugins.md` holds a table of what each stock plugin owns, and of what its systems read and write, `ARCHITECTURE.md` a
+//! shorter one. Both are made here, from the registry and the schedule of a world.
 
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::prelude::*;
@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 const BEGIN: &str = "<!-- The rest of this page is made by tests/plugins_page.rs. -->\n";
+
+/// Before and after the table of `ARCHITECTURE.md`.
+const TABLE: [&str; 2] = ["<!-- The table is made by tests/plugins_page.rs. -->\n", "<!-- Here the table ends. -->\n"];
 
 /// The folder of the plugin that adds the one system beside the data that it works on, `merge_written`.
 const MERGES: &str = "ringworld_systems::facts";
@@ -58,8 +61,18 @@ fn folder(path: &str) -> &str {
 struct Row {
     phase: String,
     name: String,
-    reads: String,
-    writes: String,
+    access: Access,
+}
+
+/// What a system reads and writes, each name once.
+enum Access {
+    Exclusive,
+    Shared { reads: BTreeSet<String>, writes: BTreeSet<String> },
+}
+
+/// Names in a cell of a table.
+fn cell<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 struct Page<'a> {
@@ -92,12 +105,6 @@ impl<'a> Page<'a> {
         self.registry.name_of(id).map(str::to_owned).or_else(of_type).unwrap_or_default()
     }
 
-    /// Each name once, in order.
-    fn list(&self, ids: impl Iterator<Item = ComponentId>) -> String {
-        let names: BTreeSet<String> = ids.map(|id| format!("`{}`", self.name(id))).collect();
-        names.into_iter().collect::<Vec<_>>().join(", ")
-    }
-
     /// The plugin of a system: the one that lies in the same folder, or, for a timer's, the one that owns the timer.
     fn plugin(&self, path: &str, access: &SystemAccess) -> Option<&'a str> {
         if let (true, SystemAccess::Shared(access)) = (path.contains('<'), access) {
@@ -116,18 +123,18 @@ impl<'a> Page<'a> {
         for (key, system) in self.schedule.systems_with_access().expect("an initialised schedule") {
             let path = system.name().to_string();
             let Some(plugin) = self.plugin(&path, system.access()) else { continue };
-            let (reads, writes) = match system.access() {
-                SystemAccess::None => (String::new(), String::new()),
-                SystemAccess::Exclusive => ("exclusive".to_owned(), "exclusive".to_owned()),
+            let access = match system.access() {
+                SystemAccess::None => Access::Shared { reads: BTreeSet::new(), writes: BTreeSet::new() },
+                SystemAccess::Exclusive => Access::Exclusive,
                 SystemAccess::Shared(access) => {
                     let access = access.combined_access();
                     let writes = access.writes().as_finite_set().expect("no system writes all but a few");
                     let both = access.reads().as_finite_set().expect("no system reads all but a few");
-                    let reads = both.iter().filter(|id| !writes.contains(*id));
-                    (self.list(reads), self.list(writes.iter()))
+                    let reads = both.iter().filter(|id| !writes.contains(*id)).map(|id| self.name(id)).collect();
+                    Access::Shared { reads, writes: writes.iter().map(|id| self.name(id)).collect() }
                 }
             };
-            let row = Row { phase: self.phase(key), name: short(&path), reads, writes };
+            let row = Row { phase: self.phase(key), name: short(&path), access };
             rows.entry(plugin).or_default().push(row);
         }
         // Two systems of a phase between which there is no order may stand in either.
@@ -145,19 +152,83 @@ impl<'a> Page<'a> {
         let mut rows = self.rows();
         for plugin in self.registry.plugins() {
             text += &format!("\n## {}\n\n`{plugin}`\n\n", short(plugin));
-            let owned: Vec<String> = self.registry.owned_by(plugin).iter().map(|name| format!("`{name}`")).collect();
-            text += &match owned.as_slice() {
-                [] => "Records nothing.\n".to_owned(),
-                owned => format!("Records {}.\n", owned.join(", ")),
+            text += &match self.owned(plugin).as_str() {
+                "" => "Records nothing.\n".to_owned(),
+                owned => format!("Records {owned}.\n"),
             };
             let Some(rows) = rows.remove(plugin.as_str()) else { continue };
             text += "\n| phase | system | reads | writes |\n|---|---|---|---|\n";
-            for Row { phase, name, reads, writes } in rows {
+            for Row { phase, name, access } in rows {
+                let (reads, writes) = match &access {
+                    Access::Exclusive => ("exclusive".to_owned(), "exclusive".to_owned()),
+                    Access::Shared { reads, writes } => (cell(reads), cell(writes)),
+                };
                 text += &format!("| {phase} | `{name}` | {reads} | {writes} |\n");
             }
         }
         text
     }
+
+    /// The names that a plugin records under.
+    fn owned(&self, plugin: &str) -> String {
+        let owned: Vec<String> = self.registry.owned_by(plugin).into_iter().map(str::to_owned).collect();
+        cell(&owned)
+    }
+
+    /// The table of `ARCHITECTURE.md`: one row for each plugin.
+    fn overview(&self) -> String {
+        let mut text =
+            "\n| plugin | systems | records | reads of others | writes of others |\n|---|---|---|---|---|\n".to_owned();
+        let rows = self.rows();
+        for plugin in self.registry.plugins() {
+            let (mut systems, mut last) = (String::new(), None);
+            let (mut all_reads, mut all_writes) = (BTreeSet::new(), BTreeSet::new());
+            for Row { phase, name, access } in rows.get(plugin.as_str()).into_iter().flatten() {
+                // The systems of timers touch nothing but the timers that their plugin records, and their messages.
+                let is_of_timer = name.starts_with("fire<");
+                let before = last.replace((phase, is_of_timer));
+                if before == Some((phase, true)) && is_of_timer {
+                    continue;
+                }
+                systems += &match before {
+                    Some((before, _)) if before == phase => ", ".to_owned(),
+                    None => format!("{phase}: "),
+                    Some(_) => format!("; {phase}: "),
+                };
+                let mark = if matches!(access, Access::Exclusive) { "*" } else { "" };
+                systems += &if is_of_timer { "`fire`".to_owned() } else { format!("`{name}`{mark}") };
+                let others = |name: &&String| self.owners.get(name.as_str()).is_none_or(|owner| owner != plugin);
+                match access {
+                    Access::Shared { reads, writes } if !is_of_timer => {
+                        all_reads.extend(reads.iter().filter(others));
+                        all_writes.extend(writes.iter().filter(others));
+                    }
+                    _ => {}
+                }
+            }
+            let systems = systems.replace("; : ", "; ").trim_start_matches(": ").to_owned();
+            let (owned, reads, writes) = (self.owned(plugin), cell(all_reads), cell(all_writes));
+            text += &format!("| {} | {systems} | {owned} | {reads} | {writes} |\n", short(plugin));
+        }
+        text + "\n"
+    }
+}
+
+/// Compares a page with what it should be, or writes it anew if that is asked for.
+fn assert_page(name: &str, made: impl Fn(&str) -> Option<String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let committed = std::fs::read_to_string(&path).expect("the page");
+    let made = made(&committed).unwrap_or_else(|| panic!("{name} lacks the line that the table comes after"));
+    if committed != made && std::env::var_os("RINGWORLD_WRITE_DOCS").is_some() {
+        std::fs::write(&path, made).expect("written");
+        return;
+    }
+    let differs = committed.lines().zip(made.lines()).find(|(committed, made)| committed != made);
+    assert!(
+        committed == made,
+        "{name} is out of date, first at {differs:?}; write it anew with\n\
+         RINGWORLD_WRITE_DOCS=1 cargo test --test plugins_page"
+    );
 }
 
 #[test]
@@ -168,20 +239,22 @@ fn the_page_says_what_each_stock_plugin_owns_reads_and_writes() {
     let systems = page.schedule.systems_with_access().expect("an initialised schedule");
     let ours = systems.filter(|(_, system)| system.name().to_string().starts_with("ringworld_")).count();
     assert_eq!(total, ours, "every system of ours has a plugin");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugins.md");
-    let committed = std::fs::read_to_string(&path).expect("the page");
-    let (head, table) = committed.split_once(BEGIN).expect("the line that the table comes after");
-    let made = page.write();
-    if table != made && std::env::var_os("RINGWORLD_WRITE_DOCS").is_some() {
-        std::fs::write(&path, format!("{head}{BEGIN}{made}")).expect("written");
-        return;
-    }
-    let differs = table.lines().zip(made.lines()).find(|(committed, made)| committed != made);
-    assert!(
-        table == made,
-        "docs/plugins.md is out of date, first at {differs:?}; write it anew with\n\
-         RINGWORLD_WRITE_DOCS=1 cargo test --test plugins_page"
-    );
+    assert_page("docs/plugins.md", |committed| {
+        let (head, _) = committed.split_once(BEGIN)?;
+        Some(format!("{head}{BEGIN}{}", page.write()))
+    });
+}
+
+#[test]
+fn the_architecture_says_what_each_stock_plugin_owns_and_what_it_touches_of_others() {
+    let engine = Engine::new(&Default::default());
+    let page = Page::of(engine.world());
+    let [begin, end] = TABLE;
+    assert_page("ARCHITECTURE.md", |committed| {
+        let (head, rest) = committed.split_once(begin)?;
+        let (_, tail) = rest.split_once(end)?;
+        Some(format!("{head}{begin}{}{end}{tail}", page.overview()))
+    });
 }
 
 #[test]

@@ -170,6 +170,7 @@ fn a_changed_schema_is_refused_by_name() {
     let player = Player::open_with(&path, options).expect("the same plugins");
     let weather = "replay_files::Weather".to_owned();
     assert_eq!(player.header().plugins.last(), Some(&weather));
+    let recorded = fs::read(&path).expect("the recording");
     let (changed, sentence) = unlike(&path, wider_gauge);
     assert_eq!(changed, Unlike::Shape { name: "weather.gauge".into() });
     assert!(sentence.contains("\"weather.gauge\" has another shape"), "{sentence}");
@@ -182,6 +183,7 @@ fn a_changed_schema_is_refused_by_name() {
     let (moved, sentence) = unlike(&path, gauge_before_routing);
     assert!(matches!(moved, Unlike::Plugins(PluginDifference::Order { .. })), "{moved:?}");
     assert!(sentence.contains("CallEnginePlugin"), "{sentence}");
+    assert!(fs::read(&path).expect("the recording") == recorded, "a refusal leaves the recording as it is");
     let mut plain = Town::new(Engine::new(&config()), Vec::new());
     plain.record(&path, &config(), RecordMedia::Full);
     plain.live(10);

@@ -73,7 +73,7 @@ impl CallHandler for Says {
 #[tokio::test]
 async fn a_refused_call_hears_why() {
     let (manager, address) = server(Says(RejectReason::Busy.into()), config()).await;
-    let report = callers(address, Service::signalling("anyone", 2), Duration::ZERO).await;
+    let report = callers(address, Service::signalling("callee", 2), Duration::ZERO).await;
     assert_eq!(report.calls_by_outcome.get("486 Busy Here"), Some(&2), "{report:#?}");
     stop_clean(manager).await;
 }
@@ -82,7 +82,7 @@ async fn a_refused_call_hears_why() {
 async fn a_handler_may_choose_the_service() {
     let (manager, address) = server(Says(CallAction::Connect("tone-700".into())), config()).await;
     let mut service = Service::echo(1);
-    (service.user, service.hears) = ("anyone".into(), load::Hears::Tone(700));
+    (service.user, service.hears) = ("callee".into(), load::Hears::Tone(700));
     let report = callers(address, service, Duration::from_secs(3)).await;
     assert!(report.all_right(), "{report:#?}");
     stop_clean(manager).await;
@@ -109,7 +109,7 @@ impl CallHandler for Bad {
 async fn a_handler_that_fails_costs_its_call_and_nothing_else() {
     for bad in [Bad::Panics, Bad::NeverReturns, Bad::ForgetsToDecide] {
         let (manager, address) = server(bad, config()).await;
-        let report = callers(address, Service::signalling("anyone", 2), Duration::ZERO).await;
+        let report = callers(address, Service::signalling("callee", 2), Duration::ZERO).await;
         let outcome = report.calls_by_outcome.iter().next().map(|(outcome, count)| (outcome.as_str(), *count));
         assert!(matches!(outcome, Some((text, 2)) if text.starts_with("480")), "{report:#?}");
         stop_clean(manager).await;
@@ -130,7 +130,7 @@ async fn a_method_that_panics_does_not_stop_the_next_one() {
     }
     let handler = Fragile::default();
     let (manager, address) = server(handler.clone(), config()).await;
-    let report = callers(address, Service::signalling("anyone", 1), Duration::ZERO).await;
+    let report = callers(address, Service::signalling("callee", 1), Duration::ZERO).await;
     assert_eq!(report.completed, 1, "{report:#?}");
     stop_clean(manager).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -296,8 +296,8 @@ async fn a_placed_call_that_fails_says_why() {
     let refused = CallEnding { cause: EndCause::Rejected, status: 486 };
     assert_eq!(call.wait_until_ended(PATIENCE).await.unwrap(), refused);
 
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let call = client.make_call("alice", &format!("bob@{nobody}"), None).await.unwrap();
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let call = client.make_call("alice", &format!("bob@{closed}"), None).await.unwrap();
     let ending = call.wait_until_ended(PATIENCE).await.unwrap();
     assert_eq!(ending.cause, EndCause::TransportFailure, "{ending}");
 

@@ -115,7 +115,7 @@ fn the_switch_calls_a_phone_that_rings_answers_refuses_or_says_nothing() {
 #[test]
 fn requests_of_any_kind_are_sent_and_answered() {
     let (kit, alice) = kit();
-    let answer = alice.asks("OPTIONS", "anyone", &[("Accept", "application/sdp")], None).await_status(200);
+    let answer = alice.asks("OPTIONS", "callee", &[("Accept", "application/sdp")], None).await_status(200);
     assert!(answer.header("Allow").is_some_and(|methods| methods.contains("INVITE")), "{answer}");
     alice.calls_without_offer("echo");
     let answer = alice.await_status(200);

@@ -79,7 +79,7 @@ fn a_call_of_ours_may_ring_for_ever() {
 #[test]
 fn a_call_without_a_decision_gets_480() {
     let mut bench = asking(|timers| timers.deferral_s = 4);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(5);
     assert_eq!(sent_at(&bench, |text| status(text) == 480), Some(1 + 800));
     assert_eq!(outcome(&bench), [("not decided in time", 1)]);
@@ -88,7 +88,7 @@ fn a_call_without_a_decision_gets_480() {
 #[test]
 fn a_decision_may_take_for_ever() {
     let mut bench = asking(|timers| timers.deferral_s = 0);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(LONG_S);
     assert_eq!((outcome(&bench).len(), bench.engine.census().sessions), (0, 1));
 }
@@ -96,7 +96,7 @@ fn a_decision_may_take_for_ever() {
 #[test]
 fn once_it_rings_the_time_to_decide_no_longer_counts() {
     let mut bench = asking(|timers| (timers.deferral_s, timers.ringing_s) = (4, 0));
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     let ring = Operation::Ring { session: StableId(2) };
     bench.pending.push(Input::Command(Command { number: 1, operation: ring }));
     bench.run_quiet_s(LONG_S);
@@ -110,7 +110,7 @@ fn a_call_that_a_world_without_rules_is_offered_is_not_kept_for_ever() {
     // Every call waits for a handler, and there is none: no decision is made.
     config.settings.services.ask_handler = true;
     let mut bench = Bench::with(config);
-    bench.exchange(&Caller::new(1, "anyone").invite());
+    bench.exchange(&Caller::new(1, "callee").invite());
     bench.run_quiet_s(31);
     assert_eq!(outcome(&bench), [("not decided in time", 1)]);
 }
@@ -129,7 +129,7 @@ fn a_call_that_lasts_too_long_is_ended_with_bye() {
 #[test]
 fn a_call_may_last_for_ever() {
     for (call_s, byes) in [(TimerSettings::default().call_s, 1), (0, 0)] {
-        let mut bench = bench(|timers| timers.call_s = call_s);
+        let mut bench = bench(|timers| (timers.call_s, timers.rtp_silence_s) = (call_s, 0));
         established(&mut bench, 1, "echo");
         bench.run_quiet_s(u64::from(TimerSettings::default().call_s));
         assert_eq!(bench.take_requests("BYE").len(), byes, "{call_s}");
@@ -158,6 +158,51 @@ fn a_peer_that_falls_silent_is_hung_up_on() {
     bench.run_quiet_s(2);
     assert!(sent_at(&bench, |text| text.starts_with("BYE ")).is_some());
     bench.run_quiet_s(40);
+    assert_eq!(outcome(&bench), [("no RTP for too long", 1)]);
+    bench.assert_baseline();
+}
+
+/// RTCP: a receiver report without blocks (RFC 3550 section 6.4.2).
+const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 7];
+
+/// Delivers a datagram once a second for 10 s, and says whether the call is still up.
+fn survives(bench: &mut Bench, from: &str, is_rtcp: bool, datagram: &[u8]) -> bool {
+    for _ in 0..10 {
+        let mut packet = Packet::default();
+        (packet.port, packet.is_rtcp, packet.peer) = (10_000, is_rtcp, from.parse().expect("an address"));
+        assert!(packet.fill(datagram));
+        bench.pending.push(Input::Rtp(Box::new(packet)));
+        bench.run_quiet_s(1);
+    }
+    sent_at(bench, |text| text.starts_with("BYE ")).is_none()
+}
+
+#[test]
+fn rtcp_of_the_peer_is_a_sign_of_life() {
+    let garbage = [0x40, 201, 0, 1, 0, 0, 0, 7];
+    let cases: [(&str, &str, bool, &[u8], bool); 6] = [
+        ("its RTCP port", "10.0.0.2:30003", true, &REPORT, true),
+        ("another port, as a NAT has it", "10.0.0.2:777", true, &REPORT, true),
+        ("the RTP port (RFC 5761)", "10.0.0.2:30002", false, &REPORT, true),
+        ("another host", "10.6.6.6:30003", true, &REPORT, false),
+        ("another host, at the RTP port", "10.6.6.6:30002", false, &REPORT, false),
+        ("no RTCP", "10.0.0.2:30003", true, &garbage, false),
+    ];
+    for (what, from, is_rtcp, datagram, lives) in cases {
+        let mut bench = bench(|timers| timers.rtp_silence_s = 2);
+        established(&mut bench, 1, "tone");
+        assert_eq!(survives(&mut bench, from, is_rtcp, datagram), lives, "{what}");
+        let media = bench.engine.media_counters();
+        assert_eq!(media.rtcp_in == 10, lives, "{what}: {media:?}");
+        assert_eq!(media.rtcp_in + media.dropped_rtcp, 10, "{what}: {media:?}");
+    }
+}
+
+#[test]
+fn the_place_of_a_peer_that_has_crashed_is_free_within_minutes() {
+    let mut bench = bench(|_| {});
+    established(&mut bench, 1, "conf-alone");
+    bench.run_quiet_s(10 * 60);
     assert_eq!(outcome(&bench), [("no RTP for too long", 1)]);
     bench.assert_baseline();
 }

@@ -16,7 +16,7 @@ fn an_old_cseq_is_500_and_a_foreign_tag_481() {
     caller.cseq -= 1;
     caller.branch += 1;
     assert_eq!(status(&bench.exchange(&caller.request("INFO", ""))[0]), 500);
-    caller.to_tag = "somebody-else".into();
+    caller.to_tag = "another-tag".into();
     caller.branch += 1;
     assert_eq!(status(&bench.exchange(&caller.request("BYE", ""))[0]), 481);
     assert_eq!(bench.engine.census().sessions, 1);

@@ -66,7 +66,7 @@ fn the_peer_holds_every_service_in_every_way_and_takes_it_back() {
             assert_eq!((held.taken, held.held), (taken, refused), "{user} {style}");
             if let Some(other) = &other {
                 let heard = other.heard(&bench).len();
-                assert_eq!(heard > 40, may_speak, "{style}: the others hear him only if he may speak: {heard}");
+                assert_eq!(heard > 40, may_speak, "{style}: the others hear it only if it may speak: {heard}");
             }
             let resume = party.caller.sdp("sendrecv");
             assert!(party.reinvite(&mut bench, &resume).contains("a=sendrecv"), "{style}");
@@ -106,12 +106,12 @@ fn the_switch_holds_every_service_and_takes_it_back() {
         assert!(sent[0].contains("a=sendonly"), "{sent:?}");
         agree(&mut bench, &party, &sent, answer);
         let held = speak(&mut bench, &mut party, other.as_mut());
-        assert_eq!((held.taken, held.held), (0, 50), "{user}: who is held is not heard");
+        assert_eq!((held.taken, held.held), (0, 50), "{user}: a party on hold is not heard");
         // A party that is held with `sendonly` may be played audio, but not its own.
         let expected = if answer == "inactive" || user == "echo" { 0..=0 } else { 45..=51 };
         assert!(expected.contains(&held.heard), "{user} {answer}: {}", held.heard);
         if let Some(other) = &other {
-            assert_eq!(other.heard(&bench).len(), 0, "nor is he heard in the room");
+            assert_eq!(other.heard(&bench).len(), 0, "nor is it heard in the room");
         }
         let sent = bench.command(|session| Operation::Resume { session });
         assert!(sent[0].contains("a=sendrecv"), "{sent:?}");
@@ -209,10 +209,10 @@ fn a_peer_that_holds_and_says_nothing_has_not_vanished() {
     let (hold, resume) = (party.caller.sdp("sendonly"), party.caller.sdp("sendrecv"));
     party.reinvite(&mut bench, &hold);
     bench.run_ms(60_000);
-    assert_eq!(bench.engine.census().sessions, 1, "he holds");
+    assert_eq!(bench.engine.census().sessions, 1, "it holds");
     party.reinvite(&mut bench, &resume);
     bench.run_ms(4_500);
-    assert_eq!(speak(&mut bench, &mut party, None).taken, 50, "he speaks again in time");
+    assert_eq!(speak(&mut bench, &mut party, None).taken, 50, "it speaks again in time");
     bench.run_ms(6_000);
-    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ")), "now he has vanished");
+    assert!(bench.take_sent().iter().any(|text| text.starts_with("BYE ")), "now it has vanished");
 }

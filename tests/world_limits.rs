@@ -78,7 +78,7 @@ fn sessions_dialogs_transactions_ports_and_rooms_have_their_limits() {
     assert_eq!((hits(&bench, "rooms"), bench.engine.census().rooms, bench.engine.census().ports), (1, 1, 1));
     let second = Party::join(&mut bench, 3, "conf-one", 0);
     party.hang_up(&mut bench);
-    assert_eq!(bench.engine.census().rooms, 1, "somebody is still in it");
+    assert_eq!(bench.engine.census().rooms, 1, "there is still a participant");
     second.hang_up(&mut bench);
     assert_eq!(bench.engine.census().rooms, 0, "the last one closes it");
     Party::join(&mut bench, 4, "conf-two", 0).hang_up(&mut bench);

@@ -134,7 +134,7 @@ fn a_source_that_sent_before_or_beside_a_call_is_no_source_of_the_next_one() {
     first.hang_up(&mut bench);
     bench.run_ms(100);
     third.caller.call = 88;
-    assert!(say(&mut bench, &mut third, "192.0.2.88:888").is_empty(), "nobody has the port");
+    assert!(say(&mut bench, &mut third, "192.0.2.88:888").is_empty(), "no stream has the port");
     third.caller.call = 99;
     third.send_from(&mut bench, &[1; 160], "192.0.2.99:999", 0, false, 0);
     let mut second = Party::join(&mut bench, 2, "echo", 0);

@@ -168,10 +168,10 @@ fn a_cycle_is_refused_and_printed_and_changes_nothing() {
     assert_eq!(refused, Err(CallErrorCause::Dependency(expected)));
     let own = link(&mut bench, a, a, DependencyKind::Dependent);
     assert_eq!(own, Err(CallErrorCause::Dependency(DependencyError::SelfParent(a))));
-    let nobody = StableId(0xdead);
-    let unknown = Err(CallErrorCause::Dependency(DependencyError::UnknownSession(nobody)));
-    assert_eq!(link(&mut bench, nobody, a, DependencyKind::Dependent), unknown);
-    assert_eq!(link(&mut bench, a, nobody, DependencyKind::Dependent), unknown);
+    let absent = StableId(0xdead);
+    let unknown = Err(CallErrorCause::Dependency(DependencyError::UnknownSession(absent)));
+    assert_eq!(link(&mut bench, absent, a, DependencyKind::Dependent), unknown);
+    assert_eq!(link(&mut bench, a, absent, DependencyKind::Dependent), unknown);
     let other = Err(CallErrorCause::Dependency(DependencyError::HasParent { child: c, parent: b }));
     assert_eq!(link(&mut bench, a, c, DependencyKind::Dependent), other);
     assert_eq!(get::<Dependency>(&bench, a), None);

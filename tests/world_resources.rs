@@ -6,6 +6,7 @@ use common::{Bench, Caller, callee, established, header, status};
 use ringworld::components::call::{Account, Accounts, Amounts, CallErrorCause, Settings};
 use ringworld::components::edge::{Command, Input, Operation, Output, PlaceCall};
 use ringworld::components::kernel::StableId;
+use ringworld::components::wire::sip::Uri;
 use ringworld::engine::{Engine, Sum, WorldConfig};
 use ringworld::inspect::ResourceReport;
 
@@ -172,7 +173,7 @@ fn a_user_and_an_endpoint_have_limits_of_their_own_in_both_directions() {
 #[test]
 fn the_host_of_an_account_has_no_case_and_its_user_has() {
     let endpoint = "10.0.0.2".parse().expect("an address");
-    let account = |uri: &str| Account::of(uri.as_bytes(), endpoint);
+    let account = |uri: &str| Account::of(&Uri::parse(uri.to_owned().into()).expect("a URI"), endpoint);
     assert_eq!(account("sip:Bob@Example.COM;transport=tcp"), account("sip:Bob@example.com:5080"));
     assert_ne!(account("sip:Bob@example.com"), account("sip:bob@example.com"));
 }

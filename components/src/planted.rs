@@ -114,6 +114,9 @@ mod faults {
         SplitUnseen,
         /// A dependent child goes on when its parent ends.
         ChildStays,
+        // Media that must flow.
+        /// Where there is nothing to hear silence is sent once, and never again.
+        PauseFilledOnce,
 
         @bugs
         /// A digit that a hold interrupts is paused, and goes on afterwards as another one.

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_nobody_reads_drops() {
+    fn a_socket_that_is_not_read_drops() {
         let (deaf, speaker) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let address = deaf.local_addr().unwrap();
         let before = Drops::read(address.port());

@@ -18,12 +18,15 @@ pub struct CallArgs {
     /// The address shown to the other side.
     #[arg(long, value_name = "URI")]
     from: Option<String>,
-    /// How long to stay after the answer.
+    /// How long to stay after the answer, in seconds; longer if --dtmf or --play need it.
     #[arg(long, value_name = "N", default_value_t = 5)]
     seconds: u64,
     /// The tone to send; silence without.
     #[arg(long, value_name = "HZ")]
     tone: Option<u16>,
+    /// The WAV file to play once, of 8000 Hz, one channel and 16 bits; silence after it.
+    #[arg(long, value_name = "FILE.wav", conflicts_with = "tone")]
+    play: Option<PathBuf>,
     /// Digits to send: 0-9 * # A-D.
     #[arg(long, value_name = "DIGITS", default_value = "")]
     dtmf: String,
@@ -43,6 +46,7 @@ pub fn run(args: CallArgs) -> ExitCode {
         from: args.from,
         seconds: args.seconds,
         tone_hz: args.tone,
+        play: args.play,
         dtmf: args.dtmf,
         expect_tone_hz: args.expect_tone,
         hear: args.hear,
@@ -60,7 +64,11 @@ pub fn run(args: CallArgs) -> ExitCode {
 
 /// What the command line did wrong is a usage error; everything else is a failed call.
 fn code_of(failure: &Failure) -> u8 {
-    if matches!(failure, Failure::BadUri(_) | Failure::BadDigit(_) | Failure::BadSetting(_)) { USAGE } else { FAILED }
+    match failure {
+        Failure::BadUri(_) | Failure::NeedsTls(_) | Failure::BadDigit(_) | Failure::BadSetting(_) => USAGE,
+        Failure::BadSound { .. } => USAGE,
+        _ => FAILED,
+    }
 }
 
 /// The thread waits until the process ends. Without it, Ctrl-C ends the process without a BYE.

@@ -5,6 +5,7 @@
 
 mod bench;
 mod call;
+mod calls;
 mod config;
 mod demo;
 mod diff;
@@ -20,6 +21,7 @@ mod trace;
 
 use crate::replay::{Player, ReplayError, ReplayOptions};
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,7 +41,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the switch until Ctrl-C or SIGTERM.
+    /// Run the switch until Ctrl-C, SIGTERM or SIGHUP.
     Run(run::RunArgs),
     /// Place one call, play and listen, and say whether all was as expected.
     Call(call::CallArgs),
@@ -53,6 +55,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show what was in the world at a tick of a recording.
     Inspect(inspect::InspectArgs),
+    /// List the calls of a recording.
+    Calls(calls::CallsArgs),
     /// Show one call of a recording: messages, states and media, as text, as a picture, as a capture.
     Trace(trace::TraceArgs),
     /// Make a recording of a capture, with the engine in the place of one of its hosts.
@@ -70,7 +74,8 @@ pub fn main() -> ExitCode {
     let usual = if matches!(command, Command::Sim(_)) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("RINGWORLD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match command {
         Command::Run(args) => run::run(args),
         Command::Call(args) => call::run(args),
@@ -79,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Calls(args) => calls::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Import(args) => import::run(args),
         Command::Sim(args) => sim::run(args),

@@ -23,6 +23,7 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// The arguments of `ringworld run`. What is given here overrides the file.
 #[derive(clap::Args, Debug, Default)]
+#[command(after_help = more_help())]
 pub struct RunArgs {
     /// The configuration; `ringworld config` prints one with all defaults.
     #[arg(long, value_name = "FILE")]
@@ -36,7 +37,7 @@ pub struct RunArgs {
     /// How many worlds there are, each with its own thread and recording.
     #[arg(long, value_name = "N")]
     worlds: Option<u8>,
-    /// The file to record into.
+    /// The file to record into. One that is there already gets another name, with a number behind it.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// How much of RTP to record: off, headers or full.
@@ -51,6 +52,34 @@ pub struct RunArgs {
     /// Write the summary as JSON, too.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+}
+
+/// Defaults, signals and the environment, for `--help`.
+fn more_help() -> String {
+    let Config { network, record, .. } = Config::default();
+    let sip: Vec<String> = network.sip.iter().map(ToString::to_string).collect();
+    format!(
+        "Defaults, where neither the file nor an argument says otherwise:
+  --sip {}
+  --rtp-ports {}
+  --worlds {}
+  --record-media {}, if there is a --record
+  no recording, no state folder, no summary in a file
+
+Signals:
+  SIGINT, SIGTERM, SIGHUP  refuse new calls, end the others with BYE, print the summary, and stop;
+                           a second one stops at once (SIGHUP does nothing under nohup)
+  SIGUSR1                  write what the flight recorder of each world holds into a file
+
+Environment:
+  RINGWORLD_LOG            what is logged to standard error: error, warn (the default), info, debug, trace,
+                           or by module, as in ringworld_systems=debug
+  NO_COLOR                 if set, no colours in the log on a terminal",
+        sip.join(" --sip "),
+        network.rtp_ports,
+        network.worlds,
+        format!("{:?}", record.media).to_lowercase(),
+    )
 }
 
 impl RunArgs {

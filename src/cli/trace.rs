@@ -17,7 +17,7 @@ const NAMED_MAX: usize = 8;
 pub struct TraceArgs {
     /// The recording.
     file: PathBuf,
-    /// The call: its Call-ID, or as much of it as no other begins with, or its session, a name like #1f.
+    /// The call, as `ringworld calls` lists them: its Call-ID, or as much of it as no other begins with, or its session, a name like #1f.
     #[arg(long, value_name = "ID")]
     call: String,
     /// Draw it, too.

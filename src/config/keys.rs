@@ -187,7 +187,13 @@ pub const KEYS: &[Key] = &[
     key("timers.call_s", "How long a call may last, in seconds; then BYE. 0: for ever.", Numbers(0, SECONDS_MAX)),
     key(
         "timers.rtp_silence_s",
-        "How long a peer that should send RTP may be silent, in seconds; then BYE. 0: for ever.",
+        "How long a peer that should send RTP may send neither RTP nor RTCP, in seconds; then BYE. 0: for ever.",
+        Numbers(0, SECONDS_MAX),
+    ),
+    key(
+        "timers.rtp_pause_s",
+        "How long we send a peer nothing where there is nothing to hear, in seconds; then a frame of silence, which keeps \
+         phones, NATs and trunks from giving the call up. 0: for ever.",
         Numbers(0, SECONDS_MAX),
     ),
     key(

@@ -94,10 +94,6 @@ impl Chain {
                         to.byte(3);
                         port.encode(to);
                     }
-                    Output::CloseConn(conn) => {
-                        to.byte(4);
-                        conn.encode(to);
-                    }
                     Output::Event(event) => {
                         to.byte(5);
                         event.encode(to);

@@ -20,8 +20,14 @@ impl Switch {
     /// Takes over from the process that runs on the state folder: its sockets, its calls. If that fails, that process
     /// goes on.
     pub fn take_over(config: &Config, extend: Extend) -> Result<Self, StartError> {
-        let (folder, sockets, verdict) = Legacy::ask(&config.state.folder)?.split();
-        let switch = Self::begin(config, extend, Some(folder), sockets, || verdict.ready());
+        let legacy = Legacy::ask(&config.state.folder)?;
+        let network = &config.network;
+        let sip: Vec<_> = network.sip.iter().map(|listen| (listen.transport, listen.address)).collect();
+        let fits = legacy.fits(&sip, (network.rtp_ports.first, network.rtp_ports.last));
+        let (folder, sockets, verdict) = legacy.split();
+        let switch = fits
+            .map_err(StartError::from)
+            .and_then(|()| Self::begin(config, extend, Some(folder), sockets, || verdict.ready()));
         if let Err(error) = &switch {
             verdict.refuse(error.to_string());
         }

@@ -81,7 +81,7 @@ impl Entry {
 impl Plugins {
     /// The stock plugins of a world that is made from `config`.
     pub(super) fn stock(config: &WorldConfig) -> Self {
-        let (secret, anchor) = (Secret(config.secret), Anchor(WallTime(config.began_unix_ms)));
+        let (secret, anchor) = (Secret::new(config.secret), Anchor(WallTime(config.began_unix_ms)));
         let kernel = KernelPlugin { secret, world: config.world, epoch: config.epoch, anchor };
         let edge = EdgePlugin { settings: config.settings.clone(), pool_share: config.pool_share };
         let mut plugins =

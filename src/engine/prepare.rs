@@ -5,7 +5,7 @@ use super::switch::{StartError, unix_ms};
 use super::watch::Watch;
 use super::{Engine, Extend, WorldConfig};
 use crate::config::Config;
-use crate::replay::{FlightRecorder, FlightSettings, Recorder};
+use crate::replay::{FlightRecorder, FlightSettings, RecordError, Recorder};
 use crate::state::{Keeper, Recovered, Recovery, StateError, StateFolder, recover};
 use ringworld_components::kernel::{Now, StableIds};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Beginnings {
     pub epoch: u16,
     /// Calls that go on.
     pub sessions: u64,
-    /// What was found damaged.
+    /// What is to be told at the start: what was found damaged, and where a former recording is.
     pub notes: Vec<String>,
 }
 
@@ -109,33 +109,53 @@ pub(super) fn prepare(
         Some(folder) => Some(Keeper::start(folder, &world, &engine, last_seen_ms, extend.clone(), feed.flatten())?),
         None => None,
     };
-    let recorder = recorder(config, index, &world, &engine).transpose()?;
+    let (recorder, note) = recorder(config, index, &world, &engine)?;
     let watch = Watch::new(flight, config.record.flight_late_ms, config.network.worlds == 1);
     let missed = keeper.as_ref().map_or(0, Keeper::missed_ticks);
     let lived_ms = Now(engine.now().0.saturating_add(missed)).as_millis();
+    let notes = notes.into_iter().chain(note).collect();
     let beginnings = Beginnings { lived_ms, notes, ..Beginnings::of(&engine) };
     Ok((Prepared { engine, recorder, keeper, watch, recovery }, beginnings))
 }
 
-/// With several worlds each records into a file of its own.
+/// With several worlds each records into a file of its own. A recording that is there gets another name, which a sentence
+/// tells.
 fn recorder(
     config: &Config,
     index: usize,
     world: &WorldConfig,
     engine: &Engine,
-) -> Option<Result<Recorder, StartError>> {
+) -> Result<(Option<Recorder>, Option<String>), StartError> {
     let mut path = config.record.file.clone();
     if path.as_os_str().is_empty() {
-        return None;
+        return Ok((None, None));
     }
     if config.network.worlds > 1 {
         path.as_mut_os_string().push(format!(".{index}"));
     }
+    let kept = keep_former(&path)
+        .map_err(|error| StartError::Record(RecordError { path: path.clone(), error }))?
+        .map(|name| format!("the recording that was in {} is now in {}", path.display(), name.display()));
     let created = match engine.now().0 {
         0 => Recorder::create(&path, world, &config.record),
         _ => Recorder::create_at(&path, world, &config.record, engine),
     };
-    Some(created.map_err(StartError::Record))
+    Ok((Some(created.map_err(StartError::Record)?), kept))
+}
+
+/// Gives a file another name, the first free one with a number behind it; `None` if there is no file. A device stays where
+/// it is.
+fn keep_former(path: &Path) -> std::io::Result<Option<PathBuf>> {
+    if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..).map(numbered).find(|name| std::fs::symlink_metadata(name).is_err());
+    free.map(|name| std::fs::rename(path, &name).map(|()| name)).transpose()
 }
 
 fn random_secret() -> Result<[u8; 32], StartError> {

@@ -27,6 +27,8 @@ pub struct Account {
     pub not_ip: u64,
     /// IP packets of other protocols than UDP and TCP.
     pub other_protocols: u64,
+    /// Packets that were in a PPPoE session, or in another IP packet.
+    pub tunnelled: u64,
     /// Fragments of IP packets.
     pub fragments: u64,
     /// Packets put together from them.
@@ -107,6 +109,7 @@ impl fmt::Display for Account {
             (self.malformed, "frames have headers that make no sense"),
             (self.not_ip, "frames hold no IP"),
             (self.other_protocols, "packets are neither UDP nor TCP"),
+            (self.tunnelled, "packets were in a PPPoE session or in another IP packet"),
             (self.fragments, "fragments of IP packets"),
             (self.reassembled, "packets were put together from them"),
             (self.fragments_lost, "fragments belong to packets of which a part is missing"),

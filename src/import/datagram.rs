@@ -1,5 +1,5 @@
-//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures and bare
-//! IP, put together again where IP had cut them.
+//! What frames carry: UDP datagrams and TCP segments, out of Ethernet (with VLAN tags), Linux cooked captures, PPPoE, bare
+//! IP and IP within IP, put together again where IP had cut them.
 
 use super::account::Account;
 use super::capture::Frame;
@@ -16,6 +16,14 @@ const FRAGMENT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Datagrams that may wait for fragments; the capture may hold an attack.
 const FRAGMENTED_MAX: usize = 4_096;
+
+/// How many tunnels may lie around a packet.
+const TUNNELS_MAX: u8 = 4;
+
+/// A PPPoE session (RFC 2516), and the PPP protocols of IP in it.
+const PPPOE_SESSION: EtherType = EtherType(0x8864);
+const PPP_IPV4: u16 = 0x0021;
+const PPP_IPV6: u16 = 0x0057;
 
 /// The header of a Linux cooked capture of the second version.
 const COOKED_V2_BYTES: usize = 20;
@@ -67,6 +75,20 @@ impl Unwrapper {
             }
         };
         let Ok(packet) = sliced else { return count(&mut account.malformed) };
+        self.read(&packet, frame.at, TUNNELS_MAX, account)
+    }
+
+    fn read(
+        &mut self,
+        packet: &SlicedPacket<'_>,
+        at: Duration,
+        tunnels: u8,
+        account: &mut Account,
+    ) -> Option<Datagram> {
+        if let (Some(inner), Some(left)) = (inner_ip(packet), tunnels.checked_sub(1)) {
+            account.tunnelled += 1;
+            return self.read_ip(inner, at, left, account);
+        }
         let (from, to) = match &packet.net {
             Some(NetSlice::Ipv4(ip)) => {
                 (IpAddr::from(ip.header().source_addr()), IpAddr::from(ip.header().destination_addr()))
@@ -76,8 +98,8 @@ impl Unwrapper {
             }
             _ => return count(&mut account.not_ip),
         };
-        if let Some(key) = fragment_key(&packet, from, to) {
-            return self.gather(&packet, key, frame.at, account);
+        if let Some(key) = fragment_key(packet, from, to) {
+            return self.gather(packet, key, at, tunnels, account);
         }
         match &packet.transport {
             Some(TransportSlice::Udp(udp)) => Some(of_udp(from, to, udp)),
@@ -86,8 +108,22 @@ impl Unwrapper {
         }
     }
 
+    fn read_ip(&mut self, bytes: &[u8], at: Duration, tunnels: u8, account: &mut Account) -> Option<Datagram> {
+        match SlicedPacket::from_ip(bytes) {
+            Ok(packet) => self.read(&packet, at, tunnels, account),
+            Err(_) => count(&mut account.malformed),
+        }
+    }
+
     /// A fragment: of what was gathered before it may make a whole.
-    fn gather(&mut self, packet: &SlicedPacket<'_>, key: Key, at: Duration, account: &mut Account) -> Option<Datagram> {
+    fn gather(
+        &mut self,
+        packet: &SlicedPacket<'_>,
+        key: Key,
+        at: Duration,
+        tunnels: u8,
+        account: &mut Account,
+    ) -> Option<Datagram> {
         account.fragments += 1;
         self.waiting.entry(key).or_insert((0, at)).0 += 1;
         if self.waiting.len() > FRAGMENTED_MAX {
@@ -103,6 +139,10 @@ impl Unwrapper {
                 match whole.ip_number {
                     IpNumber::UDP => UdpSlice::from_slice(&whole.payload).ok().map(|udp| of_udp(from, to, &udp)),
                     IpNumber::TCP => TcpSlice::from_slice(&whole.payload).ok().map(|tcp| of_tcp(from, to, &tcp)),
+                    IpNumber::IPV4 | IpNumber::IPV6 if tunnels > 0 => {
+                        account.tunnelled += 1;
+                        self.read_ip(&whole.payload, at, tunnels - 1, account)
+                    }
                     _ => count(&mut account.other_protocols),
                 }
             }
@@ -120,6 +160,21 @@ impl Unwrapper {
 fn count(counter: &mut u64) -> Option<Datagram> {
     *counter += 1;
     None
+}
+
+/// The IP packet that a packet carries: in a PPPoE session, or IP within IP (RFC 2003, RFC 4213).
+fn inner_ip<'p>(packet: &SlicedPacket<'p>) -> Option<&'p [u8]> {
+    if packet.net.is_none() {
+        let pppoe = packet.ether_payload().filter(|payload| payload.ether_type == PPPOE_SESSION)?;
+        let [_, _, _, _, high, low, protocol @ ..] = pppoe.payload.get(..8)? else { return None };
+        let protocol = u16::from_be_bytes(protocol.try_into().ok()?);
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let inner = pppoe.payload.get(8..length.checked_add(6)?)?;
+        return matches!(protocol, PPP_IPV4 | PPP_IPV6).then_some(inner);
+    }
+    let payload = packet.ip_payload()?;
+    let is_ip = !payload.fragmented && matches!(payload.ip_number, IpNumber::IPV4 | IpNumber::IPV6);
+    is_ip.then_some(payload.payload)
 }
 
 /// What the fragments of one datagram have in common; `None` of a whole one.

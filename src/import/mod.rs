@@ -12,6 +12,7 @@ mod capture;
 mod compare;
 mod datagram;
 mod half;
+mod legs;
 mod message;
 mod packets;
 mod repeat;

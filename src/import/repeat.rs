@@ -3,6 +3,7 @@
 use super::Local;
 use super::account::Account;
 use super::call::Call;
+use super::legs;
 use super::report::NotRepeated;
 use super::stand_in::StandIn;
 use crate::capture::{description, message};
@@ -33,7 +34,7 @@ struct Host<'h> {
 impl StandIn {
     /// A message of the host.
     pub(super) fn sent(&mut self, at: Duration, remote: SocketAddr, bytes: &Bytes, account: &mut Account) {
-        let Some(id) = message::call_id(bytes).map(Bytes::copy_from_slice) else { return };
+        let Some(id) = self.leg_of(bytes, true) else { return };
         let Some(is_new) = self.call(&id).map(|call| call.captured(at, bytes)) else { return };
         if let Some(port) = self.calls.get(&id).and_then(|call| call.host_port) {
             self.ports.insert(port, id.clone());
@@ -54,7 +55,7 @@ impl StandIn {
             Meaning::ByItself => {}
             Meaning::Not(because) => {
                 call.repeats.insert((number, method.clone()), None);
-                let call_id = String::from_utf8_lossy(&id).into_owned();
+                let call_id = legs::in_words(&id);
                 self.not_repeated.push(NotRepeated { at, call_id, method, because });
             }
             Meaning::Ask(what, operation) => {
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_answers_are_decisions_where_somebody_has_to_decide() {
+    fn the_hosts_answers_are_decisions_where_a_user_has_to_decide() {
         let mut call = connected();
         call.received(&message("INVITE", "", "", &sdp("sendrecv")));
         let answer = |status: u16| format!("SIP/2.0 {status} X\r\nCSeq: 3 INVITE\r\n\r\n").into_bytes();

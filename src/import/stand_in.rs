@@ -3,6 +3,7 @@
 use super::account::Account;
 use super::call::Call;
 use super::compare::compare;
+use super::legs::{self, Legs};
 use super::report::{NotRepeated, Report};
 use super::stream::Happening;
 use super::{Local, rewrite};
@@ -43,9 +44,10 @@ pub(super) struct StandIn {
     began: Duration,
     pub(super) pending: Vec<Input>,
     released: Vec<(u64, u16)>,
-    /// By the Call-ID in the capture.
+    /// By the leg in the capture.
     pub(super) calls: BTreeMap<Bytes, Call>,
-    /// From the Call-ID in the engine, where it is another one.
+    pub(super) legs: Legs,
+    /// From the Call-ID in the engine, where it is another one, to the leg.
     placed: BTreeMap<Bytes, Bytes>,
     /// The calls that the engine was asked to place, by the number of the command, until it has replied.
     pub(super) orders: BTreeMap<u64, Bytes>,
@@ -78,6 +80,7 @@ impl StandIn {
             pending: pairs.map(Input::PortOpened).collect(),
             released: Vec::new(),
             calls: BTreeMap::new(),
+            legs: Legs::default(),
             placed: BTreeMap::new(),
             orders: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -113,8 +116,8 @@ impl StandIn {
         self.tick(1);
         self.advance_before(end);
         let (mut alike, mut differences) = (0, Vec::new());
-        for (call_id, call) in &self.calls {
-            let (like, unlike) = compare(&String::from_utf8_lossy(call_id), call);
+        for (leg, call) in &self.calls {
+            let (like, unlike) = compare(&legs::in_words(leg), call);
             alike += like;
             // Without the host's side there is nothing to compare with.
             differences.extend(unlike.into_iter().filter(|_| account.sip_from_us > 0));
@@ -182,7 +185,7 @@ impl StandIn {
         let entity = world.resource::<StableIds>().find(session);
         let identity = entity.and_then(|entity| world.get::<SipIdentity>(entity));
         if let Some(id) = identity.map(|identity| &identity.call_id) {
-            let key = self.placed.get(id).unwrap_or(id).clone();
+            let key = self.placed.get(id).or_else(|| self.legs.incoming(id)).unwrap_or(id).clone();
             self.begins(session, &key);
         }
     }
@@ -201,7 +204,7 @@ impl StandIn {
         let Some(id) = message::call_id(bytes) else { return };
         let key = match self.placed.get(id) {
             Some(key) => key.clone(),
-            None if self.calls.contains_key(id) => Bytes::copy_from_slice(id),
+            None if self.calls.contains_key(id) => self.legs.of_incoming(bytes).unwrap_or_default(),
             None => {
                 // The first message of a call that the engine was asked to place.
                 let waiting = self.calls.iter_mut().find(|(_, call)| call.placing == Some(remote));
@@ -217,20 +220,25 @@ impl StandIn {
         }
     }
 
-    pub(super) fn call(&mut self, id: &[u8]) -> Option<&mut Call> {
-        if !self.calls.contains_key(id) {
+    pub(super) fn call(&mut self, leg: &Bytes) -> Option<&mut Call> {
+        if !self.calls.contains_key(leg) {
             if self.calls.len() >= CALLS_MAX {
                 return None;
             }
-            self.calls.insert(Bytes::copy_from_slice(id), Call::new(id));
+            self.calls.insert(leg.clone(), Call::new(legs::call_id_of(leg)));
         }
-        self.calls.get_mut(id)
+        self.calls.get_mut(leg)
+    }
+
+    /// The leg that a message of the capture belongs to.
+    pub(super) fn leg_of(&mut self, bytes: &[u8], by_host: bool) -> Option<Bytes> {
+        self.legs.of(bytes, by_host, |leg| self.calls.contains_key(leg))
     }
 
     /// A message of a peer.
     fn receive(&mut self, flow: Flow, bytes: &Bytes, account: &mut Account) {
         let tick = self.engine.now().0 + 1;
-        let id = message::call_id(bytes).map(Bytes::copy_from_slice);
+        let id = self.leg_of(bytes, false);
         // One message of a call in a tick: what follows in the capture may follow from the host's answer.
         if id.as_ref().and_then(|id| self.calls.get(id)).is_some_and(|call| call.has_to_wait(tick)) {
             self.tick(1);

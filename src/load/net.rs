@@ -176,7 +176,7 @@ mod tests {
             socket.local_addr().unwrap()
         };
         let socket = open_sip("127.0.0.1:0".parse().unwrap()).unwrap();
-        socket.send_to(b"anyone?", closed).unwrap();
+        socket.send_to(b"a datagram", closed).unwrap();
         let mut reader = Reader::new();
         assert!(matches!(reader.read(&socket, 0).unwrap(), Read::Refused));
         assert!(matches!(reader.read(&socket, 0).unwrap(), Read::Empty));

@@ -65,12 +65,11 @@ impl WorldEdge {
                     let large = bytes.len() > UDP_REQUEST_BYTES_MAX && !bytes.starts_with(b"SIP/2.0 ");
                     if target.transport == Transport::Tcp || large {
                         let or_udp = target.transport == Transport::Udp;
-                        self.tcp.push(TcpOrder::Send { target, bytes, transaction, or_udp });
+                        self.tcp.push(TcpOrder { target, bytes, transaction, or_udp });
                     } else {
                         self.udp.push(Datagram { remote: target.remote, bytes, transaction });
                     }
                 }
-                Output::CloseConn(conn) => self.tcp.push(TcpOrder::Close(conn)),
                 // Before the message that names the port leaves, and before packets are sent from it.
                 Output::PortTaken(port) => self.with_owner(port, |rtp| rtp.taken(port)),
                 Output::PortMarked(port, class) => self.with_owner(port, |rtp| rtp.marked(port, class)),

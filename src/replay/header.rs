@@ -88,7 +88,7 @@ impl Header {
             names: Vec::new(),
             world: world.world,
             epoch: world.epoch,
-            secret: Secret(world.secret),
+            secret: Secret::new(world.secret),
             pool_share: u32::try_from(world.pool_share).unwrap_or(u32::MAX),
             media,
             settings: to_bytes(&world.settings),
@@ -111,7 +111,7 @@ impl Header {
     pub(crate) fn world_config(&self) -> Result<WorldConfig, DecodeError> {
         Ok(WorldConfig {
             settings: self.settings()?,
-            secret: self.secret.0,
+            secret: self.secret.key(),
             world: self.world,
             epoch: self.epoch,
             pool_share: (self.pool_share as usize).min(1 << 20),

@@ -85,9 +85,9 @@ pub trait Witness {
 }
 
 /// A witness that ignores everything.
-struct Nobody;
+struct Unwatched;
 
-impl Witness for Nobody {
+impl Witness for Unwatched {
     fn takes(&mut self, _: &Engine, _: u32, _: &[Input]) {}
     fn gives(&mut self, _: &Engine, _: &Outputs) {}
 }
@@ -205,7 +205,7 @@ impl Player {
     /// The first difference between what was recorded and what came out, or what is wrong with the file. Nothing can be
     /// played after either.
     pub fn step(&mut self) -> Result<Option<TickReport>, ReplayError> {
-        self.step_before(&mut Nobody)
+        self.step_before(&mut Unwatched)
     }
 
     /// As [`Player::step`], with a witness.

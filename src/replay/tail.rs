@@ -13,6 +13,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+/// Runs what has been logged once, when it happened.
+pub(super) fn unlogged<T>(run: impl FnOnce() -> T) -> T {
+    tracing::dispatcher::with_default(&tracing::Dispatch::none(), run)
+}
+
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 1 << 18;
 
@@ -251,7 +256,7 @@ impl Heir {
     }
 
     fn live(&mut self, elapsed: u32, inputs: Vec<Input>) -> Result<Step, TailError> {
-        let outputs = self.engine.tick(elapsed, inputs);
+        let outputs = unlogged(|| self.engine.tick(elapsed, inputs));
         let mut pool = self.engine.pool();
         outputs.rtp.into_iter().for_each(|packet| pool.give(packet.0));
         if self.engine.chain() != self.recorded.digest() {

@@ -88,6 +88,7 @@ impl Scenario {
         let agents = u64::from(self.agents);
         config.settings.resources.bandwidth_kbit_s = dice.pick(&[(0, 3), (80 * agents, 1)]);
         config.settings.limits.sessions_per_user = dice.pick(&[(0, 3), (2, 1)]);
+        config.settings.timers.rtp_pause_s = dice.pick(&[(0, 1), (1, 2), (5, 2)]);
         let limits = &mut config.settings.limits;
         for fault in faults {
             // The worse, the fewer; never none.

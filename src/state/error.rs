@@ -82,7 +82,7 @@ pub enum StateError {
         tick: u64,
     },
     /// No process runs on the folder that could be taken over.
-    NobodyThere {
+    NoProcess {
         /// Its socket.
         path: PathBuf,
         /// The system's error.
@@ -92,6 +92,11 @@ pub enum StateError {
     TurnedAway {
         /// The reason that it gave.
         why: String,
+    },
+    /// The running process has sockets that this configuration does not have: their calls would be dead.
+    OtherAddresses {
+        /// What differs.
+        what: String,
     },
     /// SIP has no fixed port: peers would not find the switch again.
     NoPort,
@@ -142,7 +147,7 @@ impl fmt::Display for StateError {
             ),
             Self::OtherPlugins { path, difference } => write!(
                 f,
-                "{} can't be lived again: {difference}; start with those plugins and stop in order, which leaves a snapshot \
+                "{} can't be replayed: {difference}; start with those plugins and stop in order, which leaves a snapshot \
                  behind, or remove the journal to go on from the snapshot before it",
                 path.display()
             ),
@@ -158,12 +163,17 @@ impl fmt::Display for StateError {
                  report that, and move it away to go on from the snapshot before it",
                 path.display()
             ),
-            Self::NobodyThere { path, error } => write!(
+            Self::NoProcess { path, error } => write!(
                 f,
                 "no running switch answers at {} ({error}); start without --take-over",
                 path.display()
             ),
             Self::TurnedAway { why } => write!(f, "the running switch goes on by itself: {why}"),
+            Self::OtherAddresses { what } => write!(
+                f,
+                "{what}: its calls would be dead; take over with the addresses and ports that it has, or stop it in order and \
+                 start without --take-over"
+            ),
             Self::NoPort => f.write_str(
                 "with a state folder SIP needs fixed ports, or the peers do not find the switch again; give each --sip a \
                  port that is not 0",

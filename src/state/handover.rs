@@ -152,8 +152,7 @@ impl Legacy {
     /// Asks the process that runs on the folder.
     pub fn ask(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join(DOOR);
-        let stream =
-            UnixStream::connect(&path).map_err(|error| StateError::NobodyThere { path: path.clone(), error })?;
+        let stream = UnixStream::connect(&path).map_err(|error| StateError::NoProcess { path: path.clone(), error })?;
         match receive(&stream) {
             Ok(Ok((lock, sockets))) => Ok(Self { stream, folder: StateFolder::with_lock(folder, lock), sockets }),
             Ok(Err(why)) => Err(StateError::TurnedAway { why }),
@@ -163,6 +162,21 @@ impl Legacy {
                 Err(StateError::io(&path, "taking over by")(error))
             }
         }
+    }
+
+    /// Whether a configuration with these addresses and this range of RTP ports goes on with all sockets.
+    pub fn fits(&self, sip: &[(Transport, SocketAddr)], (first, last): (u16, u16)) -> Result<(), StateError> {
+        let other = |what| Err(StateError::OtherAddresses { what });
+        if let Some(lost) = self.sockets.sip.iter().find(|it| !sip.contains(&(it.transport, it.address))) {
+            let (transport, address) = (lost.transport, lost.address);
+            return other(format!("the running switch has SIP over {transport} on {address}, and this one shall not"));
+        }
+        let outside = |pair: &&RtpPair| pair.port < first || pair.port >= last;
+        if let Some(pair) = self.sockets.rtp.iter().find(outside) {
+            let port = pair.port;
+            return other(format!("the running switch has RTP port {port}, and this one shall have {first}-{last}"));
+        }
+        Ok(())
     }
 
     /// The part that remains when folder and sockets have been put to use.
@@ -214,9 +228,9 @@ fn receive(stream: &UnixStream) -> io::Result<Result<(OwnedFd, Sockets), String>
     Ok(Ok((lock, sockets)))
 }
 
-fn other_version(who: &str, version: u32) -> String {
+fn other_version(side: &str, version: u32) -> String {
     format!(
-        "{who} hands over by version {version} and this build by version {VERSION}: stop the running switch in order (a \
+        "{side} hands over by version {version} and this build by version {VERSION}: stop the running switch in order (a \
          second signal leaves the calls to the next start), and start without --take-over"
     )
 }

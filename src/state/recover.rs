@@ -72,7 +72,7 @@ pub(crate) fn recover_asleep(
         };
         let usable = read.and_then(|header| {
             let settings = header.settings().unwrap_or_else(|_| world.settings.clone());
-            let then = WorldConfig { settings, secret: header.secret.0, epoch: header.epoch, ..world.clone() };
+            let then = WorldConfig { settings, secret: header.secret.key(), epoch: header.epoch, ..world.clone() };
             match restore(&header, &then, extend) {
                 Ok(engine) => Ok(Ok((header, then, engine))),
                 Err(error @ (RestoreError::Schema { .. } | RestoreError::Plugins { .. })) => {
@@ -207,7 +207,7 @@ fn stands(heir: Heir, last: &Header, world: WorldConfig) -> Recovered {
     let engine = heir.into_engine();
     let lived_ms = engine.now().0.saturating_mul(TICK.as_millis() as u64);
     let last_seen_ms = last.began_unix_ms.saturating_add(lived_ms);
-    let world = WorldConfig { secret: last.secret.0, began_unix_ms: last.began_unix_ms, ..world };
+    let world = WorldConfig { secret: last.secret.key(), began_unix_ms: last.began_unix_ms, ..world };
     Recovered { engine, world, last_seen_ms, notes: Vec::new(), took: Recovery::default() }
 }
 

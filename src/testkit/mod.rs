@@ -124,6 +124,14 @@ impl Testkit {
     /// If the call cannot be placed.
     #[track_caller]
     pub fn calls(&self, phone: &Phone, service: &str) -> StableId {
+        self.places(phone, service).unwrap_or_else(|error| panic!("{} cannot be called: {error}", phone.name()))
+    }
+
+    /// As [`Testkit::calls`], for a call that may be refused.
+    ///
+    /// # Errors
+    /// What the world refused it with.
+    pub fn places(&self, phone: &Phone, service: &str) -> Result<StableId, CallError> {
         let (to, remote, since) = (phone.uri(), phone.address(), self.lab.borrow().ladder.len());
         phone.device(|device| device.since = since);
         let over_tcp = phone.device(|device| device.reliable);
@@ -136,7 +144,7 @@ impl Testkit {
             service: service.to_owned(),
             sdp: None,
         };
-        self.issue(Operation::Place(call)).unwrap_or_else(|error| panic!("{} cannot be called: {error}", phone.name()))
+        self.issue(Operation::Place(call))
     }
 
     /// The state of a session; `None` once it has been removed.

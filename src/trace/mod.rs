@@ -1,6 +1,7 @@
 //! One call of a recording, from its first message to its last: what was sent and received, how its state changed, and
 //! what its media did.
 
+mod calls;
 mod collect;
 mod flows;
 mod frames;
@@ -10,6 +11,7 @@ mod pcap;
 mod svg;
 mod svg_text;
 
+pub use calls::{ListedCall, calls};
 pub use flows::RtpFlow;
 pub use ladder::ladder;
 pub use pcap::write_pcap;

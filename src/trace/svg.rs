@@ -1,6 +1,6 @@
 //! The ladder of a call as a picture.
 
-use super::svg_text::{Canvas, cut};
+use super::svg_text::{Canvas, cut, wrapped};
 use super::{SipStep, Trace, What};
 use crate::capture::{description, message};
 use crate::inspect::{duration, seconds, utc};
@@ -18,9 +18,10 @@ const NOTES: usize = 430;
 const TOP: usize = 150;
 /// Half the width of the box at the head of a lane.
 const HEAD: usize = 95;
-/// Characters of a label that fit between two lanes, and beside the last one.
+/// Characters of a label that fit between two lanes.
 const LABEL_MAX: usize = 58;
-const NOTE_MAX: usize = 62;
+/// Characters of a note that fit beside the last lane, were all of them digits.
+const NOTE_MAX: usize = 54;
 
 /// A pause that gets a line.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -65,9 +66,7 @@ pub fn svg(trace: &Trace) -> String {
         picture.time(step.at);
         match &step.what {
             What::Sip(message) => picture.message(message, &peers),
-            What::State(text) => picture.note("state", text),
-            What::Media(text) => picture.note("media", text),
-            What::Command(text) => picture.note("command", &format!("asked to {text}")),
+            note => picture.note(note),
         }
     }
     let width = picture.core + NOTES;
@@ -189,21 +188,40 @@ impl Picture {
         self.y += rows_of_message(message);
     }
 
-    fn note(&mut self, class: &str, text: &str) {
+    fn note(&mut self, what: &What) {
+        let class = match what {
+            What::State(_) => "state",
+            What::Command(_) => "command",
+            _ => "media",
+        };
         self.canvas.dot((self.core, self.y), class);
-        self.canvas.text(self.core + 14, self.y + 4, &format!("note {class}"), &cut(text, NOTE_MAX));
-        self.y += NOTE_ROW;
+        for (at, line) in lines_of_note(what).iter().enumerate() {
+            let y = self.y + 4 + at * NOTE_LINE;
+            self.canvas.text(self.core + 14, y, &format!("note {class}"), line);
+        }
+        self.y += rows(what);
     }
 }
 
 const NOTE_ROW: usize = 24;
+/// Pixels that each further line of a note takes.
+const NOTE_LINE: usize = 16;
 const PAUSE_ROW: usize = 30;
 
 /// Pixels that a step takes.
 fn rows(what: &What) -> usize {
     match what {
         What::Sip(message) => rows_of_message(message),
-        _ => NOTE_ROW,
+        note => NOTE_ROW + NOTE_LINE * lines_of_note(note).len().saturating_sub(1),
+    }
+}
+
+/// The text of a step that is no message, in lines that fit beside the last lane.
+fn lines_of_note(what: &What) -> Vec<String> {
+    match what {
+        What::Sip(_) => Vec::new(),
+        What::State(text) | What::Media(text) => wrapped(text, NOTE_MAX),
+        What::Command(text) => wrapped(&format!("asked to {text}"), NOTE_MAX),
     }
 }
 

@@ -86,9 +86,40 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// The text in lines of at most so many characters, cut between words where that is possible.
+pub(super) fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut room = most;
+    for word in text.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if length > room && !line.is_empty() {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            room = most;
+        }
+        for letter in word.chars() {
+            if room == 0 && letter != ' ' {
+                lines.push(std::mem::take(&mut line));
+                room = most;
+            }
+            line.push(letter);
+            room = room.saturating_sub(1);
+        }
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_wrapped_between_words_and_loses_nothing() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("12345678 9", 4), ["1234", "5678", "9"]);
+        assert_eq!((wrapped("", 4), wrapped("four", 4)), (vec![String::new()], vec!["four".to_owned()]));
+    }
 
     #[test]
     fn nothing_that_a_peer_sends_breaks_out_of_the_text() {

@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::message::{Message, Start, parameter, uri_of};
 
+/// The methods that a user agent does.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+
 /// What all requests of one call, or of one inquiry, have in common.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -72,7 +75,7 @@ impl Identity {
         let _ = write!(text, "Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n");
         let _ = write!(text, "CSeq: {cseq} {method}\r\n");
         if *method == "INVITE" {
-            let _ = write!(text, "Contact: {}\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n", self.contact());
+            let _ = write!(text, "Contact: {}\r\nAllow: {ALLOW}\r\n", self.contact());
         }
         for (name, value) in request.headers {
             let _ = write!(text, "{name}: {value}\r\n");
@@ -103,7 +106,18 @@ impl<'a> Reply<'a> {
         if let Some(contact) = self.contact {
             let _ = write!(text, "Contact: {contact}\r\n");
         }
+        if matches!(self.status, 405 | 501) {
+            let _ = write!(text, "Allow: {ALLOW}\r\n");
+        }
         finish(text, self.body)
+    }
+}
+
+/// The status for a method that a user agent does not do: 405 if it is one that it knows (RFC 3261, section 8.2.1).
+pub fn status_of_unsupported(method: &str) -> u16 {
+    match method {
+        "MESSAGE" | "NOTIFY" | "PRACK" | "PUBLISH" | "REFER" | "REGISTER" | "SUBSCRIBE" | "UPDATE" => 405,
+        _ => 501,
     }
 }
 
@@ -113,6 +127,7 @@ pub fn outside_of_calls(message: &Message<'_>) -> Option<Vec<u8>> {
     let status = match message.start {
         Start::Response { .. } | Start::Request { method: "ACK", .. } => return None,
         Start::Request { method: "OPTIONS", .. } => 200,
+        Start::Request { method, .. } if status_of_unsupported(method) == 405 => 405,
         Start::Request { .. } => 481,
     };
     Some(Reply::new(status, "none").to(message))
@@ -127,6 +142,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         302 => "Moved Temporarily",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         486 => "Busy Here",
@@ -248,7 +264,7 @@ mod tests {
             let Start::Response { status, .. } = Message::parse(&answer).unwrap().start else { panic!() };
             Some(status)
         };
-        assert_eq!(["OPTIONS", "BYE", "ACK"].map(status), [Some(200), Some(481), None]);
+        assert_eq!(["OPTIONS", "BYE", "MESSAGE", "ACK"].map(status), [Some(200), Some(481), Some(405), None]);
     }
 
     #[test]

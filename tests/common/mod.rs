@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 pub mod callee;
+pub mod exchange;
 pub mod party;
 pub mod speaker;
 pub mod text;

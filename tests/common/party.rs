@@ -104,3 +104,13 @@ pub fn level(law: G711, payload: &[u8]) -> i32 {
     law.decode(payload, &mut pcm);
     i32::from(pcm[80])
 }
+
+/// Numbers without a pattern, from a seed.
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}

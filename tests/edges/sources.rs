@@ -74,7 +74,7 @@ fn the_source_in_the_sdp_replaces_an_earlier_source_for_a_moment_only() {
     let stranger = socket("127.0.0.2");
     call.sequence += 1;
     stranger.send_to(&packet(666, call.sequence, 9), call.ours).unwrap();
-    assert_eq!(heard(&stranger, SOON), Some(9), "nobody else was there yet");
+    assert_eq!(heard(&stranger, SOON), Some(9), "it is the only source yet");
     call.sequence += 1;
     own.send_to(&packet(7, call.sequence, 1), call.ours).unwrap();
     assert_eq!(heard(&own, SOON), Some(1), "the one that the SDP names is preferred");

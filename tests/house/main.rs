@@ -1,6 +1,7 @@
 //! The rules of the house that a compiler does not check: which folder imports which, and what is never named where.
 
 mod paths;
+mod unused;
 mod words;
 
 use paths::{absolute, named};
@@ -211,6 +212,15 @@ fn sipx_stays_behind_the_wire() {
             panic!("{} must not name sipx: {line}", path.display());
         }
     }
+}
+
+#[test]
+fn the_licences_that_the_manifest_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(read("Cargo.toml").contains("\nlicense = \"MIT OR Apache-2.0\"\n"));
+    assert!(read("LICENSE-MIT").contains("Permission is hereby granted, free of charge"));
+    assert!(read("LICENSE-APACHE").contains("Version 2.0, January 2004"));
 }
 
 #[test]

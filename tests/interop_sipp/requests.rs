@@ -25,7 +25,7 @@ fn options_tell_what_the_switch_can_do() {
     for transport in ["u1", "t1"] {
         for header in ["Allow", "Accept"] {
             let scenario = request("OPTIONS", "200", header).with("@TO_TAG@", "");
-            bench.run(&scenario, "anybody", &[&FEW[..], &["-t", transport]].concat());
+            bench.run(&scenario, "callee", &[&FEW[..], &["-t", transport]].concat());
         }
     }
     bench.finish_with(&[]);
@@ -55,9 +55,9 @@ fn a_request_of_a_call_that_is_not_is_481() {
     }
     let bench = Bench::new();
     for method in ["BYE", "INFO", "OPTIONS"] {
-        bench.run(&request(method, "481", "To").with("@TO_TAG@", ";tag=nobody"), "echo", &FEW);
+        bench.run(&request(method, "481", "To").with("@TO_TAG@", ";tag=unknown"), "echo", &FEW);
     }
-    for tag in ["", ";tag=nobody"] {
+    for tag in ["", ";tag=unknown"] {
         bench.run(&request("CANCEL", "481", "To").with("@TO_TAG@", tag), "echo", &FEW);
     }
     bench.run(&request("BYE", "481", "To").with("@TO_TAG@", ""), "echo", &FEW);

@@ -137,8 +137,8 @@ fn a_connection_that_is_being_opened_is_opened_anew_and_its_messages_leave_once(
     fixture.send(Transport::Tcp, remote, b"OPTIONS sip:3 SIP/2.0\r\n\r\n", 0);
     assert_eq!(read(&mut peer, 25), b"OPTIONS sip:3 SIP/2.0\r\n\r\n");
     assert_eq!((fixture.counted().tcp_connected, fixture.counted().tcp_connections), (0, 1));
-    fixture.edges[0].send([Output::CloseConn(flow.conn)], []);
-    assert!(is_closed(&mut peer));
+    drop(peer);
+    assert_eq!(fixture.wait(0, closed), flow.conn);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn what_comes_between_two_calls_is_heard_before_the_next_one_has_the_port() {
     fixture.edges[0].send([Output::PortReleased(ports[0])], []);
     assert_eq!(fixture.wait(0, offered), ports[0]);
     peer.send_to(b"late", ours(ports[0])).unwrap();
-    assert_eq!(fixture.wait(0, rtp).bytes(), b"late", "the world is to know who speaks there");
+    assert_eq!(fixture.wait(0, rtp).bytes(), b"late", "the world is told of the source");
     fixture.edges[0].send([Output::PortTaken(ports[0])], []);
     peer.send_to(b"new", ours(ports[0])).unwrap();
     assert_eq!(fixture.wait(0, rtp).bytes(), b"new");

@@ -29,7 +29,7 @@ pub fn free_ports(calls: u16) -> (u16, u16) {
 pub struct Home {
     pub folder: PathBuf,
     pub sip: SocketAddr,
-    ports: (u16, u16),
+    pub ports: (u16, u16),
     /// Commands for the shell before the switch is started, such as a limit.
     pub before: &'static str,
     pub more: Vec<String>,

@@ -87,6 +87,41 @@ fn refuse_and_kill() -> Duration {
 }
 
 #[test]
+fn a_new_process_with_other_addresses_or_ports_is_refused_and_every_call_goes_on() {
+    let mut home = Home::new("elsewhere", 20);
+    let elsewhere = Home::new("elsewhere-not", 20);
+    let first = home.start();
+    let mut members = Members::join(5, home.sip);
+    members.talk(Duration::from_secs(1));
+    home.more = vec!["--take-over".into()];
+    let (sip, ports) = (home.sip, home.ports);
+    let with_sip = format!("the running switch has SIP over UDP on {sip}, and this one shall not");
+    let with_rtp = format!(", and this one shall have {}-{}", elsewhere.ports.0, elsewhere.ports.1);
+    for (other_sip, other_ports, words) in [(elsewhere.sip, ports, with_sip), (sip, elsewhere.ports, with_rtp)] {
+        (home.sip, home.ports) = (other_sip, other_ports);
+        let mut second = home.spawn();
+        while second.child.try_wait().expect("a child").is_none() {
+            members.talk(Duration::from_millis(20));
+        }
+        assert_eq!(second.wait().code(), Some(1));
+        assert!(second.complained().contains(&words), "{}", second.complained());
+        // The running process is told why, and goes on first.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !first.complained().contains(&words) {
+            assert!(Instant::now() < deadline, "{}", first.complained());
+            members.talk(Duration::from_millis(20));
+        }
+        (home.sip, home.ports) = (sip, ports);
+    }
+    members.talk(Duration::from_secs(1));
+    members.leave();
+    assert!(first.terminate(false).0.success());
+    assert_eq!(home.summary("/signalling/outcomes/peer hung up"), 5, "no call was lost");
+    elsewhere.leave();
+    home.leave();
+}
+
+#[test]
 fn when_the_disk_is_full_the_new_process_does_not_take_over_and_the_media_go_on() {
     with_a_short_gap(ask_on_a_full_disk);
 }
@@ -116,7 +151,7 @@ fn ask_on_a_full_disk() -> Duration {
 
 #[test]
 fn without_a_running_process_nothing_is_taken_over() {
-    let mut home = Home::new("nobody", 10);
+    let mut home = Home::new("no-process", 10);
     home.more = vec!["--take-over".into()];
     let mut process = home.spawn();
     assert_eq!(process.wait().code(), Some(1));

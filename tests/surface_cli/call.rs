@@ -1,5 +1,7 @@
 //! `ringworld call`: every option, and a sentence with an exit code for everything that can go wrong.
 
+use super::common::header;
+use super::common::text::sdp;
 use super::process::{Folder, Running, code, complaint, ringworld};
 use nix::sys::signal::Signal;
 
@@ -41,8 +43,8 @@ fn a_call_from_the_terminal_says_what_came_of_it() {
     running.signal(Signal::SIGTERM);
     assert_eq!(running.end().0, Some(0));
 
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let closed = ringworld(&["call", &format!("sip:echo@{nobody}")]);
+    let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = ringworld(&["call", &format!("sip:echo@{unused}")]);
     assert_eq!(code(&closed), 1);
     assert!(complaint(&closed).contains("port closed"), "{}", complaint(&closed));
 }
@@ -116,4 +118,111 @@ fn digits_arrive_in_order_none_lost_and_none_twice() {
     let told = String::from_utf8_lossy(&events.stdout).into_owned();
     let digits: String = told.lines().filter_map(|line| line.split("hears digit ").nth(1)?.chars().next()).collect();
     assert_eq!(digits, "19*0#D", "{told}");
+}
+
+/// A WAV file with a tone of 700 Hz.
+fn wav(path: &str, sample_rate: u32, channels: u16, seconds: u32) {
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for at in 0..sample_rate * seconds * u32::from(channels) {
+        let turn = f64::from(at / u32::from(channels)) * 700.0 / f64::from(sample_rate) * std::f64::consts::TAU;
+        writer.write_sample((turn.sin() * 8_000.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn a_file_is_played_to_its_end_and_one_that_can_not_be_is_named() {
+    let folder = Folder::new("play");
+    let (good, wide) = (folder.file("good.wav"), folder.file("wide.wav"));
+    wav(&good, 8_000, 1, 3);
+    wav(&wide, 44_100, 2, 1);
+    let running = Running::start(&["--sip", "udp:127.0.0.1:0", "--rtp-ports", "23920-23959"]);
+    let echo = format!("sip:echo@{}", running.udp());
+    // The file is longer than the call would be without it.
+    let heard = ringworld(&["call", &echo, "--seconds", "1", "--play", &good, "--expect-tone", "700"]);
+    assert_eq!(code(&heard), 0, "{}", complaint(&heard));
+    let told = String::from_utf8_lossy(&heard.stdout).into_owned();
+    let sent = told.lines().find_map(|line| line.split(" packets sent").next()?.parse::<u32>().ok());
+    assert!(sent.is_some_and(|sent| sent >= 150), "{told}");
+    for (file, words) in [
+        (&wide, "it has 44100 Hz, 2 channel(s) and 16 bits, and 8000 Hz, one channel and 16 bits are needed"),
+        (&folder.file("missing.wav"), "can't be played"),
+    ] {
+        let refused = ringworld(&["call", &echo, "--play", file]);
+        assert_eq!(code(&refused), 2);
+        assert!(complaint(&refused).contains(words) && complaint(&refused).contains(file), "{}", complaint(&refused));
+    }
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn an_address_that_asks_for_tls_is_refused_before_anything_is_sent() {
+    let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = callee.local_addr().unwrap();
+    for uri in
+        [format!("sips:bob@{address}"), format!("SIP:bob@{address};transport=TLS"), format!("{address};transport=tls")]
+    {
+        let output = ringworld(&["call", &uri]);
+        assert_eq!(code(&output), 2, "{uri}: {}", complaint(&output));
+        assert!(complaint(&output).contains("asks for TLS, which is not supported"), "{}", complaint(&output));
+    }
+    callee.set_nonblocking(true).unwrap();
+    assert!(callee.recv(&mut [0; 10]).is_err(), "nothing was sent");
+}
+
+#[test]
+fn what_it_can_not_do_is_refused_with_what_it_can() {
+    let callee = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = callee.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        callee.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let mut bytes = [0; 4_000];
+        let mut hear = |start: &str| loop {
+            let (length, peer) = callee.recv_from(&mut bytes).unwrap_or_else(|error| panic!("{start}: {error}"));
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if text.starts_with(start) {
+                return (text, peer);
+            }
+        };
+        let (invite, peer) = hear("INVITE ");
+        let of = |text: &str, name: &str| header(text, name).unwrap_or_default().to_owned();
+        let answer = |request: &str, body: &str| {
+            let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+            let to = of(request, "To");
+            let to = if to.contains(";tag=") { to } else { format!("{to};tag=b") };
+            format!(
+                "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+                 Contact: <sip:bob@{address}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+                of(request, "Via"),
+                of(request, "From"),
+                of(request, "Call-ID"),
+                of(request, "CSeq"),
+                body.len()
+            )
+        };
+        let audio = "127.0.0.1:9000".parse().expect("an address");
+        callee.send_to(answer(&invite, &sdp(audio, "0", "")).as_bytes(), peer).unwrap();
+        hear("ACK ");
+        for (cseq, method, status) in [(1, "UPDATE", 405), (2, "MESSAGE", 405), (3, "TELEPORT", 501)] {
+            let request = format!(
+                "{method} sip:caller@{peer} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{cseq}\r\n\
+                 Max-Forwards: 70\r\nFrom: {};tag=b\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
+                 Content-Length: 0\r\n\r\n",
+                of(&invite, "To"),
+                of(&invite, "From"),
+                of(&invite, "Call-ID"),
+            );
+            callee.send_to(request.as_bytes(), peer).unwrap();
+            let (refusal, _) = hear("SIP/2.0 ");
+            assert!(refusal.starts_with(&format!("SIP/2.0 {status} ")), "{method}: {refusal}");
+            assert_eq!(header(&refusal, "Allow"), Some("INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"), "{refusal}");
+        }
+        let (bye, _) = hear("BYE ");
+        callee.send_to(answer(&bye, "").as_bytes(), peer).unwrap();
+    });
+    let output = ringworld(&["call", &format!("sip:bob@{address}"), "--seconds", "1"]);
+    answering.join().unwrap();
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
 }

@@ -8,5 +8,6 @@ mod demo;
 mod process;
 mod replay;
 mod run;
+mod service;
 #[path = "../town/mod.rs"]
 mod town;

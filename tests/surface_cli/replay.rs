@@ -45,10 +45,10 @@ fn a_whole_recording_replays_and_tells_what_it_was() {
     let text = told(&inspected);
     assert!(text.contains(&format!("entity {name} at tick {tick}:")) && text.contains("  call.session\n"), "{text}");
     assert!(text.contains("    state    Connected\n"), "{text}");
-    let nobody = ringworld(&["replay", &file, "--inspect", "#ffffff"]);
-    assert_eq!(code(&nobody), 1);
-    assert!(complaint(&nobody).contains("there is no entity #ffffff at tick 1226"), "{}", complaint(&nobody));
-    assert_eq!(code(&ringworld(&["replay", &file, "--inspect", "someone"])), 2);
+    let absent = ringworld(&["replay", &file, "--inspect", "#ffffff"]);
+    assert_eq!(code(&absent), 1);
+    assert!(complaint(&absent).contains("there is no entity #ffffff at tick 1226"), "{}", complaint(&absent));
+    assert_eq!(code(&ringworld(&["replay", &file, "--inspect", "no-id"])), 2);
 }
 
 #[test]

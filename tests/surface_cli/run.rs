@@ -1,9 +1,8 @@
 //! `ringworld run`: its greeting, its services, its end and its summary.
 
-use super::process::{Folder, Running, callers, code, complaint, ringworld};
+use super::process::{Caller, Folder, Running, callers, code, complaint, ringworld};
 use nix::sys::signal::Signal;
 use ringworld::load::{self, Plan, Service};
-use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -39,7 +38,7 @@ fn services_answer_as_they_are_named() {
         ("silence", "completed"),
         ("conf-lobby", "completed"),
         ("ring-1", "completed"),
-        ("whoever", "completed"),
+        ("callee", "completed"),
         ("busy", "486 Busy Here"),
         ("reject-603", "603 Decline"),
     ] {
@@ -113,50 +112,6 @@ fn a_signal_ends_calls_with_bye_and_the_summary_is_back_at_its_start() {
         ["ended: drained", "packets in / out", "tick time p50 / p99 / max", "ticks / late / skipped", "pool buffers"]
     {
         assert!(text.contains(part), "{part}: {text}");
-    }
-}
-
-/// A caller that sends only what the test tells it to: no ACK and no response by itself.
-struct Caller {
-    socket: UdpSocket,
-    switch: SocketAddr,
-    name: &'static str,
-}
-
-impl Caller {
-    fn new(name: &'static str, switch: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-        Self { socket, switch, name }
-    }
-
-    fn send(&self, method: &str, to_tag: &str, body: &str) {
-        let (here, switch, name) = (self.socket.local_addr().unwrap(), self.switch, self.name);
-        let request = format!(
-            "{method} sip:echo@{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-{name}-{method}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:{name}@{here}>;tag=g\r\nTo: <sip:echo@{switch}>{to_tag}\r\nCall-ID: {name}\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:{name}@{here}>\r\nContent-Type: application/sdp\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.socket.send_to(request.as_bytes(), switch).unwrap();
-    }
-
-    fn invite(&self) {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
-        self.send("INVITE", "", sdp);
-    }
-
-    /// The next message that begins like this.
-    fn hears(&self, start: &str) -> String {
-        let mut message = [0; 4_000];
-        loop {
-            let length = self.socket.recv(&mut message).unwrap_or_else(|error| panic!("{start}: {error}"));
-            let text = String::from_utf8_lossy(&message[..length]).into_owned();
-            if text.starts_with(start) {
-                return text;
-            }
-        }
     }
 }
 

@@ -15,6 +15,10 @@ pub enum Wire {
     CookedV1,
     CookedV2,
     Raw,
+    /// A PPPoE session in a VLAN.
+    Pppoe,
+    /// Ethernet, and each packet is in one of another tunnel.
+    IpInIp,
     /// Ethernet, and messages are cut into IP fragments, of which the last comes first.
     Fragments,
     /// Ethernet, and IPv6 packets have extension headers.
@@ -105,13 +109,23 @@ pub fn fragments(passed: &Passed, identification: u16) -> Vec<Vec<u8>> {
 
 /// The frame of an IP packet.
 pub fn framed(packet: &[u8], wire: Wire) -> Vec<u8> {
-    let [high, low] = if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [0x08, 0x00] };
+    let is_v6 = packet[0] >> 4 == 6;
+    if wire == Wire::IpInIp {
+        let [near, far] = ["192.0.2.1:0", "192.0.2.2:0"].map(|end| end.parse().expect("an address"));
+        return framed(&ip_packet(near, far, if is_v6 { 41 } else { 4 }, packet), Wire::Ethernet);
+    }
+    let [high, low] = if is_v6 { [0x86, 0xdd] } else { [0x08, 0x00] };
     let mut frame = match wire {
         Wire::Raw => Vec::new(),
         Wire::CookedV1 => vec![0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, high, low],
         Wire::CookedV2 => vec![high, low, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0],
         Wire::Vlan => vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 42, high, low],
         Wire::QinQ => vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xa8, 0, 7, 0x81, 0, 0, 42, high, low],
+        Wire::Pppoe => {
+            let [long, short] = (packet.len() as u16 + 2).to_be_bytes();
+            let session = [0x81, 0, 0, 42, 0x88, 0x64, 0x11, 0, 0, 7, long, short, 0, if is_v6 { 0x57 } else { 0x21 }];
+            [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2][..], &session].concat()
+        }
         _ => vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, high, low],
     };
     frame.extend_from_slice(packet);

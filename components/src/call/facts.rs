@@ -48,7 +48,7 @@ macro_rules! facts {
                 /// The fact, to be raised. Its number is given by the queue.
                 #[allow(clippy::too_many_arguments, reason = "one for each field")]
                 pub fn of(session: StableId, entity: Entity, $($field: $type),*) -> Fact {
-                    Fact::$name(Self { sequence: 0, session, entity, $($field),* })
+                    Fact::$name(Box::new(Self { sequence: 0, session, entity, $($field),* }))
                 }
             }
 
@@ -62,7 +62,7 @@ macro_rules! facts {
         /// A fact of any type.
         #[derive(Record, Clone, Debug, PartialEq, Eq)]
         pub enum Fact {
-            $($(#[$doc])* $name($name),)*
+            $($(#[$doc])* $name(Box<$name>),)*
         }
 
         impl Fact {
@@ -84,20 +84,22 @@ macro_rules! facts {
             pub fn deliver(self, world: &mut World) {
                 match self {
                     $(Self::$name(fact) => {
-                        world.resource_mut::<Messages<$name>>().write(fact);
+                        world.resource_mut::<Messages<$name>>().write(*fact);
                     })*
                 }
             }
 
             /// Removes the messages of all types.
             pub fn clear_delivered(world: &mut World) {
-                $(world.resource_mut::<Messages<$name>>().clear();)*
+                $(if !world.resource::<Messages<$name>>().is_empty() {
+                    world.resource_mut::<Messages<$name>>().clear();
+                })*
             }
 
             /// Adds the message types of all facts to a world.
             pub fn register(app: &mut bevy_app::App) {
                 use crate::kernel::RecordApp;
-                $(app.record_message::<$name>();)*
+                $(app.cleared_message::<$name>();)*
             }
         }
     };
@@ -284,18 +286,19 @@ impl FactQueue {
     }
 
     /// The events of those among `facts` that were not looked at yet. Each fact is looked at once, in the tick in which
-    /// it arose.
-    pub fn publish(&mut self, facts: &[Fact]) -> Vec<Event> {
+    /// it arose. An offered call is an event only if `announces` says so.
+    pub fn publish(&mut self, facts: &[Fact], announces: bool) -> Vec<Event> {
         let fresh = facts.iter().filter(|fact| fact.sequence() >= self.published);
-        let events = fresh.filter_map(Fact::event).collect();
+        let told = fresh.filter(|fact| announces || !matches!(fact, Fact::CallOffered(_)));
+        let events = told.filter_map(Fact::event).collect();
         self.published = self.raised;
         events
     }
 
     /// The events of the facts that still wait.
-    pub fn publish_waiting(&mut self) -> Vec<Event> {
+    pub fn publish_waiting(&mut self, announces: bool) -> Vec<Event> {
         let waiting = self.take();
-        let events = self.publish(&waiting);
+        let events = self.publish(&waiting, announces);
         self.waiting = waiting;
         events
     }
@@ -311,21 +314,22 @@ impl Fact {
     fn event(&self) -> Option<Event> {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         Some(match self {
-            Self::CallOffered(CallOffered { session, from, to, call_id, .. }) => {
-                Event::Incoming { session: *session, from: text(from), to: text(to), call_id: text(call_id) }
+            Self::CallOffered(fact) => Event::Incoming {
+                session: fact.session,
+                from: text(&fact.from),
+                to: text(&fact.to),
+                call_id: text(&fact.call_id),
+            },
+            Self::StateChanged(fact) => Event::StateChanged { session: fact.session, from: fact.from, to: fact.to },
+            Self::Answered(fact) => Event::Answered { session: fact.session },
+            Self::MediaEstablished(fact) => {
+                Event::MediaEstablished { session: fact.session, codec: fact.codec, remote: fact.remote }
             }
-            Self::StateChanged(StateChanged { session, from, to, .. }) => {
-                Event::StateChanged { session: *session, from: *from, to: *to }
+            Self::DigitHeard(fact) => {
+                Event::Digit { session: fact.session, digit: fact.digit, duration_ms: fact.duration_ms }
             }
-            Self::Answered(Answered { session, .. }) => Event::Answered { session: *session },
-            Self::MediaEstablished(MediaEstablished { session, codec, remote, .. }) => {
-                Event::MediaEstablished { session: *session, codec: *codec, remote: *remote }
-            }
-            Self::DigitHeard(DigitHeard { session, digit, duration_ms, .. }) => {
-                Event::Digit { session: *session, digit: *digit, duration_ms: *duration_ms }
-            }
-            Self::CallEnded(CallEnded { session, ending, .. }) => {
-                Event::Ended { session: *session, cause: ending.cause, status: ending.status }
+            Self::CallEnded(fact) => {
+                Event::Ended { session: fact.session, cause: fact.ending.cause, status: fact.ending.status }
             }
             Self::ClaimEnded(_)
             | Self::RequestReceived(_)

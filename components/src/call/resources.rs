@@ -159,12 +159,13 @@ pub struct Account {
 impl Account {
     /// The account of a peer with this URI at this address. The host is compared without regard to case (RFC 3261
     /// section 19.1.4).
-    pub fn of(uri: &[u8], endpoint: IpAddr) -> Self {
-        let user = match Uri::parse(Bytes::copy_from_slice(uri)) {
-            Ok(uri) => [&uri.user().unwrap_or_default()[..], b"@", &uri.host().to_ascii_lowercase()].concat().into(),
-            Err(_) => Bytes::copy_from_slice(uri),
-        };
-        Self { user, endpoint }
+    pub fn of(uri: &Uri, endpoint: IpAddr) -> Self {
+        let (user, host) = (uri.user().unwrap_or_default(), uri.host());
+        let mut name = Vec::with_capacity(user.len() + 1 + host.len());
+        name.extend_from_slice(&user);
+        name.push(b'@');
+        name.extend(host.iter().map(u8::to_ascii_lowercase));
+        Self { user: name.into(), endpoint }
     }
 }
 

@@ -143,13 +143,15 @@ pub struct TimerSettings {
     pub deferral_s: u32,
     /// How long a call may last, in seconds; then BYE.
     pub call_s: u32,
-    /// How long an established stream that expects RTP may be silent, in seconds; then BYE.
+    /// How long an established stream that expects RTP may be without RTP and RTCP, in seconds; then BYE.
     pub rtp_silence_s: u32,
+    /// How long a stream that may send sends nothing, in seconds; then a frame of silence.
+    pub rtp_pause_s: u32,
 }
 
 impl Default for TimerSettings {
     fn default() -> Self {
-        Self { ringing_s: 180, deferral_s: 30, call_s: 14_400, rtp_silence_s: 0 }
+        Self { ringing_s: 180, deferral_s: 30, call_s: 14_400, rtp_silence_s: 300, rtp_pause_s: 5 }
     }
 }
 

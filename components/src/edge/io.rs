@@ -73,8 +73,6 @@ pub enum Output {
     /// The packets of the pair at this RTP port, which was taken, are of another class than voice, or of another one
     /// than before.
     PortMarked(u16, QosClass),
-    /// Close a TCP connection.
-    CloseConn(ConnId),
     /// An event for observers.
     Event(Event),
     /// The answer to a command.

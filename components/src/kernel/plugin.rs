@@ -1,7 +1,7 @@
 //! Assembles the kernel.
 
 use super::registry::ScratchChecks;
-use super::timers::TimerKinds;
+use super::timers::{TimerKinds, clear_fired, fire_timers};
 use super::{
     Anchor, Elapsed, Now, Phase, RecordApp, Registry, Secret, StableId, StableIds, Step, Tick, snapshot, time,
 };
@@ -26,7 +26,7 @@ pub struct KernelPlugin {
 
 impl Default for KernelPlugin {
     fn default() -> Self {
-        Self { secret: Secret([0; 32]), world: 0, epoch: 0, anchor: Anchor::default() }
+        Self { secret: Secret::new([0; 32]), world: 0, epoch: 0, anchor: Anchor::default() }
     }
 }
 
@@ -74,7 +74,7 @@ impl Plugin for KernelPlugin {
             .record_resource(self.secret.clone(), "kernel.secret")
             .record_resource(self.anchor, "kernel.anchor")
             .derived::<StableId>();
-        app.add_systems(Tick, time::advance.before(Phase::Ingress));
+        app.add_systems(Tick, (time::advance.before(Phase::Ingress), fire_timers.in_set(Phase::Timers)));
         // Messages are double-buffered: updated twice, none is left at the end of the tick.
         app.add_systems(Tick, (message_update_system, message_update_system, end_tick).chain().after(Step::MergeLate));
     }
@@ -90,8 +90,9 @@ fn know_what_is_here(world: &mut World) {
     }
 }
 
-/// Sets the next step back to one tick.
+/// Sets the next step back to one tick, and leaves no message of a timer.
 fn end_tick(world: &mut World) {
+    clear_fired(world);
     world.resource_mut::<Elapsed>().0 = 1;
     debug_assert!(snapshot::scratch_is_empty(world), "a scratch resource is not empty at the end of a tick");
 }

@@ -197,6 +197,8 @@ pub trait RecordApp {
     fn record_media_resource<R: Resource + Record>(&mut self, value: R, name: &'static str) -> &mut Self;
     /// Adds a message that is written and read within a tick. None is left at the end of a tick.
     fn record_message<M: Message>(&mut self) -> &mut Self;
+    /// Adds a message that its writer removes again in the tick in which it was written.
+    fn cleared_message<M: Message>(&mut self) -> &mut Self;
     /// Declares a resource that holds nothing between ticks, and inserts it.
     fn scratch<R: Resource + Default>(&mut self, is_empty: fn(&R) -> bool) -> &mut Self;
     /// Declares a component that follows from recorded ones by a hook, such as the target of a relationship.
@@ -225,6 +227,11 @@ impl RecordApp for App {
 
     fn record_message<M: Message>(&mut self) -> &mut Self {
         self.add_message::<M>();
+        self.cleared_message::<M>()
+    }
+
+    fn cleared_message<M: Message>(&mut self) -> &mut Self {
+        self.init_resource::<Messages<M>>();
         exempt::<Messages<M>>(self, |world| world.get_resource::<Messages<M>>().is_none_or(Messages::is_empty))
     }
 

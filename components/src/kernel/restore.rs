@@ -122,6 +122,7 @@ pub fn restore_world(
         };
         decode(&mut Decoder::with_entities(&bytes, &entity_of), world).map_err(|error| damaged(name, error))?;
     }
+    super::timers::count_again(world);
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! Timers as systems see them: start, cancel, and a message when one fires.
 
-use super::{Now, Phase, RecordApp, StableId, Tick, TimerWheel};
+use super::{Now, RecordApp, StableId, TimerWheel};
 use bevy_app::App;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::DeferredWorld;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The timers of kind `T`: at most one an entity.
@@ -44,11 +46,6 @@ impl<T: Send + Sync + 'static> Timers<'_, T> {
     pub fn cancel(&mut self, owner: Entity) {
         self.wheel.cancel(owner);
     }
-
-    /// Whether the timer of `owner` is running.
-    pub fn is_running(&self, owner: Entity) -> bool {
-        self.wheel.deadline(owner).is_some()
-    }
 }
 
 /// Starts the timer of `owner`, or starts it anew, where a system has the whole world; see [`Timers::start`].
@@ -64,6 +61,9 @@ pub fn cancel_timer<T: Send + Sync + 'static>(world: &mut World, owner: Entity) 
 
 /// Takes the owners of the timers of kind `T` that fired in this tick, where one exclusive system is their only reader.
 pub fn take_fired<T: Send + Sync + 'static>(world: &mut World) -> Vec<Entity> {
+    if world.resource::<Messages<TimerFired<T>>>().is_empty() {
+        return Vec::new();
+    }
     world.resource_mut::<Messages<TimerFired<T>>>().drain().map(|fired| fired.owner).collect()
 }
 
@@ -98,15 +98,20 @@ impl TimerApp for App {
 }
 
 fn add_kind<'a, T: Send + Sync + 'static>(app: &'a mut App, name: &'static str) -> &'a mut App {
-    app.record_message::<TimerFired<T>>();
-    app.world_mut().resource_mut::<TimerKinds>().0.push(Kind {
+    app.cleared_message::<TimerFired<T>>();
+    let running = Arc::<AtomicUsize>::default();
+    app.world_mut().resource_mut::<TimerWheel<T>>().count_in(&running);
+    Arc::make_mut(&mut app.world_mut().resource_mut::<TimerKinds>().kinds).push(Kind {
         name,
         deadline: deadline::<T>,
         cancel: cancel::<T>,
         count: count::<T>,
         quiet_until: quiet_until::<T>,
+        fire: fire::<T>,
+        running,
+        count_in: count_in::<T>,
     });
-    app.add_systems(Tick, fire::<T>.in_set(Phase::Timers))
+    app
 }
 
 /// Looks at the timers of all kinds.
@@ -116,40 +121,72 @@ impl TimerCounts {
     /// A tick before which no timer of any kind fires; `None` if none runs.
     pub(super) fn quiet_until(world: &World) -> Option<u64> {
         let kinds = world.get_resource::<TimerKinds>()?;
-        kinds.0.iter().filter_map(|kind| (kind.quiet_until)(world)).min()
+        kinds.kinds.iter().filter_map(|kind| (kind.quiet_until)(world)).min()
     }
 
     /// The running timers of an entity: the name of each, and when it fires.
     pub fn of(world: &World, owner: Entity) -> Vec<(&'static str, Now)> {
-        let kinds = world.get_resource::<TimerKinds>().map(|kinds| kinds.0.as_slice()).unwrap_or_default();
+        let kinds = world.get_resource::<TimerKinds>().map(|kinds| kinds.kinds.as_slice()).unwrap_or_default();
         kinds.iter().filter_map(|kind| Some((kind.name, Now((kind.deadline)(world, owner)?)))).collect()
     }
 
     /// All running timers of all kinds.
     pub fn running(world: &World) -> usize {
-        world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.iter().map(|kind| (kind.count)(world)).sum())
+        world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.kinds.iter().map(|kind| (kind.count)(world)).sum())
     }
 }
 
+#[derive(Clone)]
 struct Kind {
     name: &'static str,
     deadline: fn(&World, Entity) -> Option<u64>,
     cancel: fn(&mut DeferredWorld, Entity),
     count: fn(&World) -> usize,
     quiet_until: fn(&World) -> Option<u64>,
+    fire: fn(&mut World, u64),
+    /// How many run. Most kinds have no timer at most times, and need not be looked at when an entity goes.
+    running: Arc<AtomicUsize>,
+    count_in: fn(&mut World, &Arc<AtomicUsize>),
 }
 
+/// All kinds of timers, in the order in which they were added.
 #[derive(Resource, Default)]
-pub(super) struct TimerKinds(Vec<Kind>);
+pub(super) struct TimerKinds {
+    kinds: Arc<Vec<Kind>>,
+    /// What removes the messages of the kinds that fired in this tick.
+    clear: Vec<fn(&mut World)>,
+}
+
+/// Fires all timers that are due: one kind after the other, each in the order of deadlines.
+pub(super) fn fire_timers(world: &mut World) {
+    let now = world.resource::<Now>().0;
+    let kinds = Arc::clone(&world.resource::<TimerKinds>().kinds);
+    kinds.iter().for_each(|kind| (kind.fire)(world, now));
+}
+
+/// Removes the messages of the timers that fired in this tick.
+pub(super) fn clear_fired(world: &mut World) {
+    for clear in std::mem::take(&mut world.resource_mut::<TimerKinds>().clear) {
+        clear(world);
+    }
+}
 
 /// Stops all timers of an entity that goes.
 pub(super) fn cancel_all(world: &mut DeferredWorld, owner: Entity) {
-    let kinds = world.get_resource::<TimerKinds>().map_or(0, |kinds| kinds.0.len());
-    for index in 0..kinds {
-        let cancel = world.get_resource::<TimerKinds>().and_then(|kinds| kinds.0.get(index)).map(|kind| kind.cancel);
-        if let Some(cancel) = cancel {
-            cancel(world, owner);
-        }
+    let Some(kinds) = world.get_resource::<TimerKinds>().map(|kinds| Arc::clone(&kinds.kinds)) else { return };
+    let in_use = kinds.iter().filter(|kind| kind.running.load(Ordering::Relaxed) > 0);
+    in_use.for_each(|kind| (kind.cancel)(world, owner));
+}
+
+/// Counts the timers of all kinds anew, after the wheels were restored.
+pub(super) fn count_again(world: &mut World) {
+    let Some(kinds) = world.get_resource::<TimerKinds>().map(|kinds| Arc::clone(&kinds.kinds)) else { return };
+    kinds.iter().for_each(|kind| (kind.count_in)(world, &kind.running));
+}
+
+fn count_in<T: Send + Sync + 'static>(world: &mut World, running: &Arc<AtomicUsize>) {
+    if let Some(mut wheel) = world.get_resource_mut::<TimerWheel<T>>() {
+        wheel.count_in(running);
     }
 }
 
@@ -171,16 +208,17 @@ fn quiet_until<T: Send + Sync + 'static>(world: &World) -> Option<u64> {
     world.get_resource::<TimerWheel<T>>().and_then(TimerWheel::quiet_until)
 }
 
-fn fire<T: Send + Sync + 'static>(
-    now: Res<Now>,
-    ids: Query<&StableId>,
-    mut wheel: ResMut<TimerWheel<T>>,
-    mut fired: MessageWriter<TimerFired<T>>,
-) {
+fn fire<T: Send + Sync + 'static>(world: &mut World, now: u64) {
     let mut due = Vec::new();
-    wheel.advance(now.0, &mut due);
-    fired.write_batch(due.into_iter().map(|owner| {
-        let id = ids.get(owner).copied().unwrap_or(StableId(0));
-        TimerFired { owner, id, kind: PhantomData }
-    }));
+    world.resource_mut::<TimerWheel<T>>().advance(now, &mut due);
+    if due.is_empty() {
+        return;
+    }
+    let message = |owner| {
+        let id = world.get::<StableId>(owner).copied().unwrap_or(StableId(0));
+        TimerFired { owner, id, kind: PhantomData::<fn() -> T> }
+    };
+    let fired: Vec<_> = due.into_iter().map(message).collect();
+    world.resource_mut::<Messages<TimerFired<T>>>().write_batch(fired);
+    world.resource_mut::<TimerKinds>().clear.push(|world| world.resource_mut::<Messages<TimerFired<T>>>().clear());
 }

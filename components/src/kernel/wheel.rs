@@ -4,6 +4,8 @@ use super::Table;
 use crate::record::{DecodeError, Decoder, Encoder, Record, Shape};
 use bevy_ecs::prelude::*;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const LEVEL_BITS: u32 = 8;
 const SLOTS: usize = 1 << LEVEL_BITS;
@@ -32,6 +34,8 @@ pub struct TimerWheel<T: Send + Sync + 'static> {
     free: Vec<u32>,
     heads: Vec<u32>,
     by_owner: Table<u64, u32>,
+    /// How many timers run, for those who have not the wheel at hand.
+    running: Arc<AtomicUsize>,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -44,6 +48,7 @@ impl<T: Send + Sync + 'static> Default for TimerWheel<T> {
             free: Vec::new(),
             heads: Vec::new(),
             by_owner: Table::default(),
+            running: Arc::default(),
             kind: PhantomData,
         }
     }
@@ -63,6 +68,16 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
     /// The deadline of `owner`'s timer.
     pub fn deadline(&self, owner: Entity) -> Option<u64> {
         self.by_owner.get(&owner.to_bits()).and_then(|&at| self.timers.get(at as usize)).map(|timer| timer.deadline)
+    }
+
+    /// Keeps the number of running timers in `running` from now on.
+    pub(super) fn count_in(&mut self, running: &Arc<AtomicUsize>) {
+        self.running = Arc::clone(running);
+        self.count();
+    }
+
+    fn count(&self) {
+        self.running.store(self.by_owner.len(), Ordering::Relaxed);
     }
 
     /// Starts `owner`'s timer, or starts it anew. A deadline that is not ahead fires in the next tick.
@@ -85,6 +100,7 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
         let Some(at) = self.by_owner.remove(&owner.to_bits()) else { return false };
         self.unlink(at);
         self.free.push(at);
+        self.count();
         true
     }
 
@@ -123,6 +139,7 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
                 at = timer.next;
             }
         }
+        self.count();
         fired.sort_unstable_by_key(|&(deadline, sequence, _)| (deadline, sequence));
         due.extend(fired.into_iter().map(|(_, _, owner)| owner));
         if self.by_owner.is_empty() && self.timers.capacity() > 4096 {
@@ -157,6 +174,7 @@ impl<T: Send + Sync + 'static> TimerWheel<T> {
             }
         };
         self.by_owner.insert(timer.owner.to_bits(), at);
+        self.count();
         self.link(at);
     }
 

@@ -17,6 +17,6 @@ pub use room::{
     Participant, ParticipantOf, Participants, Room, RoomFull, RoomState, RoomTable, Vacated, Voice, VoiceOf,
 };
 pub use stream::{
-    DigitFlush, EchoShift, MediaCounters, Mixing, Playback, ReceivePath, ReceivedAudio, RtpSilence, RtpState, Sink,
-    SpeechActivity, Stream, StreamTable, frame_of,
+    DigitFlush, EchoShift, MediaCounters, Mixing, Playback, ReceivePath, ReceivedAudio, RtpPause, RtpSilence, RtpState,
+    Sink, SpeechActivity, Stream, StreamTable, frame_of, tick_of,
 };

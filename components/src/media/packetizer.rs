@@ -211,7 +211,7 @@ mod tests {
                 (half, header, packet.bytes()[payload].to_vec())
             }));
         }
-        assert!(!awake, "nobody is visited who has nothing to say");
+        assert!(!awake, "no stream is visited that has nothing to send");
         left
     }
 

@@ -69,6 +69,8 @@ pub struct RtpState {
     pub clock: RtpClock,
     /// What an echo adds to the numbers of the source.
     pub echo: Option<EchoShift>,
+    /// When the source last sent RTCP.
+    pub rtcp_heard: Now,
     /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
     pub next_frame: u64,
     /// What encodes what is played or mixed for it.
@@ -90,6 +92,8 @@ pub struct EchoShift {
     pub sequence: u16,
     /// Added to its timestamps.
     pub timestamp: u32,
+    /// The frame after the one in which a packet was last echoed.
+    pub next_frame: u64,
 }
 
 /// The receiving side of a stream: digits, and for a room the jitter buffer.
@@ -181,6 +185,9 @@ pub struct DigitFlush;
 /// Timer of a stream: nothing may have been received for too long.
 pub struct RtpSilence;
 
+/// Timer of a stream: nothing may have been sent for too long.
+pub struct RtpPause;
+
 /// Counters of media.
 #[derive(Resource, Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaCounters {
@@ -198,8 +205,12 @@ pub struct MediaCounters {
     pub dropped_payload_type: u64,
     /// Packets that came while the stream does not receive.
     pub dropped_on_hold: u64,
-    /// RTCP packets, which are not used yet.
+    /// RTCP packets of a stream's peer: a sign of life, and not used otherwise.
+    pub rtcp_in: u64,
+    /// RTCP packets that are malformed, of another source, or for a port that no stream has.
     pub dropped_rtcp: u64,
+    /// Frames of silence sent where there was nothing to hear.
+    pub pauses_filled: u64,
     /// Packets too late for the mix, twice there, or too many.
     pub dropped_jitter: u64,
     /// Digits heard.
@@ -218,7 +229,9 @@ impl MediaCounters {
         self.dropped_foreign += other.dropped_foreign;
         self.dropped_payload_type += other.dropped_payload_type;
         self.dropped_on_hold += other.dropped_on_hold;
+        self.rtcp_in += other.rtcp_in;
         self.dropped_rtcp += other.dropped_rtcp;
+        self.pauses_filled += other.pauses_filled;
         self.dropped_jitter += other.dropped_jitter;
         self.digits_in += other.digits_in;
         self.frames_mixed += other.frames_mixed;
@@ -297,6 +310,17 @@ impl RtpState {
         self.latch.source().or_else(|| stream.negotiated.as_ref().map(|agreed| agreed.remote))
     }
 
+    /// When the peer last gave a sign of life.
+    pub fn heard(&self) -> Now {
+        self.latch.heard().max(self.rtcp_heard)
+    }
+
+    /// The frame after the last one in which something was sent.
+    pub fn silent_since_frame(&self) -> u64 {
+        let echoed = self.echo.map_or(0, |echo| echo.next_frame);
+        self.next_frame.max(echoed).max(frame_of(self.began))
+    }
+
     /// Our timestamp for a frame of 20 ms.
     pub fn timestamp_of(&self, frame: u64) -> u32 {
         self.timestamp_base.wrapping_add((frame as u32).wrapping_mul(self.clock.frame_units()))
@@ -335,4 +359,9 @@ impl RtpState {
 /// The number of the frame of 20 ms that a tick belongs to.
 pub fn frame_of(now: Now) -> u64 {
     now.0 / 4
+}
+
+/// The first tick of a frame of 20 ms.
+pub fn tick_of(frame: u64) -> Now {
+    Now(frame.saturating_mul(4))
 }

@@ -6,6 +6,7 @@ use crate::call::Settings;
 use crate::edge::{Target, Transport};
 use crate::kernel::StableId;
 use crate::wire::sip::{Method, OutgoingRequest, client_key, reason_phrase};
+use crate::wire::text::PushText;
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -186,10 +187,14 @@ impl Dialog {
 
 /// A Contact header field's value.
 pub fn contact(address: SocketAddr, transport: Transport) -> String {
-    match transport {
-        Transport::Udp => format!("<sip:{address}>"),
-        Transport::Tcp => format!("<sip:{address};transport=tcp>"),
-    }
+    let mut contact = String::with_capacity(64);
+    contact.push_str("<sip:");
+    contact.push_socket(address);
+    contact.push_str(match transport {
+        Transport::Udp => ">",
+        Transport::Tcp => ";transport=tcp>",
+    });
+    contact
 }
 
 /// A From or To value of its text and a tag, which may be empty.

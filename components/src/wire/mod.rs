@@ -7,3 +7,4 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip;
 pub mod telephone_event;
+pub(crate) mod text;

@@ -21,7 +21,11 @@ pub(super) struct Callee {
 impl Callee {
     /// Reads what the user wrote.
     pub fn parse(given: &str) -> Result<Self, Error> {
-        Self::read(given).ok_or_else(|| Error::Address { given: given.to_owned(), expected: EXPECTED })
+        let refused = |expected| Error::Address { given: given.to_owned(), expected };
+        if given.trim().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:")) {
+            return Err(refused("NAME@HOST or sip:NAME@HOST: TLS is not supported"));
+        }
+        Self::read(given).ok_or_else(|| refused(EXPECTED))
     }
 
     fn read(given: &str) -> Option<Self> {
@@ -114,6 +118,7 @@ mod tests {
             "bob@[host]",
             "bob smith@host",
             "bob@host;transport=tls",
+            "sips:bob@host",
             "bob@host\r\nX: y",
             "<sip:bob@host>",
         ] {

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_nobody_comes_for_do_not_pile_up() {
+    fn calls_that_are_not_fetched_do_not_pile_up() {
         let calls = Calls::default();
         for id in 0..2 * UNCLAIMED_MAX as u64 {
             calls.changed(SessionId(id), SessionState::Initializing, SessionState::Dialing);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn news_that_nobody_takes_are_dropped_and_counted() {
+    fn news_that_are_not_read_are_dropped_and_counted() {
         let calls = Calls::default();
         let _fresh = calls.offered(SessionId(1), Parties::default());
         let lost: u64 = (0..NEWS_MAX + 3).map(|_| calls.happened(SessionId(1), News::Digit('1'))).sum();

@@ -249,7 +249,7 @@ fn add_change(figures: &mut Figures, name: &str, change: &Change, calls: usize) 
     figures.aim(&format!("{name}: snapshot read and restored in"), restored, "ms", Bound::AtMost(200.0));
     let name_of_ticks = format!("{name}: {} ticks lived again in", count(&change.recovery, "/ticks"));
     figures.tell(&name_of_ticks, count(&change.recovery, "/live_us") / 1e3, "ms");
-    figures.tell(&format!("{name}: no packet came to anybody for"), ms(change.silence.of_all), "ms");
+    figures.tell(&format!("{name}: no packet came to any call for"), ms(change.silence.of_all), "ms");
     let gap = ms(change.silence.of_one);
     figures.aim(&format!("{name}: longest audio gap of a caller"), gap, "ms", Bound::AtMost(1_000.0));
     figures.aim(&format!("{name}: no request was answered for"), ms(change.unanswered), "ms", Bound::AtMost(1_000.0));

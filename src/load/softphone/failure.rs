@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::ua::call::End;
 
@@ -11,6 +12,13 @@ use crate::ua::call::End;
 pub enum Failure {
     /// The address to call, or the one to call from, is no usable `sip:` URI.
     BadUri(String),
+    /// The address needs TLS (`sips:` or `transport=tls`), which there is not.
+    NeedsTls(String),
+    /// The file to play can't be used.
+    BadSound {
+        path: PathBuf,
+        why: String,
+    },
     /// A character that no phone has a key for.
     BadDigit(char),
     /// A setting is out of its range.
@@ -63,28 +71,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code of `ringworld call`: 2 for a wrong command line, 3 refused, 4 not reached or not answered,
-    /// 5 not heard what was expected, 1 for a failure of this machine.
-    pub fn exit_code(&self) -> u8 {
-        use Failure::*;
-        match self {
-            BadUri(_) | BadDigit(_) | BadSetting(_) => 2,
-            Rejected { .. } | NoAudio | NoDigits => 3,
-            Resolve { .. } | Connection { .. } | PortClosed(_) | NoResponse(_) => 4,
-            NotAnswered { .. } | Cancelled | ByeUnanswered => 4,
-            NothingHeard | OnlySilence { .. } | WrongTone { .. } => 5,
-            Local(_) | Recording(_) => 1,
-        }
-    }
-
-    /// The SIP status, where there was one.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Failure::Rejected { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
     /// The failure that an end means, if it means one.
     pub(super) fn of_end(end: &End, to: SocketAddr, waited_s: u64) -> Option<Failure> {
         Some(match end {
@@ -106,6 +92,10 @@ impl fmt::Display for Failure {
         match self {
             Failure::BadUri(uri) => write!(f, "`{uri}` is no address to call: write sip:user@host[:port]"),
             Failure::BadDigit(digit) => write!(f, "`{digit}` is no DTMF digit: 0-9, *, #, A-D"),
+            Failure::NeedsTls(uri) => {
+                write!(f, "{uri} asks for TLS, which is not supported: call sip:user@host over UDP or transport=tcp")
+            }
+            Failure::BadSound { path, why } => write!(f, "{} can't be played: {why}", path.display()),
             Failure::BadSetting(what) => f.write_str(what),
             Failure::Resolve { host, error } => write!(f, "the host `{host}` has no address: {error}"),
             Failure::Connection { to, error } => write!(f, "no TCP connection with {to}: {error}"),

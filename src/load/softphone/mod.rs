@@ -2,6 +2,7 @@
 
 mod ear;
 mod failure;
+mod sound;
 mod talk;
 mod wire;
 
@@ -27,10 +28,12 @@ pub struct Settings {
     pub uri: String,
     /// The address shown to the other side.
     pub from: Option<String>,
-    /// How long to stay after the answer; longer if digits need it.
+    /// How long to stay after the answer; longer if digits or the file that is played need it.
     pub seconds: u64,
     /// The tone to send; silence without.
     pub tone_hz: Option<u16>,
+    /// The WAV file to play once: 8,000 samples a second, one channel, 16 bits. Silence follows it.
+    pub play: Option<PathBuf>,
     /// Digits to send, half a second after the answer.
     pub dtmf: String,
     /// The tone that must be heard.
@@ -53,6 +56,7 @@ impl Settings {
             from: None,
             seconds: 5,
             tone_hz: None,
+            play: None,
             dtmf: String::new(),
             expect_tone_hz: None,
             hear: None,
@@ -115,16 +119,25 @@ pub fn call(settings: &Settings, on_event: impl FnMut(Event)) -> Result<Conversa
     if [settings.tone_hz, settings.expect_tone_hz].iter().flatten().any(|hz| !(50..=3_900).contains(hz)) {
         return Err(Failure::BadSetting("a tone must be between 50 and 3900 Hz"));
     }
+    if settings.tone_hz.is_some() && settings.play.is_some() {
+        return Err(Failure::BadSetting("either a tone or a file can be sent"));
+    }
+    let sound = settings.play.as_deref().map(sound::read).transpose()?;
     if settings.laws.is_empty() {
         return Err(Failure::BadSetting("no codec to offer"));
     }
     let (to, reliable) = resolve(&uri)?;
-    let talk = Talk::begin(settings, (uri, from), (to, reliable), on_event)?;
+    let talk = Talk::begin(settings, (uri, from), (to, reliable), sound, on_event)?;
     talk.run()
 }
 
 /// A URI that can be used in a message: with its scheme, without anything that could end the header.
 fn checked_uri(text: &str) -> Result<String, Failure> {
+    let is_sips = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    let mut parameters = text.split(['?', '>']).next().unwrap_or_default().split(';').skip(1);
+    if is_sips || parameters.any(|parameter| parameter.eq_ignore_ascii_case("transport=tls")) {
+        return Err(Failure::NeedsTls(text.to_owned()));
+    }
     let has_scheme = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };
     let illegal = |c: char| c.is_control() || c.is_whitespace() || "<>\"".contains(c);

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ear::Ear;
+use super::sound::Sound;
 use super::wire::{Incoming, Wire};
 use super::{Conversation, Event, Failure, LONGEST_S, Settings, unique};
 use crate::load::clock::{self, MS, SECOND};
@@ -49,6 +50,7 @@ pub(super) struct Talk<'s, F> {
     rtp: UdpSocket,
     reader: Reader,
     stream: Option<Stream>,
+    sound: Option<Sound>,
     digits: Digits,
     digits_heard: DigitsHeard,
     arrivals: Arrivals,
@@ -62,6 +64,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
         settings: &'s Settings,
         (uri, from): (String, Option<String>),
         (to, reliable): (SocketAddr, bool),
+        sound: Option<Sound>,
         mut on_event: F,
     ) -> Result<Self, Failure> {
         let digits = Digits::new(&settings.dtmf).map_err(Failure::BadDigit)?;
@@ -99,6 +102,7 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             rtp,
             reader: Reader::new(),
             stream: None,
+            sound,
             digits,
             digits_heard: DigitsHeard::default(),
             arrivals: Arrivals::default(),
@@ -207,7 +211,8 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
             let can_dial =
                 stream.remote.telephone_event.is_some() && stream.next_at >= stream.answered_at + BEFORE_DIGITS;
             let event = if can_dial { self.digits.next(stream.timestamp) } else { None };
-            let audio = stream.tone.frame(stream.frame);
+            let played = self.sound.as_ref().and_then(|sound| sound.frame(stream.frame, stream.remote.law()));
+            let audio = played.as_deref().unwrap_or_else(|| stream.tone.frame(stream.frame));
             let (sequence, ssrc) = (stream.sequence, stream.ssrc);
             let packet = match (&event, stream.remote.telephone_event) {
                 (Some(event), Some(payload_type)) => Packet {
@@ -266,7 +271,9 @@ impl<'s, F: FnMut(Event)> Talk<'s, F> {
         let stopped = self.settings.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
         let over = self.stream.as_ref().is_some_and(|stream| {
             let no_digits = !self.settings.dtmf.is_empty() && stream.remote.telephone_event.is_none();
-            no_digits || now >= stream.answered_at + self.settings.seconds * SECOND && self.digits.is_done()
+            let is_played = self.sound.as_ref().is_none_or(|sound| stream.frame >= sound.frames());
+            let is_done = is_played && self.digits.is_done();
+            no_digits || now >= stream.answered_at + self.settings.seconds * SECOND && is_done
         });
         if (stopped || over) && !self.leaving {
             self.leaving = true;

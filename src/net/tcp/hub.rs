@@ -45,12 +45,8 @@ pub(super) struct Hub {
 
 impl Hub {
     pub async fn order(&mut self, order: TcpOrder) {
-        match order {
-            TcpOrder::Close(conn) => self.close(conn),
-            TcpOrder::Send { target, bytes, transaction, or_udp } => {
-                self.send(target, Outgoing { bytes, transaction, or_udp }).await;
-            }
-        }
+        let TcpOrder { target, bytes, transaction, or_udp } = order;
+        self.send(target, Outgoing { bytes, transaction, or_udp }).await;
     }
 
     pub fn event(&mut self, event: HubEvent) {

@@ -3,25 +3,20 @@
 use crate::net::counters::Count;
 use crate::net::inlet::Inlet;
 use bytes::Bytes;
-use ringworld_components::edge::{ConnId, SendFailure, Target};
+use ringworld_components::edge::{SendFailure, Target};
 use ringworld_components::kernel::StableId;
 use tokio::sync::mpsc;
 
-/// An order of a world to the TCP thread.
+/// An order of a world to the TCP thread: send a message.
 #[derive(Debug)]
-pub(in crate::net) enum TcpOrder {
-    /// Send a message.
-    Send {
-        target: Target,
-        bytes: Bytes,
-        /// The transaction to tell if it fails; 0 for none.
-        transaction: StableId,
-        /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer
-        /// can't be reached over TCP.
-        or_udp: bool,
-    },
-    /// Close a connection.
-    Close(ConnId),
+pub(in crate::net) struct TcpOrder {
+    pub target: Target,
+    pub bytes: Bytes,
+    /// The transaction to tell if it fails; 0 for none.
+    pub transaction: StableId,
+    /// Whether it is a UDP request that is too large for a datagram, and goes over UDP all the same if the peer can't be
+    /// reached over TCP.
+    pub or_udp: bool,
 }
 
 /// A world's end.
@@ -37,9 +32,7 @@ impl TcpOutlet {
     pub fn push(&self, order: TcpOrder) {
         if let Err(mpsc::error::TrySendError::Full(order)) = self.ring.try_send(order) {
             self.inlet.counters.sip_out_ring_full.one();
-            if let TcpOrder::Send { transaction, .. } = order {
-                self.inlet.send_failed(transaction, SendFailure::Full);
-            }
+            self.inlet.send_failed(order.transaction, SendFailure::Full);
         }
     }
 }

@@ -193,7 +193,10 @@ mod tests {
         assert!((1..10_000).all(|number| connection.moves(StableId(number))));
         assert_eq!(connection.moved.len(), MOVED_MAX);
         assert!(!connection.moves(StableId(9_999)));
-        assert!(connection.moves(StableId(0)) && connection.moves(StableId(0)), "nobody's may come again");
+        assert!(
+            connection.moves(StableId(0)) && connection.moves(StableId(0)),
+            "a message of no transaction may come again"
+        );
     }
 
     #[test]

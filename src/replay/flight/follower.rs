@@ -7,6 +7,7 @@ use crate::replay::error::ReplayError;
 use crate::replay::header::{Header, Start};
 use crate::replay::player::{Player, ReplayOptions};
 use crate::replay::reader::Reader;
+use crate::replay::tail::unlogged;
 use crate::replay::writer::LEVEL;
 use crossbeam::channel::{Receiver, bounded};
 use ringworld_components::kernel::RestoreError;
@@ -33,7 +34,7 @@ impl Job {
         std::thread::Builder::new().name("flight-follower".to_owned()).spawn(move || {
             // Where it is not allowed, the follower runs like the others.
             let _ = rustix::process::nice(NICE);
-            let _ = tell.send(self.run());
+            let _ = tell.send(unlogged(|| self.run()));
         })?;
         Ok(told)
     }

@@ -142,7 +142,7 @@ pub(crate) fn choose_user(habits: &Habits, dice: &mut Dice) -> String {
         (ring, 3),
         ("busy".to_owned(), 1),
         (refused, 1),
-        ("nobody-special".to_owned(), 1),
+        ("unnamed-callee".to_owned(), 1),
     ])
 }
 

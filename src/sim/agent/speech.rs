@@ -3,7 +3,7 @@
 use super::Out;
 use super::call::Call;
 use super::voice::{self, FRAME, Sound, Voice};
-use crate::sim::{Dice, MS};
+use crate::sim::{Dice, MS, SECOND};
 use crate::ua::rtp::Packet;
 use std::net::SocketAddr;
 
@@ -15,6 +15,9 @@ const ENDING: u16 = 3;
 
 /// The length of a frame.
 pub(crate) const FRAME_NS: u64 = 20 * MS;
+
+/// The distance of RTCP packets: less than the RTP silence that a run allows.
+const RTCP_NS: u64 = 4 * SECOND;
 
 /// What was heard in one packet.
 #[derive(Debug, Default)]
@@ -39,13 +42,18 @@ pub(super) struct Speech {
     /// The key under way: its code, the timestamp of its beginning, and its packets so far.
     pressing: Option<(u8, u32, u16)>,
     last_event: Option<u32>,
+    /// Whether it sends RTCP, and when it does next.
+    reports: bool,
+    rtcp_at: u64,
 }
 
 impl Speech {
     pub fn new(voice: Option<Voice>, number: u32) -> Self {
         let ssrc = 0x5100_0000 | number << 8;
         let (keys, pressing, last_event) = (Vec::new(), None, None);
-        Self { voice, ssrc, sequence: 0, base: 0, next_at: u64::MAX, keys, pressing, last_event }
+        // Of those that send audio, and of those that don't, one half.
+        let (reports, rtcp_at) = (number % 4 < 2, u64::MAX);
+        Self { voice, ssrc, sequence: 0, base: 0, next_at: u64::MAX, keys, pressing, last_event, reports, rtcp_at }
     }
 
     /// A call begins.
@@ -53,6 +61,9 @@ impl Speech {
         self.ssrc = self.ssrc & !0xff | call & 0xff;
         (self.sequence, self.base) = (call as u16 * 977, call.wrapping_mul(0x9e37_79b9));
         (self.keys, self.pressing, self.last_event) = (Vec::new(), None, None);
+        if self.reports {
+            self.rtcp_at = now + RTCP_NS;
+        }
         if self.voice.is_some() {
             // Every agent has a phase of its own.
             self.next_at = now.next_multiple_of(FRAME_NS) + u64::from(self.ssrc >> 8 & 3) * FRAME_NS / 4;
@@ -60,7 +71,7 @@ impl Speech {
     }
 
     pub fn stop(&mut self) {
-        self.next_at = u64::MAX;
+        (self.next_at, self.rtcp_at) = (u64::MAX, u64::MAX);
     }
 
     pub fn press(&mut self, code: u8) {
@@ -68,11 +79,15 @@ impl Speech {
     }
 
     pub fn due_at(&self) -> u64 {
-        self.next_at
+        self.next_at.min(self.rtcp_at)
     }
 
     /// Sends what is due in this call.
     pub fn speak(&mut self, now: u64, call: &Call, (silent, wild): (bool, bool), dice: &mut Dice, out: &mut Out) {
+        if self.rtcp_at <= now {
+            self.rtcp_at = now + RTCP_NS;
+            self.report(call, out);
+        }
         // What was not sent while it rang is not made up for.
         let missed = now.saturating_sub(self.next_at) / FRAME_NS;
         self.next_at += missed * FRAME_NS;
@@ -105,6 +120,17 @@ impl Speech {
                 bytes[1] = 200;
             }
             out.rtp.push((call.ua.rtp.port(), address, bytes));
+        }
+    }
+
+    /// Sends RTCP: a receiver report without blocks (RFC 3550 section 6.4.2).
+    fn report(&self, call: &Call, out: &mut Out) {
+        let address = call.ua.remote.as_ref().and_then(|remote| remote.address);
+        let ports = address.and_then(|to| Some((call.ua.rtp.port().checked_add(1)?, to.port().checked_add(1)?)));
+        if let (Some(to), Some((from_port, to_port))) = (address, ports) {
+            let mut bytes = vec![0x80, 201, 0, 1];
+            bytes.extend(self.ssrc.to_be_bytes());
+            out.rtp.push((from_port, SocketAddr::new(to.ip(), to_port), bytes));
         }
     }
 

@@ -27,8 +27,8 @@ pub(in crate::sim) fn check(engine: &Engine, agents: &[Agent], watchers: &Invari
     for agent in agents.iter().filter(|agent| agent.is_honest() && !agent.is_tainted) {
         for call in agent.calls.iter().filter(|call| call.ua.is_sure && call.ua.is_calm()) {
             let disagree = |what: String| {
-                let who = [of_agent(agent.number), format!("Call-ID {}", call.ua.identity.call_id)];
-                Breach::new(Invariant::BothAgree, what, who)
+                let involved = [of_agent(agent.number), format!("Call-ID {}", call.ua.identity.call_id)];
+                Breach::new(Invariant::BothAgree, what, involved)
             };
             let dialog = known.get(&call.ua.identity.call_id);
             match (call.ua.state, dialog) {

@@ -39,7 +39,7 @@ impl Crossings {
         let outcomes: u64 = signalling.outcomes.values().sum();
         let counted = |status: &u16| signalling.responses_sent.get(status).copied().unwrap_or(0);
         let equal = [
-            ("packets in", media.packets_in + dropped, self.rtp_in),
+            ("packets in", media.packets_in + media.rtcp_in + dropped, self.rtp_in),
             ("packets out", media.packets_out, self.rtp_out),
             ("outcomes", outcomes, self.ended),
             ("digits", media.digits_in.max(digits), media.digits_in),

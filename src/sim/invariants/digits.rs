@@ -58,7 +58,7 @@ impl Digits {
             return None;
         }
         let found = self.sessions.get_mut(&session);
-        let who = found.as_ref().map(|(agent, _)| of_agent(*agent));
+        let involved = found.as_ref().map(|(agent, _)| of_agent(*agent));
         let next = found.and_then(|(_, pressed)| {
             let after = pressed.iter().rposition(|key| key.heard).map_or(0, |at| at + 1);
             pressed.iter_mut().skip(after).find(|key| key.arrived > 0 && key.digit == digit)
@@ -70,7 +70,11 @@ impl Digits {
             }
             None => {
                 let what = format!("digit {digit} was heard once too often or out of order");
-                Some(Breach::new(Invariant::DigitsOnce, what, who.into_iter().chain([format!("session {session}")])))
+                Some(Breach::new(
+                    Invariant::DigitsOnce,
+                    what,
+                    involved.into_iter().chain([format!("session {session}")]),
+                ))
             }
         }
     }

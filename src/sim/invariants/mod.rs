@@ -8,6 +8,7 @@ mod counters;
 mod digits;
 mod hold;
 mod lines;
+mod pauses;
 mod relations;
 mod sessions;
 mod voices;
@@ -19,6 +20,7 @@ pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
 use lines::Lines;
+use pauses::Pauses;
 use ringworld_components::edge::{Event, Packet};
 use ringworld_components::kernel::StableId;
 use sessions::Sessions;
@@ -51,6 +53,8 @@ pub enum Invariant {
     RoomsArePrivate,
     /// Nothing is sent to a peer that does not want to receive.
     HoldIsSilent,
+    /// No peer that wants to receive is sent nothing for longer than the set pause.
+    PausesAreFilled,
     /// The lines of a session description keep their number and their places.
     LinesStay,
     /// What is heard was sent not long ago.
@@ -89,7 +93,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 26] = [
+    pub const ALL: [Invariant; 27] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -99,6 +103,7 @@ impl Invariant {
         Self::TimersStop,
         Self::RoomsArePrivate,
         Self::HoldIsSilent,
+        Self::PausesAreFilled,
         Self::LinesStay,
         Self::DelayBounded,
         Self::DigitsOnce,
@@ -130,6 +135,7 @@ impl Invariant {
             Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
             Self::RoomsArePrivate => "a member of a room hears neither itself nor a member of another room",
             Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
+            Self::PausesAreFilled => "what is sent to a peer that wants to hear pauses for as long as is set at most",
             Self::LinesStay => "the lines of a session description keep their number and places",
             Self::DelayBounded => "the delay of audio stays bounded",
             Self::DigitsOnce => "every digit arrives once and in order",
@@ -165,19 +171,23 @@ pub struct Breach {
     /// What was seen.
     pub what: String,
     /// The sessions, calls and agents involved.
-    pub who: Vec<String>,
+    pub involved: Vec<String>,
 }
 
 impl Breach {
-    pub(super) fn new(invariant: Invariant, what: impl Into<String>, who: impl IntoIterator<Item = String>) -> Self {
-        Self { invariant, what: what.into(), who: who.into_iter().collect() }
+    pub(super) fn new(
+        invariant: Invariant,
+        what: impl Into<String>,
+        involved: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self { invariant, what: what.into(), involved: involved.into_iter().collect() }
     }
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.invariant, self.what)?;
-        if self.who.is_empty() { Ok(()) } else { write!(f, " ({})", self.who.join(", ")) }
+        if self.involved.is_empty() { Ok(()) } else { write!(f, " ({})", self.involved.join(", ")) }
     }
 }
 
@@ -186,6 +196,7 @@ impl fmt::Display for Breach {
 pub(super) struct Invariants {
     pub wire: Wire,
     pub holds: Holds,
+    pub pauses: Pauses,
     pub lines: Lines,
     pub digits: Digits,
     pub sessions: Sessions,
@@ -213,6 +224,7 @@ impl Invariants {
     /// The switch sends a packet.
     pub fn rtp_out(&mut self, tick: u64, packet: &Packet) {
         self.breaches.extend(self.holds.packet(tick, packet));
+        self.pauses.sent(tick, packet.port);
     }
 
     /// Something happened in the world.
@@ -227,6 +239,7 @@ impl Invariants {
     pub fn rewind(&mut self, engine: &Engine) {
         self.sessions.rewind(engine);
         self.holds = Holds::default();
+        self.pauses = Pauses::default();
         self.lines = Lines::default();
         self.digits.is_void = true;
         self.crossings.is_void = true;

@@ -14,6 +14,8 @@ struct Known {
     /// When it began, and when it was answered.
     began: u64,
     answered: Option<u64>,
+    /// When RTCP of its agent last came.
+    rtcp: Option<u64>,
     has_ended: bool,
     /// Whether the switch has lost some ticks of it, and its times are not known.
     is_vague: bool,
@@ -44,8 +46,14 @@ impl Sessions {
         breaches: &mut Vec<Breach>,
     ) {
         *self.changes.entry((from, to)).or_default() += 1;
-        let first =
-            Known { state: SessionState::Initializing, began: tick, answered: None, has_ended: false, is_vague: false };
+        let first = Known {
+            state: SessionState::Initializing,
+            began: tick,
+            answered: None,
+            rtcp: None,
+            has_ended: false,
+            is_vague: false,
+        };
         let known = self.known.entry(session).or_insert(first);
         if known.state != from || !from.can_transition_to(to) || known.has_ended {
             let what = format!("from {from} to {to}, though it was {}", known.state);
@@ -59,9 +67,9 @@ impl Sessions {
 
     fn ended(&mut self, tick: u64, engine: &Engine, session: StableId, cause: EndCause, breaches: &mut Vec<Breach>) {
         let Some(known) = self.known.get_mut(&session) else { return };
-        let who = [format!("session {session}")];
+        let involved = [format!("session {session}")];
         if std::mem::replace(&mut known.has_ended, true) {
-            return breaches.push(Breach::new(Invariant::SessionsEnd, "it ended twice", who));
+            return breaches.push(Breach::new(Invariant::SessionsEnd, "it ended twice", involved));
         }
         let timers = &engine.world().resource::<Settings>().timers;
         let lasted = |since: u64| Now(tick).since(Now(since)).saturating_add(TICK).as_secs();
@@ -69,13 +77,23 @@ impl Sessions {
             EndCause::RingTimeout => known.answered.is_some() || lasted(known.began) + 1 < u64::from(timers.ringing_s),
             EndCause::DeferralTimeout => known.answered.is_some(),
             EndCause::DurationLimit => known.answered.is_none_or(|at| lasted(at) < u64::from(timers.call_s)),
-            EndCause::MediaTimeout => timers.rtp_silence_s == 0 || known.answered.is_none(),
+            EndCause::MediaTimeout => {
+                let lives = known.rtcp.is_some_and(|at| lasted(at) < u64::from(timers.rtp_silence_s));
+                timers.rtp_silence_s == 0 || known.answered.is_none() || lives
+            }
             _ => false,
         };
         if early && !known.is_vague {
             let age = lasted(known.began);
             let what = format!("it ended as {:?} after {age} s, though its time had not come", cause.as_str());
-            breaches.push(Breach::new(Invariant::TimersStop, what, who));
+            breaches.push(Breach::new(Invariant::TimersStop, what, involved));
+        }
+    }
+
+    /// RTCP of its agent reaches a session.
+    pub fn rtcp(&mut self, tick: u64, session: StableId) {
+        if let Some(known) = self.known.get_mut(&session) {
+            known.rtcp = Some(tick);
         }
     }
 
@@ -89,7 +107,8 @@ impl Sessions {
         self.known.clear();
         for (session, state) in living {
             let has_ended = state == SessionState::Terminated;
-            self.known.insert(session, Known { state, began: 0, answered: None, has_ended, is_vague: true });
+            let known = Known { state, began: 0, answered: None, rtcp: None, has_ended, is_vague: true };
+            self.known.insert(session, known);
         }
     }
 

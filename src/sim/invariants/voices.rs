@@ -74,14 +74,14 @@ pub(super) fn check(
                 let speaker = agents.iter().find(|other| other.habits.voice == Some(voice));
                 let is_there = speaker.is_some_and(|speaker| was_in(speaker, &call.service, now));
                 (!is_there).then(|| match speaker {
-                    Some(speaker) => format!("it hears agent {}, who is not in {}", speaker.number, call.service),
+                    Some(speaker) => format!("it hears agent {}, which is not in {}", speaker.number, call.service),
                     None => format!("it hears the voice of no agent: {voice:?}"),
                 })
             }
             Sound::Voice(voice, _) => (Some(voice) != own).then(|| format!("it hears {voice:?} in an echo")),
         };
-        let who = || [of_agent(agent.number), format!("Call-ID {}", hearing.call_id)];
-        breaches.extend(breach.map(|what| Breach::new(Invariant::RoomsArePrivate, what, who())));
+        let involved = || [of_agent(agent.number), format!("Call-ID {}", hearing.call_id)];
+        breaches.extend(breach.map(|what| Breach::new(Invariant::RoomsArePrivate, what, involved())));
         if let Sound::Voice(voice, frame) = *sound {
             let present = now / (20 * MS);
             let frames = present.wrapping_sub(u64::from(frame)) % FRAMES;
@@ -92,7 +92,7 @@ pub(super) fn check(
             let most = lags.between(now, speaker, agent.number);
             if frames * 20 * MS > most {
                 let what = format!("what it hears was said {} ms ago, at most {} are due", frames * 20, most / MS);
-                breaches.push(Breach::new(Invariant::DelayBounded, what, who()));
+                breaches.push(Breach::new(Invariant::DelayBounded, what, involved()));
             }
         }
     }

@@ -117,8 +117,8 @@ impl Wire {
             Start::Response { status, .. } => self.responded(tick, number, (status, cseq, method), &message, bytes),
             Start::Request { method, .. } => self.requested(tick, (method, cseq), &message, bytes),
         };
-        let who = [of_agent(number), format!("Call-ID {call_id}")];
-        breaches.extend(found.filter(|_| is_trusted).map(|(invariant, what)| Breach::new(invariant, what, who)));
+        let involved = [of_agent(number), format!("Call-ID {call_id}")];
+        breaches.extend(found.filter(|_| is_trusted).map(|(invariant, what)| Breach::new(invariant, what, involved)));
     }
 
     fn responded(

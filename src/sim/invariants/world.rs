@@ -25,13 +25,13 @@ pub(in crate::sim) fn nothing_left(engine: &Engine) -> Option<Breach> {
     }
     let mut left: Vec<StableId> = world.iter_entities().filter_map(|entity| entity.get().copied()).collect();
     left.sort_unstable();
-    let who = left.iter().take(3).map(|id| {
+    let involved = left.iter().take(3).map(|id| {
         let entity = world.resource::<StableIds>().find(*id).and_then(|entity| world.get_entity(entity).ok());
         let holds = entity.map(|entity| world.resource::<Registry>().describe(entity)).unwrap_or_default();
         let holds: Vec<String> = holds.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
         format!("{id}: {}", holds.join(" "))
     });
-    Some(Breach::new(Invariant::NothingOutlives, format!("left: {census:?}"), who))
+    Some(Breach::new(Invariant::NothingOutlives, format!("left: {census:?}"), involved))
 }
 
 /// All entities with these components, with their names.
@@ -50,8 +50,8 @@ fn ownership(engine: &Engine) -> Option<Breach> {
         return Some(Breach::new(Invariant::NothingOutlives, what, []));
     }
     let leaks = engine.leaks();
-    let who = leaks.iter().take(3).map(|leak| format!("entity {}", leak.id));
-    leaks.first().map(|first| Breach::new(Invariant::NothingOutlives, first.what, who))
+    let involved = leaks.iter().take(3).map(|leak| format!("entity {}", leak.id));
+    leaks.first().map(|first| Breach::new(Invariant::NothingOutlives, first.what, involved))
 }
 
 /// What must be as many as something else, in any world.
@@ -69,10 +69,10 @@ fn timers(world: &World) -> Option<Breach> {
     each::<(Entity, &Session)>(world, |id, (entity, session)| {
         use SessionState::{Dialing, Initializing, Ringing, Terminating};
         let state = session.state();
-        let who = [format!("session {id}")];
+        let involved = [format!("session {id}")];
         if state == Terminating && now.since(session.since()) > ENDING_MAX {
             let what = format!("it has been ending for {} s", now.since(session.since()).as_secs());
-            return Some(Breach::new(Invariant::SessionsEnd, what, who));
+            return Some(Breach::new(Invariant::SessionsEnd, what, involved));
         }
         let wrong = [
             (
@@ -86,7 +86,9 @@ fn timers(world: &World) -> Option<Breach> {
             ),
         ];
         let found = wrong.into_iter().find(|(_, is_wrong)| *is_wrong);
-        found.map(|(name, _)| Breach::new(Invariant::TimersStop, format!("its {name} runs though it is {state}"), who))
+        found.map(|(name, _)| {
+            Breach::new(Invariant::TimersStop, format!("its {name} runs though it is {state}"), involved)
+        })
     })
     .or_else(|| {
         each::<(Entity, &InviteUsage)>(world, |id, (entity, usage)| {

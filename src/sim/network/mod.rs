@@ -6,6 +6,7 @@
 mod address;
 mod link;
 mod stream;
+mod timeline;
 
 pub(crate) use address::{SWITCH, inside, is_behind_nat, outside};
 use address::{agent_at, through};
@@ -14,10 +15,10 @@ pub(crate) use link::DELAY_MAX;
 use link::{Fate, Link};
 use ringworld_components::edge::{ConnId, Flow, SendFailure, Target, Transport};
 use ringworld_components::kernel::StableId;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use stream::Streams;
+use timeline::Timeline;
 
 use super::fault::{Fault, Kind};
 
@@ -49,53 +50,6 @@ pub(crate) struct Delivery {
     pub is_whole: bool,
     /// The connection that there is something to be read from, if it is no datagram.
     conn: ConnId,
-}
-
-/// Things that will have happened, in the order of time.
-#[derive(Debug)]
-struct Timeline<T>(BinaryHeap<Reverse<Timed<T>>>, u64);
-
-#[derive(Debug)]
-struct Timed<T>(u64, u64, T);
-
-impl<T> PartialEq for Timed<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl<T> Eq for Timed<T> {}
-
-impl<T> PartialOrd for Timed<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Timed<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
-impl<T> Timeline<T> {
-    fn new() -> Self {
-        Self(BinaryHeap::new(), 0)
-    }
-
-    fn add(&mut self, at: u64, what: T) {
-        self.1 += 1;
-        self.0.push(Reverse(Timed(at, self.1, what)));
-    }
-
-    fn take_due(&mut self, now: u64) -> Option<(u64, T)> {
-        self.0.peek().filter(|Reverse(timed)| timed.0 <= now)?;
-        self.0.pop().map(|Reverse(Timed(at, _, what))| (at, what))
-    }
-
-    fn next(&self) -> u64 {
-        self.0.peek().map_or(u64::MAX, |Reverse(timed)| timed.0)
-    }
 }
 
 /// The network between the agents and the switch.
@@ -194,11 +148,6 @@ impl Network {
     /// What was sent over connections that are still open and never cut out of them, with the agents.
     pub fn uncut(&self) -> impl Iterator<Item = (u32, String)> {
         self.streams.all().filter_map(|stream| Some((stream.agent, stream.owes()?)))
-    }
-
-    /// The switch closes a connection.
-    pub fn close_conn(&mut self, conn: ConnId) {
-        self.streams.close_conn(conn);
     }
 
     /// Counts that a fault did something.

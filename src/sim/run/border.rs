@@ -12,6 +12,7 @@ use ringworld_components::call::{Service, SipIdentity, StreamOf};
 use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
 use ringworld_components::kernel::StableId;
 use ringworld_components::media::{RtpState, Stream, StreamTable};
+use ringworld_components::wire::rtp::is_rtcp;
 use ringworld_components::wire::sip::{Limits, parse_datagram};
 use std::net::SocketAddr;
 
@@ -106,8 +107,21 @@ impl Run {
         packet.fill(bytes);
         (packet.port, packet.is_rtcp) = (port & !1, port & 1 == 1);
         (packet.peer, packet.arrived_us) = (peer, at / 1_000);
-        if let Err(packet) = self.rings.push_rtp(packet) {
-            self.stock.push(packet);
+        match self.rings.push_rtp(packet) {
+            Ok(()) => self.note_rtcp(port, peer, bytes),
+            Err(packet) => self.stock.push(packet),
+        }
+    }
+
+    /// RTCP reaches a stream. A peer that is not where its description says is not known to be of the call.
+    fn note_rtcp(&mut self, port: u16, peer: SocketAddr, bytes: &[u8]) {
+        let world = self.engine.world();
+        let Some(stream) = world.resource::<StreamTable>().find(port & !1).filter(|_| is_rtcp(bytes)) else { return };
+        let described = world.get::<Stream>(stream).and_then(|stream| stream.negotiated.as_ref());
+        let is_peer = described.is_some_and(|described| described.remote.ip() == peer.ip());
+        let session = world.get::<StreamOf>(stream).and_then(|of| world.get::<StableId>(of.0));
+        if let Some(session) = session.filter(|_| is_peer) {
+            self.watchers.sessions.rtcp(self.clock.now / TICK, *session);
         }
     }
 
@@ -209,7 +223,6 @@ impl Run {
             }
             Output::PortTaken(port) => self.watchers.holds.port_taken(port),
             Output::PortReleased(port) => self.resting.push_back((now + REST, port)),
-            Output::CloseConn(conn) => self.network.close_conn(conn),
             Output::Event(event) => {
                 self.watchers.crossings.ended +=
                     u64::from(matches!(event, ringworld_components::edge::Event::Ended { .. }));
@@ -234,6 +247,7 @@ impl Run {
             // With many agents a look costs more, and is taken more seldom.
             self.next_deep = tick + DEEP_TICKS * u64::from(1 + self.scenario.agents / 50);
             self.watchers.breaches.extend(deep(&self.engine));
+            self.watchers.breaches.extend(self.watchers.pauses.look(tick, &self.engine));
             if let Some(trace) = &mut self.trace {
                 trace.worlds.push((tick, self.engine.digest()));
             }

@@ -108,7 +108,7 @@ fn who_refuses_says_why() {
     let Word::Refused { why } = hear::<Word>(&ours).unwrap() else { panic!("a refusal") };
     assert_eq!(why, "no room");
     drop(verdict);
-    assert!(hear::<Word>(&ours).is_err(), "and who is gone says nothing");
+    assert!(hear::<Word>(&ours).is_err(), "a side that has closed the socket sends nothing");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn who_speaks_another_version_is_told_so() {
         let (error, heard) = answered_with(&scene, &framed(&here).unwrap(), &[]);
         let expected = format!("the running switch hands over by version {version} and this build by version 2");
         assert!(error.contains(&expected) && error.contains("without --take-over"), "{error}");
-        assert!(heard.contains(&expected), "whoever runs is told: {heard}");
+        assert!(heard.contains(&expected), "the running switch is told: {heard}");
     }
     scene.leave();
 }
@@ -234,7 +234,7 @@ fn answered_with(scene: &Scene, bytes: &[u8], files: &[std::fs::File]) -> (Strin
 }
 
 #[test]
-fn damaged_words_are_refused_by_name_and_nobody_waits() {
+fn damaged_words_are_refused_by_name_and_neither_side_waits() {
     let scene = Scene::new("damaged");
     let files = |count: usize| -> Vec<_> { (0..count).map(|_| std::fs::File::open("/dev/null").unwrap()).collect() };
     let here = |connections: usize, parcels: usize| {

@@ -4,7 +4,7 @@ use super::answering::key_of;
 use super::{Call, End, Happened, State};
 use crate::ua::Outbox;
 use crate::ua::message::{Message, Start};
-use crate::ua::write::Reply;
+use crate::ua::write::{Reply, status_of_unsupported};
 use std::net::SocketAddr;
 
 impl Call {
@@ -50,8 +50,8 @@ impl Call {
             "INVITE" if self.state == State::Confirmed && self.unacknowledged.is_some() => 500,
             "INVITE" if self.state == State::Confirmed => return self.on_reinvite(now, key, message, source, out),
             "INVITE" => 481,
-            "OPTIONS" | "INFO" | "UPDATE" | "NOTIFY" | "MESSAGE" => 200,
-            _ => 501,
+            "OPTIONS" | "INFO" => 200,
+            method => status_of_unsupported(method),
         };
         self.respond(key, message, source, status, out)
     }

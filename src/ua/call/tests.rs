@@ -88,7 +88,11 @@ fn a_call_is_answered_held_and_ended() {
     assert_eq!(peer.ask("INVITE", 7, &offer), (Happened::Nothing, answer));
     assert_eq!(peer.ask("ACK", 7, "").0, Happened::Acknowledged);
     assert!(peer.ask("OPTIONS", 8, "").1.starts_with(b"SIP/2.0 200"));
-    assert!(peer.ask("PUBLISH", 9, "").1.starts_with(b"SIP/2.0 501"));
+    for (cseq, method, status) in [(9, "UPDATE", 405), (10, "MESSAGE", 405), (11, "TELEPORT", 501)] {
+        let answer = String::from_utf8(peer.ask(method, cseq, "").1).unwrap();
+        assert!(answer.starts_with(&format!("SIP/2.0 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n"), "{answer}");
+    }
 
     peer.call.hang_up(10, &mut peer.out);
     assert_eq!(peer.answer(11, "BYE", 200, "theirs"), Happened::Ended);
@@ -157,7 +161,7 @@ fn a_second_fork_is_acknowledged_and_ended() {
 #[test]
 fn the_other_side_hangs_up_and_strangers_cannot() {
     let mut peer = peer(true);
-    let _ = peer.answer(1, "INVITE", 200, "someone");
+    let _ = peer.answer(1, "INVITE", 200, "tag-1");
     assert!(peer.ask("BYE", 2, "").1.starts_with(b"SIP/2.0 481"));
     peer.call.remote_tag = Some("theirs".into());
     let (happened, answer) = peer.ask("BYE", 3, "");

@@ -13,9 +13,10 @@ pub(super) fn deliver_facts(world: &mut World) {
     if world.resource::<FactQueue>().is_empty() {
         return;
     }
+    let announces = announces(world.resource::<Settings>());
     let mut queue = world.resource_mut::<FactQueue>();
     let facts = queue.take();
-    let events = queue.publish(&facts);
+    let events = queue.publish(&facts, announces);
     world.resource_mut::<Queue<Event>>().0.extend(events);
     world.resource_mut::<Delivered>().0 = true;
     for fact in facts {
@@ -30,18 +31,22 @@ pub(super) fn clear_facts(world: &mut World) {
     }
 }
 
-/// The events of all facts of this tick leave behind the messages that were sent in it. An offered call is announced
-/// only where something outside decides about calls.
-pub(super) fn publish_events(world: &mut World) {
-    if !world.resource::<FactQueue>().is_empty() {
-        let events = world.resource_mut::<FactQueue>().publish_waiting();
-        world.resource_mut::<Queue<Event>>().0.extend(events);
+/// The events of all facts of this tick leave behind the messages that were sent in it.
+pub(super) fn publish_events(
+    mut facts: ResMut<FactQueue>,
+    mut events: ResMut<Queue<Event>>,
+    mut outputs: ResMut<Queue<Output>>,
+    settings: Res<Settings>,
+) {
+    if !facts.is_empty() {
+        events.0.extend(facts.publish_waiting(announces(&settings)));
     }
-    if world.resource::<Queue<Event>>().is_empty() {
-        return;
+    if !events.is_empty() {
+        outputs.0.extend(events.take().into_iter().map(Output::Event));
     }
-    let announces = world.resource::<Settings>().services.ask_handler;
-    let events = world.resource_mut::<Queue<Event>>().take().into_iter();
-    let told = events.filter(|event| announces || !matches!(event, Event::Incoming { .. }));
-    world.resource_mut::<Queue<Output>>().0.extend(told.map(Output::Event));
+}
+
+/// An offered call is announced only where something outside decides about calls.
+fn announces(settings: &Settings) -> bool {
+    settings.services.ask_handler
 }

@@ -5,15 +5,18 @@ use ringworld_components::call::{Priority, QosClass, StreamOf};
 use ringworld_components::media::{PortPool, Stream, StreamTable};
 
 /// Marks each port that was taken in this tick for a call whose class is not voice.
-pub(super) fn mark_ports(world: &mut World) {
-    let pool = world.resource::<PortPool>();
-    if pool.taken().is_empty() {
-        return;
-    }
-    let table = world.resource::<StreamTable>();
-    let class = |port: u16| table.find(port).map(|stream| class_of(world, stream)).unwrap_or_default();
-    let ports: Vec<(u16, QosClass)> = pool.taken().iter().map(|&port| (port, class(port))).collect();
-    mark(world, ports);
+pub(super) fn mark_ports(
+    mut pool: ResMut<PortPool>,
+    table: Res<StreamTable>,
+    streams: Query<&StreamOf>,
+    priorities: Query<&Priority>,
+) {
+    let class = |port: u16| {
+        let session = streams.get(table.find(port)?).ok()?;
+        priorities.get(session.0).ok().map(|priority| priority.class)
+    };
+    let ports: Vec<(u16, QosClass)> = pool.taken().iter().filter_map(|&port| Some((port, class(port)?))).collect();
+    mark(&mut pool, ports);
 }
 
 /// Marks the ports of all calls whose class is not voice, in the order of the ports: the network
@@ -23,11 +26,10 @@ pub fn mark_all_ports(world: &mut World) {
     let mut ports: Vec<(u16, QosClass)> =
         streams.iter(world).map(|(entity, stream)| (stream.port, class_of(world, entity))).collect();
     ports.sort_unstable();
-    mark(world, ports);
+    mark(&mut world.resource_mut::<PortPool>(), ports);
 }
 
-fn mark(world: &mut World, ports: Vec<(u16, QosClass)>) {
-    let mut pool = world.resource_mut::<PortPool>();
+fn mark(pool: &mut PortPool, ports: Vec<(u16, QosClass)>) {
     for (port, class) in ports.into_iter().filter(|(_, class)| *class != QosClass::default()) {
         pool.mark(port, class);
     }

@@ -17,7 +17,7 @@ use ringworld_components::wire::sip::Request;
 /// Makes session, early dialog and usage of an INVITE; one that the gate does not admit is refused, and nothing is
 /// made.
 pub(super) fn receive_invite(world: &mut World, transaction: Entity, flow: &Flow, request: &Request) {
-    let account = Account::of(request.head.from.uri.as_bytes(), flow.remote.ip());
+    let account = Account::of(&request.head.from.uri, flow.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, false) {
         let refusal = SessionMessage::Respond { transaction, usage: None, status: refusal.status(), body: None };
         world.resource_mut::<Queue<SessionMessage>>().push(refusal);

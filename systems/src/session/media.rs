@@ -5,10 +5,10 @@ use super::state::{raise, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::ToneGenerator;
 use ringworld_components::call::{CallErrorCause, Charge, Counters, MediaEstablished, Service, Settings, StreamOf};
-use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel};
+use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel, cancel_timer, start_timer};
 use ringworld_components::media::{
-    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpSilence, RtpState, Sink, Stream, StreamTable,
-    frame_of,
+    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpPause, RtpSilence, RtpState, Sink, Stream,
+    StreamTable, frame_of, tick_of,
 };
 use ringworld_components::wire::sdp::{Direction, Negotiated};
 use std::time::Duration;
@@ -138,10 +138,23 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
         raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
-    let mut wheel = world.resource_mut::<TimerWheel<RtpSilence>>();
     if expects && silence_s > 0 {
-        wheel.start(stream, now.after(Duration::from_secs(u64::from(silence_s))).0);
+        start_timer::<RtpSilence>(world, stream, Duration::from_secs(u64::from(silence_s)));
     } else {
-        wheel.cancel(stream);
+        cancel_timer::<RtpSilence>(world, stream);
+    }
+    watch_pauses(world, stream);
+}
+
+/// A stream that may send does not pause for too long, whatever was sent until now.
+fn watch_pauses(world: &mut World, stream: Entity) {
+    let pause_s = world.resource::<Settings>().timers.rtp_pause_s;
+    let sends = world.get::<Stream>(stream).is_some_and(Stream::sends);
+    match world.get::<RtpState>(stream).map(RtpState::silent_since_frame) {
+        Some(since) if sends && pause_s > 0 => {
+            let due = tick_of(since).after(Duration::from_secs(u64::from(pause_s)));
+            world.resource_mut::<TimerWheel<RtpPause>>().start(stream, due.0);
+        }
+        _ => cancel_timer::<RtpPause>(world, stream),
     }
 }

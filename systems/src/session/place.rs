@@ -12,11 +12,14 @@ use ringworld_components::call::{
 use ringworld_components::edge::{ConnId, PlaceCall, Target, Transport};
 use ringworld_components::kernel::{Now, Secret, StableId, StableIds};
 use ringworld_components::sip::{mint_call_id, mint_tag};
+use ringworld_components::wire::sip::Uri;
 
 /// Makes the session of a call and sends its INVITE. On an error nothing is left of it.
 pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, CallError> {
     let refused = |world: &World, cause| Err(error_without_session(world, StableId(0), cause));
-    let account = Account::of(call.to.as_bytes(), call.remote.ip());
+    let invalid = |uri: &str| CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI"));
+    let Ok(to) = Uri::parse(Bytes::from(call.to.clone())) else { return refused(world, invalid(&call.to)) };
+    let account = Account::of(&to, call.remote.ip());
     if let Err(refusal) = gate::admit(world, &account, true) {
         return refused(world, CallErrorCause::Limit(refusal.limit().to_owned()));
     }
@@ -26,9 +29,13 @@ pub(super) fn place(world: &mut World, call: &PlaceCall) -> Result<StableId, Cal
         (None, None) => return refused(world, CallErrorCause::NoSuchService(call.service.clone())),
     };
     for uri in [&call.from, &call.to] {
-        let is_legal = uri.starts_with("sip:") && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
+        let is_sip = uri.starts_with("sip:") || uri.starts_with("sips:");
+        let is_legal = is_sip && !uri.contains(|c: char| c.is_control() || " <>\"".contains(c));
         if !is_legal {
-            return refused(world, CallErrorCause::Invalid(format!("{uri:?} is not a SIP URI")));
+            return refused(world, invalid(uri));
+        }
+        if Uri::parse(Bytes::copy_from_slice(uri.as_bytes())).is_ok_and(|uri| uri.needs_tls()) {
+            return refused(world, CallErrorCause::Invalid(format!("{uri:?} asks for TLS, which is not supported")));
         }
     }
     let now = *world.resource::<Now>();

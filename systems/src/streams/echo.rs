@@ -22,9 +22,10 @@ pub(super) fn turn_around(
             ssrc: header.ssrc,
             sequence: flow.sequence.wrapping_sub(header.sequence),
             timestamp: flow.timestamp_of(frame_of(now)).wrapping_sub(header.timestamp),
+            next_frame: 0,
         },
     };
-    flow.echo = Some(shift);
+    flow.echo = Some(EchoShift { next_frame: frame_of(now) + 1, ..shift });
     let is_event = agreed.receive_dtmf_payload_type == Some(header.payload_type);
     let echoed = RtpHeader {
         marker: header.marker,

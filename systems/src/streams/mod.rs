@@ -1,6 +1,7 @@
 //! Media streams: packets in, latching, digits, echo, players, packets out.
 
 mod echo;
+mod pause;
 mod play;
 mod plugin;
 mod receive;

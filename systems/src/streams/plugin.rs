@@ -1,6 +1,6 @@
 //! Assembles streams.
 
-use super::{play, receive, silence};
+use super::{pause, play, receive, silence};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Queue;
@@ -8,7 +8,7 @@ use ringworld_components::edge::PacketHandle;
 use ringworld_components::kernel::{QuietApp, RecordApp, Step, Tick, TimerApp};
 use ringworld_components::media::{
     ActiveSet, DigitFlush, MediaCounters, MediaFacts, Packetizer, Playback, PortPool, ReceivePath, RecentSources,
-    RtpSilence, RtpState, Stream, StreamTable,
+    RtpPause, RtpSilence, RtpState, Stream, StreamTable,
 };
 
 /// Streams, their ports and their packets.
@@ -34,7 +34,9 @@ impl Plugin for StreamsPlugin {
                 || !world.resource::<ActiveSet<Packetizer>>().is_empty()
                 || !world.resource::<MediaFacts>().0.is_empty()
         });
-        app.add_timer_of_media::<RtpSilence>("media.rtp_silence").add_timer_of_media::<DigitFlush>("media.digit_flush");
+        app.add_timer_of_media::<RtpSilence>("media.rtp_silence")
+            .add_timer_of_media::<RtpPause>("media.rtp_pause")
+            .add_timer_of_media::<DigitFlush>("media.digit_flush");
         app.add_systems(
             Tick,
             (
@@ -43,6 +45,7 @@ impl Plugin for StreamsPlugin {
                 silence::watch_for_silence,
                 play::finish_packets,
                 play::play_streams,
+                pause::fill_pauses,
             )
                 .chain()
                 .in_set(Step::Receive),

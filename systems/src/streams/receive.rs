@@ -46,9 +46,16 @@ pub(super) fn receive_packets(
 ) {
     let mut rooms = Vec::new();
     for mut packet in packets.0.drain(..) {
-        let fate = match table.find(packet.port) {
-            _ if packet.is_rtcp => {
-                counters.dropped_rtcp += 1;
+        let found = table.find(packet.port);
+        let fate = match found {
+            // RFC 5761 section 4: some peers send both to one port, whatever was agreed on.
+            _ if packet.is_rtcp || rtp::is_rtcp(packet.bytes()) => {
+                let stream = found.and_then(|entity| streams.get_mut(entity).ok());
+                if stream.is_some_and(|(stream, mut flow, _)| receive_rtcp(&packet, stream, &mut flow, *now)) {
+                    counters.rtcp_in += 1;
+                } else {
+                    counters.dropped_rtcp += 1;
+                }
                 Fate::Read
             }
             None => {
@@ -164,6 +171,18 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
         _ => {}
     }
     Fate::Read
+}
+
+/// RTCP shows that the peer is there (RFC 3550 section 6.2.1). It may come from any port, as a NAT gives it one of its
+/// own. Says whether it is of the stream's peer.
+fn receive_rtcp(packet: &Packet, stream: &Stream, flow: &mut RtpState, now: Now) -> bool {
+    let described = stream.negotiated.as_ref().map(|agreed| agreed.remote);
+    let mut known = flow.latch.source().into_iter().chain(described);
+    let is_peers = rtp::is_rtcp(packet.bytes()) && known.any(|known| known.ip() == packet.peer.ip());
+    if is_peers {
+        flow.rtcp_heard = now;
+    }
+    is_peers
 }
 
 /// Whether a packet is from the stream's source. Another source is remembered, so that the next call of the port knows

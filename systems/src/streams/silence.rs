@@ -1,4 +1,4 @@
-//! A peer whose RTP stopped.
+//! A peer of which neither RTP nor RTCP comes any more.
 
 use bevy_ecs::prelude::*;
 use ringworld_components::call::Settings;
@@ -25,7 +25,7 @@ pub(super) fn watch_for_silence(
         if !stream.receives() || patience.is_zero() {
             continue;
         }
-        let silent = now.since(flow.latch.heard());
+        let silent = now.since(flow.heard());
         if TICK * elapsed.0 > STOPPED {
             timers.start(fired.owner, patience);
         } else if silent >= patience {

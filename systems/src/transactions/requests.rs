@@ -11,7 +11,7 @@ use ringworld_components::sip::{
     ClientRequest, Lifetime, ResponseParts, ResponseWait, Retransmit, Transaction, TransactionKind, TransactionRequest,
     TransactionState,
 };
-use ringworld_components::wire::sip::{Method, OutgoingRequest};
+use ringworld_components::wire::sip::{Method, OutgoingRequest, ResponseTemplate};
 
 /// An INVITE that arrived in this tick: it gets a 100 if nothing else is sent for it (section 17.2.1).
 #[derive(Debug)]
@@ -57,6 +57,11 @@ fn send_response(world: &mut World, transaction: Entity, status: u16, bytes: Byt
     };
     let (target, is_reliable) = (state.target, state.target.transport.is_reliable());
     let is_invite = state.kind == TransactionKind::InviteServer;
+    if status >= 300 {
+        let call_id = state.head.as_ref().and_then(ResponseTemplate::call_id).unwrap_or_default();
+        let (method, remote) = (state.method.as_str(), target.remote);
+        tracing::debug!(method, status, call_id, %remote, "a request was refused");
+    }
     state.last = bytes.clone();
     if status < 200 {
         state.state = TransactionState::Proceeding;

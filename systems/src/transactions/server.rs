@@ -35,6 +35,7 @@ fn refuse_malformed(world: &mut World, flow: &Flow, malformed: &Malformed) {
         // Without a state, the same request must get the same tag again (section 8.2.7).
         let bytes = refusal.write(flow.remote, &stateless_tag(world, refusal.key(seed(world))));
         let remote = refusal.target(flow.remote, flow.transport.is_reliable());
+        tracing::debug!(status = refusal.status, phrase = refusal.phrase, %remote, "a malformed request was refused");
         count(world, |counters| *counters.responses_sent.entry(refusal.status).or_default() += 1);
         send(world, Target { transport: flow.transport, remote, conn: flow.conn }, bytes, StableId(0));
     }

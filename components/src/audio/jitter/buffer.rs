@@ -170,12 +170,14 @@ impl JitterBuffer {
     }
 
     /// How much audio waits, in milliseconds.
-    pub fn held_ms(&self) -> u32 {
+    #[cfg(test)]
+    pub(super) fn held_ms(&self) -> u32 {
         self.clock.ms(self.held.units() as u32)
     }
 
-    /// What has happened so far.
-    pub fn counters(&self) -> JitterCounters {
+    /// What has happened so far. `inspect` shows it, as all that is recorded.
+    #[cfg(test)]
+    pub(super) fn counters(&self) -> JitterCounters {
         self.counters
     }
 

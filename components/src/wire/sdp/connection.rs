@@ -57,11 +57,12 @@ impl Connection {
     /// The connections of a description: that of the session, then one for each `m=` line, where they have one.
     pub(crate) fn of_each_section(text: &str) -> Vec<Option<Self>> {
         let mut sections = vec![None];
-        for line in text.lines() {
-            match line.split_once('=') {
-                Some(("m", _)) => sections.push(None),
-                Some(("c", value)) => {
-                    if let Some(last) = sections.last_mut() {
+        // Only the first two octets of each line are looked at: a description is read for each call.
+        for line in text.as_bytes().split(|octet| *octet == b'\n') {
+            match line {
+                [b'm', b'=', ..] => sections.push(None),
+                [b'c', b'=', value @ ..] => {
+                    if let (Some(last), Ok(value)) = (sections.last_mut(), std::str::from_utf8(value)) {
                         *last = Some(Self::parse(value));
                     }
                 }

@@ -6,6 +6,7 @@ use crate::record::Record;
 use bytes::Bytes;
 use sipx_sdp::rtpmap::Rtpmap;
 use sipx_sdp::{MediaDescription, SessionDescription as Parsed};
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 /// More streams than this are not answered: every one costs a line in the answer.
@@ -31,7 +32,8 @@ impl SessionDescription {
     /// Parses a body of type `application/sdp`. Octets that are not UTF-8 are replaced, lines that are unknown kept
     /// out.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
-        let text = String::from_utf8_lossy(body);
+        // Most descriptions are whole UTF-8, which is found out faster than what is not is replaced.
+        let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
         let parsed = sipx_sdp::parse(&text).map_err(|_| SdpError::Syntax)?;
         if parsed.media.len() > STREAMS_MAX {
             return Err(SdpError::TooManyStreams);

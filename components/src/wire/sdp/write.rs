@@ -3,6 +3,7 @@
 use super::media_line::taken;
 use super::{Codec, LocalMedia, MediaLine, Negotiated, Origin, SessionDescription};
 use crate::audio::RtpClock;
+use crate::wire::text::PushText;
 use bytes::Bytes;
 use std::fmt::Write as _;
 
@@ -137,9 +138,17 @@ pub fn write_answer(offer: &SessionDescription, lines: &[MediaLine], local: &Loc
 fn push_session(out: &mut String, local: &LocalMedia<'_>, origin: Origin, timing: impl Iterator<Item = (u64, u64)>) {
     let Origin { session_id, version } = origin;
     let address = local.address;
-    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-    let _ =
-        write!(out, "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n");
+    let family = if address.is_ipv4() { " IN IP4 " } else { " IN IP6 " };
+    out.push_str("v=0\r\no=- ");
+    out.push_number(session_id);
+    out.push(' ');
+    out.push_number(version);
+    out.push_str(family);
+    out.push_ip(address);
+    out.push_str("\r\ns=-\r\nc=");
+    out.push_str(family.trim_start());
+    out.push_ip(address);
+    out.push_str("\r\n");
     let mut timing = timing.peekable();
     if timing.peek().is_none() {
         out.push_str("t=0 0\r\n");

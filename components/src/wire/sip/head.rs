@@ -133,7 +133,8 @@ impl Head {
     }
 
     /// How many hops all Via headers name.
-    pub fn via_count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn via_count(&self) -> usize {
         self.headers.get_all(&HeaderName::Via).map(|header| list_items(&header.value()).count()).sum()
     }
 

@@ -37,6 +37,10 @@ reasons! {
     RequestUriHeaders = "request_uri_headers", 400 "Header Fields in Request-URI";
     /// The Request-URI is of an unknown scheme.
     UriScheme = "uri_scheme", 416 "Unsupported URI Scheme";
+    /// The Request-URI asks for TLS, which is not supported: to go on in the clear would be worse than to refuse.
+    UriNeedsTls = "uri_needs_tls", 416 "TLS Not Supported";
+    /// Requests of a new dialog, or to a new binding, would have to go over TLS from here (RFC 3261 section 8.1.1.8).
+    ContactNeedsTls = "contact_needs_tls", 400 "TLS Contact Not Supported";
     /// The version is not SIP/2.0.
     Version = "version", 505 "Version Not Supported";
     /// A response's status is no number from 100 to 699.

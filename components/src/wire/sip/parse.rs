@@ -64,6 +64,9 @@ fn parse_message(whole: &Bytes, limits: &Limits) -> Result<Message, Reason> {
             if uri.scheme() == Scheme::Other {
                 return Err(Reason::UriScheme);
             }
+            if uri.needs_tls() {
+                return Err(Reason::UriNeedsTls);
+            }
             if uri.has_headers() {
                 return Err(Reason::RequestUriHeaders);
             }
@@ -71,6 +74,9 @@ fn parse_message(whole: &Bytes, limits: &Limits) -> Result<Message, Reason> {
             let head = parse_head(request.headers, whole, body)?;
             if head.cseq_method != method {
                 return Err(Reason::CSeqMethod);
+            }
+            if head.to.tag.is_none() && next_hop_needs_tls(&head) {
+                return Err(Reason::ContactNeedsTls);
             }
             Ok(Message::Request(Request { method, uri, head }))
         }
@@ -164,6 +170,14 @@ fn parse_head(headers: Headers, whole: &Bytes, body: Bytes) -> Result<Head, Reas
 
 fn first_item(list: &Bytes) -> Option<Bytes> {
     list_items(list).next()?.ok().map(|item| share(list, item))
+}
+
+/// Whether the first hop of what the peer is sent later needs TLS. A proxy that has put itself into the route decides about
+/// what lies behind it.
+fn next_hop_needs_tls(head: &Head) -> bool {
+    let proxy = head.record_route().into_iter().next().and_then(|first| NameAddr::parse(first).ok());
+    let needs_tls = |hop: &NameAddr| hop.uri.needs_tls();
+    proxy.as_ref().map_or_else(|| head.contact.as_ref().is_some_and(needs_tls), needs_tls)
 }
 
 /// Routes are sent on as they came, so what is no address must not pass (RFC 3261 section 20.34).

@@ -3,9 +3,9 @@
 use super::grammar::{list_items, share};
 use super::{Request, Via};
 use crate::record::Record;
+use crate::wire::text::PushText;
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// A header that a response takes over from the request (RFC 3261 section 8.2.6.2).
@@ -75,8 +75,17 @@ impl ResponseTemplate {
 
     /// The sequence number of the request.
     pub fn cseq(&self) -> Option<u32> {
-        let line = self.text.split(|&octet| octet == b'\n').find_map(|line| line.strip_prefix(Field::CSeq.name()))?;
-        std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()
+        self.line(Field::CSeq)?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// The Call-ID of the request, where it is text.
+    pub fn call_id(&self) -> Option<&str> {
+        self.line(Field::CallId).map(str::trim_end)
+    }
+
+    fn line(&self, field: Field) -> Option<&str> {
+        let line = self.text.split(|&octet| octet == b'\n').find_map(|line| line.strip_prefix(field.name()))?;
+        std::str::from_utf8(line).ok()
     }
 
     /// `values` yields what the request has of a header, in order.
@@ -152,8 +161,9 @@ impl ResponseTemplate {
         let size =
             self.text.len() + 160 + extra.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         let mut out = Vec::with_capacity(size + body.map_or(0, |(kind, octets)| kind.len() + octets.len()));
-        // Writing into a vector can't fail.
-        let _ = write!(out, "SIP/2.0 {status} ");
+        out.push_text("SIP/2.0 ");
+        out.push_number(status.into());
+        out.push_text(" ");
         push_value(&mut out, reason.as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(fixed);
@@ -195,7 +205,9 @@ pub(crate) fn push_tail(out: &mut Vec<u8>, extra: &[(&str, &str)], body: Option<
         out.extend_from_slice(b"\r\n");
     }
     let octets = body.map_or(&[][..], |(_, octets)| octets);
-    let _ = write!(out, "Content-Length: {}\r\n\r\n", octets.len());
+    out.push_text("Content-Length: ");
+    out.push_number(octets.len() as u64);
+    out.push_text("\r\n\r\n");
     out.extend_from_slice(octets);
 }
 

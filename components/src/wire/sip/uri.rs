@@ -190,6 +190,11 @@ impl Uri {
         self.param("transport")
     }
 
+    /// Whether what is sent there must go over TLS: a SIPS URI, or one with `transport=tls` (RFC 3261 section 26.2.2).
+    pub fn needs_tls(&self) -> bool {
+        self.is_sips() || self.transport().is_some_and(|transport| transport.eq_ignore_ascii_case(b"tls"))
+    }
+
     /// Whether it asks for loose routing (RFC 3261 section 16.12).
     pub fn has_lr(&self) -> bool {
         self.param("lr").is_some()

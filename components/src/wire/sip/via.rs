@@ -2,8 +2,8 @@
 
 use super::grammar::{BadGrammar, is_token, params, share, skip_blanks, trim, unquote};
 use super::host::{parse_ip, split_host_port};
+use crate::wire::text::PushText;
 use bytes::Bytes;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// A hop that a message has taken (RFC 3261 section 20.42).
@@ -108,12 +108,13 @@ impl Via {
             }
         }
         let ip = source.ip().to_canonical();
-        // Writing into a vector can't fail.
         if self.rport {
-            let _ = write!(out, ";rport={}", source.port());
+            out.push_text(";rport=");
+            out.push_number(source.port().into());
         }
         if self.rport || self.ip() != Some(ip) {
-            let _ = write!(out, ";received={ip}");
+            out.push_text(";received=");
+            out.push_ip(ip);
         }
     }
 }
