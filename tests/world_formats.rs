@@ -113,12 +113,16 @@ fn in_a_room_of_all_codecs_each_hears_the_others_and_not_itself() {
         config.settings.media.room_rate_hz_max = rate_hz_max;
         let mut bench = Bench::with(config);
         let mut members = mixed_room(&mut bench);
-        // One of each codec that only listens.
-        let listeners: Vec<Speaker> = (100..)
-            .zip(Codec::ALL)
-            .map(|(call, codec)| Speaker::join(&mut bench, call, "conf-mixed", *codec, (0, 0)))
-            .collect();
-        for _ in 0..100 {
+        // One of each codec that only listens, and later another one.
+        let listen = |bench: &mut Bench, calls: u32| -> Vec<Speaker> {
+            let join = |(call, codec): (u32, &Codec)| Speaker::join(bench, call, "conf-mixed", *codec, (0, 0));
+            (calls..).zip(Codec::ALL).map(join).collect()
+        };
+        let (listeners, mut late) = (listen(&mut bench, 100), Vec::new());
+        for frame in 0..100 {
+            if frame == 20 {
+                late = listen(&mut bench, 200);
+            }
             members.iter_mut().for_each(|(member, _)| member.speak(&mut bench));
             bench.run_ms(20);
         }
@@ -143,11 +147,15 @@ fn in_a_room_of_all_codecs_each_hears_the_others_and_not_itself() {
                 assert!(level.abs() < 1.0, "{} listens at {rate_hz_max}: {hz} Hz at {level} dB", listener.codec);
             }
         }
-        for (member, _) in members {
-            member.party.hang_up(&mut bench);
+        for (listener, other) in listeners.iter().zip(&late) {
+            let last = |party: &Speaker| party.audio(&bench).split_off(party.audio(&bench).len() - 20);
+            let payloads = last(listener).into_iter().zip(last(other));
+            let is_shared = payloads.into_iter().all(|((_, one), (_, two))| one == two);
+            assert!(is_shared, "{}: listeners of one codec share its encoding", listener.codec);
         }
-        for listener in listeners {
-            listener.party.hang_up(&mut bench);
+        let members = members.into_iter().map(|(member, _)| member);
+        for member in members.chain(listeners).chain(late) {
+            member.party.hang_up(&mut bench);
         }
         bench.run_ms(33_000);
         bench.assert_baseline();

@@ -2,9 +2,9 @@
 
 use super::Bench;
 use super::party::Party;
-use ringworld::components::audio::goertzel::{power_at, share_at};
 use ringworld::components::audio::{Codec, StreamEncoder, ToneGenerator};
 use ringworld::components::wire::rtp::{self, RtpHeader};
+use std::f64::consts::TAU;
 
 /// The payload type of its telephone events.
 pub const EVENTS: u8 = 110;
@@ -79,16 +79,32 @@ impl Speaker {
 
     /// The level of a tone in some audio that it hears, in dB above that of a tone of peak `level`.
     pub fn level_db(&self, pcm: &[i16], hz: u32, level: i16) -> f64 {
-        let power = power_at(pcm, f64::from(hz), self.codec.format().rate_hz);
+        let (power, _) = component(pcm, hz, self.codec.format().rate_hz);
         10.0 * (power / (f64::from(level) / 32_768.0).powi(2)).max(1e-12).log10()
     }
 
     /// The ratio of these tones, as one signal, to all else in some audio that it hears, in dB.
     pub fn snr_db(&self, pcm: &[i16], tones_hz: &[u32]) -> f64 {
-        let shares = tones_hz.iter().map(|hz| share_at(pcm, f64::from(*hz), self.codec.format().rate_hz));
+        let shares = tones_hz.iter().map(|hz| component(pcm, *hz, self.codec.format().rate_hz).1);
         let signal: f64 = shares.sum();
         10.0 * (signal / (1.0 - signal).max(1e-12)).log10()
     }
+}
+
+/// The power of the component at `hz` (1 for a sine whose peak is full scale), and its share of all.
+fn component(pcm: &[i16], hz: u32, rate_hz: u32) -> (f64, f64) {
+    let (turn, step) = (TAU / pcm.len() as f64, TAU * f64::from(hz) / f64::from(rate_hz));
+    let (mut real, mut imaginary, mut energy, mut weights, mut squares) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (index, sample) in (0..).zip(pcm) {
+        // A window (Hann) keeps what is some bins away out.
+        let window = 0.5 - 0.5 * (turn * f64::from(index)).cos();
+        let value = window * f64::from(*sample) / 32_768.0;
+        let (sine, cosine) = (step * f64::from(index)).sin_cos();
+        (real, imaginary) = (real + value * cosine, imaginary + value * sine);
+        (energy, weights, squares) = (energy + value * value, weights + window, squares + window * window);
+    }
+    let power = 4.0 * (real * real + imaginary * imaginary) / (weights * weights);
+    (power, power * squares / (2.0 * energy))
 }
 
 /// Reads a packet.

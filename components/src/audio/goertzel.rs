@@ -1,6 +1,4 @@
-//! Finds tones in received audio, for listeners outside the world.
-//!
-//! The one place in `audio` with floating point: nothing here may be used in recorded logic.
+//! Finds tones in audio, for the tests of this module. The one place in `audio` with floating point.
 
 /// The power of the component at `hz`: 1 for a sine whose peak is full scale, 0.25 for one of half the amplitude.
 ///

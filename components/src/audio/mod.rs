@@ -2,12 +2,13 @@
 //!
 //! Pure functions and small state machines on one value. Nothing here knows a clock, a socket or the world; the owner
 //! of a state steps it once per media frame of 20 ms. All of it is integer arithmetic and bit-identical on every
-//! machine, except [`goertzel`], which serves listeners outside the world.
+//! machine.
 
 pub mod codec;
 pub mod concealment;
 mod format;
-pub mod goertzel;
+#[cfg(test)]
+mod goertzel;
 pub mod jitter;
 pub mod mix;
 mod resample;
