@@ -7,8 +7,8 @@ use super::{FRAME, JitterCounters, JitterLimits, PopOutcome, PushOutcome};
 use crate::audio::{EncodedFrame, FRAME_SAMPLES};
 use crate::record::Record;
 
-/// The longest payload: 120 ms.
-const PAYLOAD_MAX: usize = 960;
+/// The longest payload: 200 ms (RFC 3551 section 4.2).
+const PAYLOAD_MAX: usize = 1_600;
 
 /// A lead beyond this (1 s) is a new time line, not an early packet.
 const JUMP: i32 = 8000;
