@@ -32,7 +32,7 @@ pub use ringworld_components;
 pub use ringworld_components::call::{
     AboutCall, Answered, CallEnded, CallOffered, ClaimEnded, DigitHeard, EndCause, Ending, MediaEstablished,
     OperationDone, Operations, Parties, RequestReceived, ResponseReceived, Role, Service, Session, SessionState,
-    Settings, SipIdentity, StateChanged, Ticket,
+    Settings, SipIdentity, SourceChanged, StateChanged, Ticket,
 };
 pub use ringworld_components::edge::{
     Operation, OperationKind, OperationPriority, PlaceCall, RequestTarget, SendRequest,

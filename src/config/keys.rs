@@ -60,12 +60,13 @@ const fn key(name: &'static str, what: &'static str, allowed: Allowed) -> Key {
 pub const KEYS: &[Key] = &[
     key(
         "network.sip",
-        "Where SIP is spoken. Port 0 lets the system choose.",
+        "Where SIP is spoken. Port 0 lets the system choose. RTP uses the same address, or all if there are several.",
         Words("a list of \"udp:ADDRESS:PORT\" and \"tcp:ADDRESS:PORT\", an IPv6 address in brackets"),
     ),
     key(
         "network.rtp_ports",
-        "The RTP ports, first and last. A call takes an even one and the odd one above it.",
+        "The RTP ports, first and last. A call takes an even one and the odd one above it. Each open one is a file \
+         descriptor: where the system grants fewer, fewer calls have media, and others get 503.",
         Words("\"FIRST-LAST\" with 1024 <= FIRST < LAST <= 65535"),
     ),
     key("network.rtp_port_stock", "How many open port pairs are kept in stock.", Numbers(1, 16_384)),

@@ -4,6 +4,7 @@ use super::prepare::Beginnings;
 use super::world_of_message;
 use crate::config::{Config, sip_limits};
 use crate::net::{Epoch, Marks, Net, NetConfig, NetError, RingSizes, Sockets, TcpLimits, WorldEdge, monotonic_ns};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
     NetConfig {
         sip: network.sip.iter().map(|listen| (listen.transport, listen.address)).collect(),
         rtp_ports: (network.rtp_ports.first, network.rtp_ports.last),
+        rtp_bind: rtp_bind(network.sip.iter().map(|listen| listen.address.ip())),
         advertised: config.sip.advertised_address,
         worlds: usize::from(network.worlds.max(1)),
         rtp_threads: usize::from(network.rtp_threads.max(1)),
@@ -55,5 +57,31 @@ fn net_config(config: &Config, beginnings: &[Beginnings]) -> NetConfig {
         in_use: in_use.collect(),
         conn_base: life << 40,
         ..NetConfig::default()
+    }
+}
+
+/// The address for RTP, by those for SIP: the same if there is one, as that is the one that descriptions name; all of
+/// them if there are several.
+fn rtp_bind(mut sip: impl Iterator<Item = IpAddr>) -> IpAddr {
+    let all = Ipv6Addr::UNSPECIFIED.into();
+    sip.next().filter(|first| sip.all(|other| other == *first)).unwrap_or(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rtp_is_bound_to_the_one_address_of_sip() {
+        let bind = |addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            rtp_bind(addresses.into_iter()).to_string()
+        };
+        assert_eq!(bind(&["127.0.0.1"]), "127.0.0.1");
+        assert_eq!(bind(&["192.0.2.1", "192.0.2.1"]), "192.0.2.1", "UDP and TCP");
+        assert_eq!(bind(&["0.0.0.0"]), "0.0.0.0");
+        assert_eq!(bind(&["0.0.0.0", "::"]), "::");
+        assert_eq!(bind(&["192.0.2.1", "127.0.0.1"]), "::");
+        assert_eq!(bind(&[]), "::");
     }
 }

@@ -112,6 +112,9 @@ impl Default for RingSizes {
     }
 }
 
+/// Descriptors that a process has open anyway.
+const ELSEWHERE: u64 = 128;
+
 impl NetConfig {
     /// The even ports of the range, in order.
     pub(super) fn pairs(&self) -> impl ExactSizeIterator<Item = u16> + use<> {
@@ -123,8 +126,29 @@ impl NetConfig {
 
     /// How many descriptors all of this can need, with what a process has open anyway.
     pub(super) fn descriptors(&self) -> u64 {
-        const ELSEWHERE: u64 = 128;
         self.pairs().len() as u64 * 2 + self.tcp.connections_max as u64 + self.sip.len() as u64 + ELSEWHERE
+    }
+
+    /// Makes do with so many descriptors: returns how many port pairs each RTP thread may have open. Where there are
+    /// too few, a quarter of what is left is for TCP connections at most.
+    pub(super) fn fit(&mut self, granted: u64) -> Result<usize, NetError> {
+        let (needed, threads) = (self.descriptors(), self.rtp_threads.max(1));
+        if granted >= needed {
+            return Ok(self.pairs().len());
+        }
+        let left = granted.saturating_sub(self.sip.len() as u64 + ELSEWHERE);
+        let connections = (left / 4).min(self.tcp.connections_max as u64);
+        let pairs = (left - connections) / 2;
+        let each = usize::try_from(pairs).unwrap_or(usize::MAX) / threads;
+        if each == 0 {
+            return Err(NetError::Descriptors { needed, granted });
+        }
+        tracing::warn!(
+            "the RTP ports and TCP connections can need {needed} file descriptors and the system grants {granted}: {pairs} \
+             port pairs and {connections} connections may be open at a time; raise the hard limit (ulimit -Hn) for more"
+        );
+        self.tcp.connections_max = usize::try_from(connections).unwrap_or(usize::MAX);
+        Ok(each)
     }
 
     pub(super) fn check(&self) -> Result<(), NetError> {
@@ -158,6 +182,21 @@ mod tests {
         assert_eq!(pairs(9, 3), [0u16; 0]);
         assert_eq!(pairs(65_534, 65_535), [65_534]);
         assert_eq!(pairs(0, 3), [2], "port 0 is no port");
+    }
+
+    #[test]
+    fn with_few_descriptors_there_are_fewer_pairs_and_connections() {
+        let config = NetConfig { rtp_ports: (10_000, 10_999), rtp_threads: 2, ..NetConfig::default() };
+        // 500 pairs, 1,024 connections.
+        let fitted = |granted| {
+            let mut config = config.clone();
+            config.fit(granted).map(|pairs| (pairs, config.tcp.connections_max)).ok()
+        };
+        assert_eq!(fitted(1_000 + 1_024 + ELSEWHERE), Some((500, 1_024)));
+        assert_eq!(fitted(1_000 + 1_024 + ELSEWHERE - 1), Some((379, 505)));
+        assert_eq!(fitted(400 + ELSEWHERE), Some((75, 100)));
+        assert_eq!(fitted(ELSEWHERE + 3), None);
+        assert_eq!(fitted(0), None);
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub enum NetError {
         /// The system's error for the last pair tried, if one was tried at all.
         source: Option<io::Error>,
     },
-    /// The process may not have as many descriptors as the port range and the connections can need.
+    /// The process may not even have the descriptors that one port pair of each RTP thread needs.
     Descriptors {
-        /// How many are needed.
+        /// How many the port range and the connections can need.
         needed: u64,
         /// How many the system grants (the hard limit of RLIMIT_NOFILE).
         granted: u64,
@@ -62,8 +62,7 @@ impl fmt::Display for NetError {
             Self::Descriptors { needed, granted } => write!(
                 f,
                 "the RTP ports and TCP connections can need {needed} file descriptors and the system grants {granted}: \
-                 {} are missing; raise the hard limit (ulimit -Hn) or narrow the port range",
-                needed.saturating_sub(*granted)
+                 that is too few for any port pair; raise the hard limit (ulimit -Hn)"
             ),
             Self::Setting { name, must } => write!(f, "{name} must be {must}"),
             Self::System { doing, source } => write!(f, "{doing} failed: {source}"),

@@ -35,7 +35,7 @@ mod wake;
 pub use clock::{Epoch, monotonic_ns};
 pub use config::{NetConfig, RingSizes, TcpLimits};
 pub use counters::{NetCounters, NetSnapshot};
-pub(crate) use descriptors::ensure_descriptors;
+pub(crate) use descriptors::raise_descriptors;
 pub use edge::WorldEdge;
 pub use error::NetError;
 pub use given::{Held, Leftovers, RtpPair, SipSocket, Sockets, TcpConnection, Untaken};

@@ -5,7 +5,7 @@ use super::bound::Bound;
 use super::clock::Epoch;
 use super::config::NetConfig;
 use super::counters::NetCounters;
-use super::descriptors::ensure_descriptors;
+use super::descriptors::raise_descriptors;
 use super::edge::{WorldEdge, owner};
 use super::error::{NetError, system};
 use super::given::{RtpPair, SipSocket, Sockets};
@@ -54,13 +54,13 @@ impl Net {
     /// Until [`Net::open`] nothing is read, taken or written, so the owner of the same sockets can still go on with
     /// them.
     pub fn prepare(
-        config: NetConfig,
+        mut config: NetConfig,
         epoch: Epoch,
         router: Router,
         mut given: Sockets,
     ) -> Result<(Net, Vec<WorldEdge>), NetError> {
         config.check()?;
-        ensure_descriptors(config.descriptors())?;
+        let open_max = config.fit(raise_descriptors(config.descriptors())?)?;
         let bound = Bound::of(&config, &mut given)?;
         let counters = Arc::new(NetCounters::default());
         let deadlines = Arc::new(Deadlines::new(config.worlds, config.tick));
@@ -80,7 +80,8 @@ impl Net {
         let udp_thread =
             UdpThread::new(bound.udp, udp_orders, inlet.clone(), udp_waker.clone(), deadlines.clone(), stop.clone())
                 .map_err(system("preparing the UDP sockets"))?;
-        let (rtp_threads, rtp_edges, rtp_wakers) = rtp(&config, epoch, &counters, &deadlines, &stop, given.rtp)?;
+        let (rtp_threads, rtp_edges, rtp_wakers) =
+            rtp(&config, open_max, epoch, &counters, &deadlines, &stop, given.rtp)?;
 
         let edges = from_net.into_iter().zip(rtp_edges).enumerate().map(|(world, (control, rtp))| WorldEdge {
             world,
@@ -242,9 +243,11 @@ impl Drop for Net {
 
 type RtpParts = (Vec<RtpThread>, Vec<Vec<RtpEdge>>, Vec<Waker>);
 
-/// Prepares the RTP threads with their first ports, and each world's ends of their rings.
+/// Prepares the RTP threads with their first ports, of which each may open `open_max`, and each world's ends of their
+/// rings.
 fn rtp(
     config: &NetConfig,
+    open_max: usize,
     epoch: Epoch,
     counters: &Arc<NetCounters>,
     deadlines: &Arc<Deadlines>,
@@ -264,7 +267,7 @@ fn rtp(
             edge.push(far);
         }
         let own = config.pairs().filter(|port| owner(*port, count) == index);
-        let ports = Ports::new(own, worlds, share, counters.clone());
+        let ports = Ports::new(own, open_max, worlds, share, counters.clone());
         let shared = RtpShared {
             waker: waker.clone(),
             deadlines: deadlines.clone(),

@@ -36,6 +36,8 @@ pub enum Purpose {
     Relations,
     /// How an agent writes its session descriptions; numbered by agent.
     Layouts,
+    /// What hosts that are of no call send.
+    Intruders,
 }
 
 /// A stream of random numbers: the same for the same seed, purpose and number, on every machine and in every build.

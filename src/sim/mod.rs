@@ -7,6 +7,7 @@
 //! - [`Scenario`] describes a run; [`run()`] runs it.
 //! - `agent/` are the user agents; they share no code with the switch.
 //! - `network/` carries their packets, and [`fault`] lists what happens to them.
+//! - `intruders.rs` are hosts of no call that send to its ports.
 //! - `operator.rs` gives the switch the commands of an operator.
 //! - `run/lives.rs` keeps it in a state folder, kills it and starts it again; `ground.rs` is the disk under that
 //!   folder.
@@ -27,6 +28,7 @@ mod dice;
 mod exercised;
 pub mod fault;
 mod ground;
+mod intruders;
 pub mod invariants;
 mod network;
 mod operator;

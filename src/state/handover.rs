@@ -12,7 +12,7 @@ mod words;
 
 use super::build::build_id;
 use super::{StateError, StateFolder};
-use crate::net::{RtpPair, SipSocket, Sockets, ensure_descriptors};
+use crate::net::{RtpPair, SipSocket, Sockets, raise_descriptors};
 use descriptors::{give, take};
 use parcel::{pack, unpack};
 use ringworld_components::edge::Transport;
@@ -221,7 +221,11 @@ fn receive(stream: &UnixStream) -> io::Result<Result<(OwnedFd, Sockets), String>
     };
     let count = (1 + sip.len() + 2 * rtp.len()).saturating_add(connections);
     let needed = u64::try_from(count.saturating_add(ELSEWHERE)).unwrap_or(u64::MAX);
-    ensure_descriptors(needed).map_err(|error| io::Error::other(error.to_string()))?;
+    let granted = raise_descriptors(needed).map_err(|error| io::Error::other(error.to_string()))?;
+    if granted < needed {
+        let what = format!("{needed} file descriptors are needed and the system grants {granted}");
+        return Err(io::Error::other(what));
+    }
     let mut descriptors = take(stream, count)?.into_iter();
     let (lock, mut sockets) = sort(sip, rtp, &mut descriptors).ok_or_else(|| damaged("a socket is missing"))?;
     unpack(stream, parcels, descriptors, &mut sockets)?;

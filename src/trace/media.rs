@@ -144,7 +144,7 @@ fn facts(world: &World, entity: Entity, has_media: bool, told: &mut Vec<String>)
         match fact {
             MediaFact::TimedOut { stream } if *stream == entity => told.push("no RTP for too long".to_owned()),
             // With payloads the stream itself shows it.
-            MediaFact::Latched { stream, source } if *stream == entity && !has_media => {
+            MediaFact::SourceLearned { stream, source } if *stream == entity && !has_media => {
                 told.push(format!("packets come from {source}"));
             }
             MediaFact::Panicked { stream, system } if *stream == entity => told.push(format!("panic in {system}")),

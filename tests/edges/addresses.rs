@@ -5,7 +5,7 @@ use super::text::tag;
 use super::{Running, config};
 use ringworld::components::edge::{Operation, PlaceCall, Transport};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// Both hosts that a 200 names: in Contact and in the SDP.
@@ -35,6 +35,21 @@ fn bound_to_all_addresses_each_peer_is_told_the_one_that_it_reached() {
         }
         running.finish();
     }
+}
+
+#[test]
+fn rtp_is_bound_to_the_address_of_sip_and_to_no_other() {
+    let running = Running::start(&config(&["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]));
+    let mut peer = Peer::new("127.0.0.1", running.at(Transport::Udp, "127.0.0.1"), "bound");
+    let media = peer.media();
+    let port = audio_of(&peer.call("echo", media)).port();
+    for port in [port, port + 1] {
+        assert!(UdpSocket::bind(("127.0.0.1", port)).is_err(), "{port} is the switch's");
+        UdpSocket::bind(("127.0.0.2", port)).expect("another address is free");
+        assert!(UdpSocket::bind(("::1", port)).is_ok(), "{port} of IPv6");
+    }
+    peer.hang_up("echo");
+    running.finish();
 }
 
 #[test]

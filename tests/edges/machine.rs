@@ -5,15 +5,19 @@ use bevy_app::App;
 use bevy_ecs::prelude::*;
 use ringworld::components::edge::Transport;
 use ringworld::components::kernel::{Now, Phase, RecordApp, Tick};
-use ringworld::engine::Switch;
+use ringworld::load::{self, Plan, Service};
 use ringworld::net::CATCH_UP_TICKS_MAX;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-/// Starts the switch's command with limits on its descriptors: soft, then hard.
+/// Starts the switch's command with limits on its descriptors: soft, then hard, which it may not raise.
 fn run_with(soft: u32, hard: u32) -> std::process::Child {
+    let plain = "if [ $(id -u) != 0 ]; then exec \"$0\" \"$@\"; fi";
+    let as_root = "exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource \"$0\" \"$@\"";
     Command::new("sh")
-        .args(["-c", &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"")])
+        .args(["-c", &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && {plain}; {as_root}")])
         .arg(env!("CARGO_BIN_EXE_ringworld"))
         .args(["run", "--sip", "udp:127.0.0.1:0", "--rtp-ports", "19000-19999"])
         .stdout(std::process::Stdio::piped())
@@ -23,13 +27,37 @@ fn run_with(soft: u32, hard: u32) -> std::process::Child {
 }
 
 #[test]
-fn with_too_few_descriptors_the_switch_refuses_to_start_and_says_what_is_missing() {
-    let mut config = config(&["udp:127.0.0.1:0"]);
-    // More than any machine grants to any user.
-    config.network.tcp_connections_max = 2_000_000_000;
-    let Err(error) = Switch::start(&config) else { panic!("it started") };
-    for words in ["can need 20000", "file descriptors", "the system grants", "are missing", "ulimit -Hn"] {
-        assert!(error.to_string().contains(words), "{error}");
+fn with_fewer_descriptors_than_the_ports_can_need_the_switch_starts_with_what_there_is_and_says_so() {
+    // 64 pairs of the 500, and 42 TCP connections, are left for it.
+    let mut child = run_with(300, 300);
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("SIP over UDP on ").map(str::to_owned));
+    assert_eq!(lines.find(|line| line == "ready").as_deref(), Some("ready"));
+    let address: SocketAddr = address.expect("an address").parse().expect("an address");
+    let mut plan = Plan::new(address).with(Service::signalling("silence", 80));
+    plan.hold = Duration::from_secs(3);
+    let report = load::run(&plan, |_| ()).expect("they call");
+    let outcomes = &report.calls_by_outcome;
+    assert_eq!(outcomes.get("completed"), Some(&64), "{outcomes:?}");
+    assert_eq!(outcomes.get("503 Service Unavailable"), Some(&16), "{outcomes:?}");
+    // The pairs of calls that have ended are used again.
+    let report = load::run(&plan, |_| ()).expect("they call");
+    assert_eq!(report.calls_by_outcome.get("completed"), Some(&64), "{report:#?}");
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("an end");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in ["file descriptors", "the system grants 300", "64 port pairs", "42 connections", "ulimit -Hn"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn with_too_few_descriptors_for_any_port_the_switch_refuses_to_start_and_says_why() {
+    let output = run_with(130, 130).wait_with_output().expect("an end");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for words in ["file descriptors", "the system grants 130", "too few for any port pair", "ulimit -Hn"] {
+        assert!(told.contains(words), "{words}: {told}");
     }
 }
 

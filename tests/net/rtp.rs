@@ -4,6 +4,7 @@ use super::*;
 use ringworld::net::monotonic_ns;
 use ringworld_components::edge::{PACKET_BYTES_MAX, Packet};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Instant;
 
 fn rtp(input: Input) -> Option<Box<Packet>> {
     if let Input::Rtp(packet) = input { Some(packet) } else { None }
@@ -83,6 +84,22 @@ fn the_stock_is_kept_filled_until_the_range_is_exhausted() {
     assert_eq!(fixture.wait(0, offered), first + 4, "what comes back is offered again");
     let counted = fixture.counted();
     assert_eq!((counted.ports_open, counted.ports_taken, counted.ports_offered), (4, 3, 1));
+}
+
+#[test]
+fn pairs_that_nothing_needs_any_more_are_closed() {
+    let mut config = config(&[]);
+    (config.rtp_ports, config.port_stock) = (ports(30), 4);
+    let mut fixture = Fixture::start(config);
+    let taken: Vec<u16> = (0..26).map(|_| fixture.port()).collect();
+    fixture.until("all are open", |counted| (counted.ports_open, counted.ports_taken) == (30, 26));
+    fixture.edges[0].send(taken.into_iter().map(Output::PortReleased), []);
+    fixture.until("all are back", |counted| (counted.ports_taken, counted.ports_offered) == (0, 4));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fixture.counted().ports_open > 4 {
+        assert!(Instant::now() < deadline, "{} pairs are still open", fixture.counted().ports_open);
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -139,6 +139,13 @@ facts! {
         /// Our RTP port.
         port: u16,
     }
+    /// RTP is sent to another address from now on, and taken from there.
+    SourceChanged {
+        /// The address.
+        source: SocketAddr,
+        /// Whether it was learned from a packet of the peer, rather than named by a description.
+        is_learned: bool,
+    }
     /// A digit was heard (RFC 4733), or came in the body of an INFO.
     DigitHeard {
         /// `0-9 * # A-D`.
@@ -335,6 +342,7 @@ impl Fact {
             | Self::RequestReceived(_)
             | Self::ResponseReceived(_)
             | Self::OperationDone(_)
+            | Self::SourceChanged(_)
             | Self::ChildEnded(_)
             | Self::SequenceChanged(_)
             | Self::GroupEntered(_)

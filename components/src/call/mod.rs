@@ -33,7 +33,7 @@ pub use error::{CallError, CallErrorCause, DialogStanding, ErrorContext, MediaSt
 pub use facts::{
     AboutCall, Answered, CallEnded, CallOffered, ChildEnded, ClaimEnded, DigitHeard, Fact, FactQueue, GroupEnded,
     GroupEntered, GroupLeft, MediaEstablished, OperationDone, PriorityChanged, RequestReceived, ResponseReceived,
-    SequenceChanged, StateChanged,
+    SequenceChanged, SourceChanged, StateChanged,
 };
 pub use fault::{Fault, Faults, contain, contain_item};
 pub use group::{

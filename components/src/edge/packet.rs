@@ -8,8 +8,10 @@ use crate::wire::rtp::{self, RtpHeader};
 use bevy_ecs::prelude::*;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// The largest datagram taken from an RTP port, in bytes: the MTU of Ethernet. Larger ones are dropped and counted.
-pub const PACKET_BYTES_MAX: usize = 1_500;
+/// The largest datagram taken from an RTP port, in bytes: more than the MTU of Ethernet, and than 200 ms of G.711, the
+/// longest packet that a receiver should take (RFC 3551 section 4.2), with room for extensions. Larger ones are dropped
+/// and counted.
+pub const PACKET_BYTES_MAX: usize = 2_048;
 
 /// One RTP or RTCP datagram, received or to be sent.
 #[derive(Clone, Debug)]

@@ -21,8 +21,8 @@ pub enum MediaFact {
         /// The stream.
         stream: Entity,
     },
-    /// The source of a stream was learnt.
-    Latched {
+    /// The source of a stream was learned from a packet.
+    SourceLearned {
         /// The stream.
         stream: Entity,
         /// Where its packets come from, and go to.
@@ -43,7 +43,7 @@ impl MediaFact {
         match self {
             Self::Digit { stream, .. }
             | Self::TimedOut { stream }
-            | Self::Latched { stream, .. }
+            | Self::SourceLearned { stream, .. }
             | Self::Panicked { stream, .. } => *stream,
         }
     }

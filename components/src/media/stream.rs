@@ -61,6 +61,10 @@ pub struct RtpState {
     pub began: Now,
     /// The source.
     pub latch: Latch,
+    /// The SSRC of the last packet that was taken.
+    pub heard_ssrc: Option<u32>,
+    /// When the peer last gave a sign of life: RTP of its source, or RTCP.
+    pub heard: Now,
     /// The sequence number of our next packet.
     pub sequence: u16,
     /// The timestamp of frame 0 of the world: our timestamps follow the ticks.
@@ -69,8 +73,6 @@ pub struct RtpState {
     pub clock: RtpClock,
     /// What an echo adds to the numbers of the source.
     pub echo: Option<EchoShift>,
-    /// When the source last sent RTCP.
-    pub rtcp_heard: Now,
     /// The frame after the last one that was sent; a packet for another one begins a talkspurt.
     pub next_frame: u64,
     /// What encodes what is played or mixed for it.
@@ -199,6 +201,10 @@ pub struct MediaCounters {
     pub dropped_no_stream: u64,
     /// Packets that are not RTP.
     pub dropped_malformed: u64,
+    /// Sources that were learned from a packet, in place of none or of another one.
+    pub sources_learned: u64,
+    /// Descriptions with another address for RTP than the one before.
+    pub sources_described: u64,
     /// Packets from a source that is not the stream's.
     pub dropped_foreign: u64,
     /// Packets of a payload type that was not agreed.
@@ -226,6 +232,8 @@ impl MediaCounters {
         self.packets_out += other.packets_out;
         self.dropped_no_stream += other.dropped_no_stream;
         self.dropped_malformed += other.dropped_malformed;
+        self.sources_learned += other.sources_learned;
+        self.sources_described += other.sources_described;
         self.dropped_foreign += other.dropped_foreign;
         self.dropped_payload_type += other.dropped_payload_type;
         self.dropped_on_hold += other.dropped_on_hold;
@@ -292,27 +300,21 @@ fn release(mut world: DeferredWorld, context: HookContext) {
         pool.release(port);
     }
     let latch = world.get::<RtpState>(context.entity).map(|flow| flow.latch.clone());
-    if let (Some(latch), Some(mut strangers)) = (latch, world.get_resource_mut::<RecentSources>()) {
-        strangers.note_last(port, &latch);
+    if let (Some(latch), Some(mut recent)) = (latch, world.get_resource_mut::<RecentSources>()) {
+        recent.note_last(port, &latch);
     }
 }
 
 impl RtpState {
     /// A flow whose numbers begin at random.
     pub fn starting_at(sequence: u16, timestamp: u32, now: Now) -> Self {
-        let mut latch = Latch::default();
-        latch.reset(now);
-        Self { began: now, latch, sequence, timestamp_base: timestamp, ..Self::default() }
+        Self { began: now, heard: now, sequence, timestamp_base: timestamp, ..Self::default() }
     }
 
-    /// Where packets go: to where they come from, else to where the SDP says.
+    /// Where packets go: to where they come from, else to where the SDP says, if it names an address.
     pub fn peer(&self, stream: &Stream) -> Option<SocketAddr> {
-        self.latch.source().or_else(|| stream.negotiated.as_ref().map(|agreed| agreed.remote))
-    }
-
-    /// When the peer last gave a sign of life.
-    pub fn heard(&self) -> Now {
-        self.latch.heard().max(self.rtcp_heard)
+        let described = stream.negotiated.as_ref().map(|agreed| agreed.remote);
+        self.latch.source().or_else(|| described.filter(|remote| !remote.ip().is_unspecified()))
     }
 
     /// The frame after the last one in which something was sent.

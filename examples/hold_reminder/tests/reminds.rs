@@ -1,6 +1,7 @@
 //! The behaviour at work, in virtual time: a call comes in, is put on hold, and hears the reminder.
 
 use hold_reminder::{HoldReminder, HoldReminderPlugin};
+use ringworld::engine::WorldConfig;
 use ringworld::prelude::*;
 use ringworld::testkit::{Phone, Testkit};
 
@@ -8,7 +9,10 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// A call that is answered, and then held by the switch.
 fn held() -> (Testkit, Phone, StableId) {
-    let kit = Testkit::with(|plugins| {
+    // Only reminders are to be counted: pauses are not filled.
+    let mut config = WorldConfig::default();
+    config.settings.timers.rtp_pause_s = 0;
+    let kit = Testkit::configured(config, |plugins| {
         plugins.add(HoldReminderPlugin { period: PERIOD });
     });
     let alice = kit.phone("alice");

@@ -1,6 +1,7 @@
 //! RTP and RTCP: port pairs, and packets between their sockets and the worlds.
 
 mod gather;
+mod idle;
 mod link;
 mod pair;
 mod pool;

@@ -1,9 +1,10 @@
 //! The port pairs of one RTP thread: which are open, which world each is offered to, and which call uses each.
 
+use super::idle::Idle;
 use super::pair::Pair;
 use crate::net::counters::{Count, NetCounters};
 use crate::net::given::RtpPair;
-use std::collections::VecDeque;
+use nix::libc::{EMFILE, ENFILE};
 use std::io;
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ const BUSY_MAX: usize = 64;
 enum Holder {
     /// Another thread: this one does not offer it.
     Elsewhere,
-    /// Free: it waits in the queue.
-    Queue,
+    /// None: it waits to be offered.
+    Idle,
     /// Offered to a world.
     Stock(usize),
     /// A call of a world.
@@ -35,11 +36,11 @@ pub(in crate::net) struct Ports {
     /// Half the first port.
     base: u16,
     slots: Vec<Slot>,
-    /// Pairs to offer next, by RTP port. One that comes back goes to the end, so that stragglers of its last call have
-    /// the longest time to arrive.
-    queue: VecDeque<u16>,
-    /// Pairs that another process held when they were tried.
-    busy: VecDeque<u16>,
+    /// The pairs that are to be offered.
+    idle: Idle,
+    /// How many pairs are open, and how many may be.
+    open: usize,
+    open_max: usize,
     /// How many pairs each world has in stock.
     stock: Vec<usize>,
     /// How many it shall have.
@@ -48,17 +49,24 @@ pub(in crate::net) struct Ports {
 }
 
 impl Ports {
-    /// A table of the given RTP ports, for `worlds` worlds with a stock of `share` pairs each.
-    pub fn new(own: impl Iterator<Item = u16>, worlds: usize, share: usize, counters: Arc<NetCounters>) -> Self {
-        let queue: VecDeque<u16> = own.collect();
-        let base = queue.iter().min().map_or(0, |port| port / 2);
-        let count = queue.iter().max().map_or(0, |port| usize::from(port / 2 - base) + 1);
+    /// A table of the given RTP ports, `open_max` of which are open at a time, for `worlds` worlds with a stock of
+    /// `share` pairs each.
+    pub fn new(
+        own: impl Iterator<Item = u16>,
+        open_max: usize,
+        worlds: usize,
+        share: usize,
+        counters: Arc<NetCounters>,
+    ) -> Self {
+        let own: Vec<u16> = own.collect();
+        let base = own.iter().min().map_or(0, |port| port / 2);
+        let count = own.iter().max().map_or(0, |port| usize::from(port / 2 - base) + 1);
         let slots = (0..count).map(|_| Slot { holder: Holder::Elsewhere, pair: None }).collect();
-        let mut ports = Self { base, slots, queue, busy: VecDeque::new(), stock: vec![0; worlds], share, counters };
-        for index in 0..ports.queue.len() {
-            let port = ports.queue.get(index).copied().unwrap_or_default();
+        let (idle, stock) = (Idle::new(own.iter().copied().collect()), vec![0; worlds]);
+        let mut ports = Self { base, slots, idle, open: 0, open_max, stock, share, counters };
+        for port in own {
             if let Some(slot) = ports.slot(port) {
-                slot.holder = Holder::Queue;
+                slot.holder = Holder::Idle;
             }
         }
         ports
@@ -88,32 +96,37 @@ impl Ports {
         slot.pair.as_ref().map(|pair| (pair, world))
     }
 
-    /// Whether some world has fewer pairs in stock than it shall have though the queue is not empty.
+    /// Whether some world has fewer pairs in stock than it shall have though not all are held.
     pub fn is_short(&self) -> bool {
-        !self.queue.is_empty() && self.stock.iter().any(|&count| count < self.share)
+        !self.idle.is_empty() && self.stock.iter().any(|&count| count < self.share)
     }
 
     /// Fills every world's stock up, one pair each in turn: `open` opens a pair that is not open yet, `offer` tells a
     /// world. Returns why the last pair that could not be opened could not.
     pub(super) fn fill_up(
         &mut self,
+        now_ns: u64,
         mut open: impl FnMut(u16) -> io::Result<Pair>,
         mut offer: impl FnMut(usize, u16),
     ) -> Option<io::Error> {
         let mut refused = None;
-        let mut busy_left = BUSY_MAX;
+        let (mut busy_left, mut may_open) = (BUSY_MAX, true);
         while busy_left > 0
             && let Some(world) = self.neediest()
-            && let Some(port) = self.queue.pop_front()
+            && let Some(port) = self.idle.next(now_ns, may_open && self.open < self.open_max)
         {
             match self.ensure_open(port, &mut open) {
                 Ok(()) => {
                     self.hold(port, Holder::Stock(world));
                     offer(world, port);
                 }
+                Err(error) if is_out_of_descriptors(&error) => {
+                    self.idle.put_back(port);
+                    (may_open, refused) = (false, Some(error));
+                }
                 Err(error) => {
                     self.counters.ports_busy.one();
-                    self.busy.push_back(port);
+                    self.idle.set_busy(port);
                     refused = Some(error);
                     busy_left -= 1;
                 }
@@ -122,11 +135,23 @@ impl Ports {
         refused
     }
 
-    /// Takes a pair that is open already.
+    /// Closes pairs that nothing has needed for long.
+    pub(super) fn close_surplus(&mut self, now_ns: u64) {
+        for port in self.idle.take_surplus(now_ns) {
+            if self.slot(port).and_then(|slot| slot.pair.take()).is_some() {
+                self.open = self.open.saturating_sub(1);
+                self.counters.ports_open.subtract(1);
+            }
+        }
+    }
+
+    /// Takes a pair that is open already. When all are there, [`Ports::sort_out`] is due.
     pub(super) fn adopt(&mut self, port: u16, pair: Pair) {
         let Some(slot) = self.slot(port).filter(|slot| slot.holder != Holder::Elsewhere) else { return };
         if slot.pair.replace(pair).is_none() {
+            self.open += 1;
             self.counters.ports_open.one();
+            self.idle.rest(port, 0);
         }
     }
 
@@ -138,31 +163,32 @@ impl Ports {
     }
 
     /// Opens a pair that a call of `world` is using already, and that is therefore in no stock. When all are,
-    /// [`Ports::strike_out`] is due.
+    /// [`Ports::sort_out`] is due.
     pub(super) fn take_up(
         &mut self,
         world: usize,
         port: u16,
         mut open: impl FnMut(u16) -> io::Result<Pair>,
     ) -> io::Result<()> {
-        if self.holder(port) != Some(Holder::Queue) || world >= self.stock.len() {
+        if self.holder(port) != Some(Holder::Idle) || world >= self.stock.len() {
             return Err(io::Error::other("it is outside the range, or another call has it"));
         }
         self.hold(port, Holder::Call(world));
         self.ensure_open(port, &mut open)
     }
 
-    /// Removes those from the queue that calls use: all at once, as each removal would scan the whole queue.
-    pub(super) fn strike_out(&mut self) {
-        let mut queue = std::mem::take(&mut self.queue);
-        queue.retain(|port| self.holder(*port) == Some(Holder::Queue));
-        self.queue = queue;
+    /// Removes those from the idle ones that calls use, and from the closed ones those that are open: all at once, as
+    /// each removal would scan all of them.
+    pub(super) fn sort_out(&mut self) {
+        let mut idle = std::mem::take(&mut self.idle);
+        let is_idle = |port| self.holder(port) == Some(Holder::Idle);
+        idle.retain(|port| is_idle(port) && self.pair(port).is_none(), is_idle);
+        self.idle = idle;
     }
 
-    /// Puts some of the pairs that another process held back into the queue, to be tried again.
+    /// Lets some of the pairs that another process held be tried again.
     pub fn retry_busy(&mut self) {
-        let count = self.busy.len().min(BUSY_MAX);
-        self.queue.extend(self.busy.drain(..count));
+        self.idle.retry_busy();
     }
 
     fn neediest(&self) -> Option<usize> {
@@ -175,6 +201,7 @@ impl Ports {
         let Some(slot) = self.slot(port) else { return Err(io::ErrorKind::NotFound.into()) };
         if slot.pair.is_none() {
             slot.pair = Some(open(port)?);
+            self.open += 1;
             counters.ports_open.one();
         }
         Ok(())
@@ -188,7 +215,7 @@ impl Ports {
             let gauge = match held {
                 Holder::Stock(_) => &self.counters.ports_offered,
                 Holder::Call(_) => &self.counters.ports_taken,
-                Holder::Queue | Holder::Elsewhere => continue,
+                Holder::Idle | Holder::Elsewhere => continue,
             };
             if now {
                 gauge.one()
@@ -220,125 +247,21 @@ impl Ports {
     }
 
     /// A world gave a pair back. One that it never took but was offered counts as given back too.
-    pub fn released(&mut self, world: usize, port: u16) {
+    pub fn released(&mut self, world: usize, port: u16, now_ns: u64) {
         if matches!(self.holder(port), Some(Holder::Call(of) | Holder::Stock(of)) if of == world) {
-            self.hold(port, Holder::Queue);
-            self.queue.push_back(port);
+            self.hold(port, Holder::Idle);
+            self.idle.rest(port, now_ns);
         } else {
             self.counters.ports_misreported.one();
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::UdpSocket;
-
-    fn ports(worlds: usize, share: usize) -> (Ports, Arc<NetCounters>) {
-        let counters = Arc::new(NetCounters::default());
-        (Ports::new([10, 12, 14, 16].into_iter(), worlds, share, counters.clone()), counters)
-    }
-
-    fn open(_: u16) -> io::Result<Pair> {
-        Ok(Pair::new(UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?, false))
-    }
-
-    fn fill(ports: &mut Ports) -> Vec<(usize, u16)> {
-        let mut offered = Vec::new();
-        ports.fill_up(open, |world, port| offered.push((world, port)));
-        offered
-    }
-
-    #[test]
-    fn worlds_are_served_in_turn_and_a_returned_pair_comes_last() {
-        let (mut ports, counters) = ports(2, 1);
-        assert_eq!(fill(&mut ports), [(0, 10), (1, 12)]);
-        ports.taken(0, 10);
-        assert_eq!(fill(&mut ports), [(0, 14)]);
-        ports.released(0, 10);
-        ports.taken(1, 12);
-        assert_eq!(fill(&mut ports), [(1, 16)], "10 came back and waits behind 16");
-        ports.taken(1, 16);
-        assert_eq!(fill(&mut ports), [(1, 10)]);
-        let gauges = counters.snapshot();
-        assert_eq!((gauges.ports_open, gauges.ports_taken, gauges.ports_offered), (4, 2, 2));
-    }
-
-    #[test]
-    fn a_pair_that_a_call_has_already_is_opened_and_never_offered_before_it_returns() {
-        let (mut ports, counters) = ports(2, 2);
-        ports.take_up(1, 12, open).unwrap();
-        assert!(ports.take_up(0, 12, open).is_err(), "it has a call");
-        assert!(ports.take_up(0, 9_000, open).is_err() && ports.take_up(2, 10, open).is_err());
-        ports.strike_out();
-        assert_eq!(ports.pair(12).map(|(_, world)| world), Some(Some(1)));
-        assert_eq!(fill(&mut ports), [(0, 10), (1, 14), (0, 16)]);
-        ports.released(1, 12);
-        assert_eq!(fill(&mut ports), [(1, 12)]);
-        assert_eq!((counters.snapshot().ports_taken, counters.snapshot().ports_offered), (0, 4));
-    }
-
-    #[test]
-    fn an_exhausted_range_offers_nothing_until_something_returns() {
-        let (mut ports, _) = ports(1, 4);
-        assert_eq!(fill(&mut ports).len(), 4);
-        ports.taken(0, 12);
-        assert!(fill(&mut ports).is_empty());
-        ports.released(0, 12);
-        assert_eq!(fill(&mut ports), [(0, 12)]);
-    }
-
-    #[test]
-    fn what_comes_to_a_pair_in_stock_is_heard_and_nothing_is_sent_from_it() {
-        let (mut ports, _) = ports(1, 1);
-        assert_eq!(fill(&mut ports), [(0, 10)]);
-        let world = |found: Option<(&Pair, Option<usize>)>| found.map(|(_, world)| world);
-        assert_eq!((world(ports.heard(11)), world(ports.pair(11))), (Some(Some(0)), Some(None)));
-        ports.taken(0, 10);
-        assert_eq!((world(ports.heard(10)), world(ports.pair(10))), (Some(Some(0)), Some(Some(0))));
-        ports.released(0, 10);
-        assert_eq!((world(ports.heard(10)), world(ports.pair(10))), (Some(None), Some(None)), "it waits its turn");
-    }
-
-    #[test]
-    fn a_busy_pair_is_skipped_and_tried_again_later() {
-        let (mut ports, counters) = ports(1, 2);
-        let mut offered = Vec::new();
-        let busy = |port| if port == 10 { Err(io::ErrorKind::AddrInUse.into()) } else { open(port) };
-        let refused = ports.fill_up(busy, |_, port| offered.push(port));
-        assert_eq!(offered, [12, 14]);
-        assert_eq!(refused.map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
-        assert_eq!(counters.snapshot().ports_busy, 1);
-        ports.taken(0, 12);
-        ports.taken(0, 14);
-        assert_eq!(fill(&mut ports), [(0, 16)], "one that was held is left alone for a while");
-        ports.retry_busy();
-        assert_eq!(fill(&mut ports), [(0, 10)]);
-    }
-
-    #[test]
-    fn when_all_are_busy_the_search_ends() {
-        let (mut ports, counters) = ports(1, 2);
-        let refused = ports.fill_up(|_| Err(io::ErrorKind::AddrInUse.into()), |_, _| {});
-        assert!(refused.is_some());
-        assert!(!ports.is_short(), "there is nothing left to try");
-        assert_eq!(counters.snapshot().ports_busy, 4);
-    }
-
-    #[test]
-    fn nonsense_from_a_world_changes_nothing_and_is_counted() {
-        let (mut ports, counters) = ports(2, 1);
-        fill(&mut ports);
-        ports.taken(1, 10);
-        ports.taken(0, 11);
-        ports.taken(0, 9_000);
-        ports.released(0, 14);
-        ports.released(1, 10);
-        assert_eq!(counters.snapshot().ports_misreported, 5);
-        assert_eq!(counters.snapshot().ports_offered, 2);
-        assert_eq!(ports.pair(10).map(|(_, world)| world), Some(None));
-        ports.taken(0, 10);
-        assert_eq!(ports.pair(11).map(|(_, world)| world), Some(Some(0)), "RTCP belongs to the same call");
-    }
+/// Whether nothing more can be opened, rather than this pair alone.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
+
+#[cfg(test)]
+#[path = "ports_tests.rs"]
+mod tests;

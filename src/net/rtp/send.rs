@@ -5,6 +5,7 @@ use super::pair::Pair;
 use super::pool::Buffer;
 use super::thread::RtpThread;
 use crate::net::address::{Source, to_system};
+use crate::net::clock::monotonic_ns;
 use crate::net::counters::{Count, NetCounters};
 use crate::net::mark::Marks;
 use crate::net::sockets;
@@ -102,13 +103,14 @@ impl RtpThread {
     }
 
     fn give_ports_back(&mut self) {
+        let now_ns = monotonic_ns();
         for (world, port) in std::mem::take(&mut self.released) {
             self.discard_stragglers(port);
             if let Some((pair, _)) = self.ports.pair(port) {
                 pair.forget();
                 pair.mark(QosClass::default(), &self.marks, &self.counters);
             }
-            self.ports.released(world, port);
+            self.ports.released(world, port, now_ns);
         }
     }
 
@@ -120,6 +122,7 @@ impl RtpThread {
             return None;
         }
         ports.fill_up(
+            monotonic_ns(),
             |port| open(epoll, *rtp_bind, port, marks, counters),
             |world, port| {
                 if let Some(link) = links.get_mut(world) {

@@ -3,7 +3,7 @@
 use super::gather::{Batch, EVENTS_MAX};
 use super::link::RtpLink;
 use super::pool::Pool;
-use super::ports::Ports;
+use super::ports::{Ports, is_out_of_descriptors};
 use super::send::Sending;
 use crate::net::clock::{Epoch, monotonic_ns};
 use crate::net::counters::NetCounters;
@@ -26,7 +26,7 @@ const LEAD_NS: u64 = 150_000;
 const LEAD_NS_MAX: u64 = 2_000_000;
 /// How long a quiet thread blocks at most, in milliseconds.
 const QUIET_MS: u16 = 1_000;
-/// How long ports that another process held are left alone, in nanoseconds.
+/// How long ports that another process held are left alone, and between two looks for pairs to close, in nanoseconds.
 const RETRY_NS: u64 = 1_000_000_000;
 
 /// Carries packets between the sockets of its port pairs and all worlds.
@@ -98,10 +98,14 @@ impl RtpThread {
                 tracing::error!("RTP port {port}, which a call is using, can't be opened again: {error}");
             }
         }
-        thread.ports.strike_out();
-        // One call gives up after some busy pairs; at the start the whole range is searched.
+        thread.ports.sort_out();
+        // One call gives up after some busy pairs; at the start the whole range is searched, if all can be opened.
         while let Some(error) = thread.fill_stock() {
+            let is_final = is_out_of_descriptors(&error);
             refused = Some(error);
+            if is_final {
+                break;
+            }
         }
         Ok((thread, refused))
     }
@@ -123,6 +127,7 @@ impl RtpThread {
             let now_ns = monotonic_ns();
             if now_ns >= retry_ns {
                 self.ports.retry_busy();
+                self.ports.close_surplus(now_ns);
                 retry_ns = now_ns + RETRY_NS;
             }
             self.serve(&mut sending);

@@ -111,13 +111,13 @@ pub(crate) fn draw_layout(dice: &mut Dice, offers: bool) -> Layout {
     Layout { before, after, types_from }
 }
 
-/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types
-/// or port, so an agent that sends audio keeps both.
+/// Adds a re-INVITE that changes more than the direction. What is under way at that moment is lost with the old types,
+/// so an agent that sends audio keeps them.
 pub(crate) fn plan_shape(habits: &Habits, dice: &mut Dice, now: u64, acts: &mut Vec<(u64, Act)>) {
     let shape = Shape {
         adds_line: dice.happens(500),
         types_from: Some(dice.pick(&TYPES_FROM.map(|from| (from, 1)))).filter(|_| habits.voice.is_none()),
-        moves: dice.happens(500) && habits.voice.is_none(),
+        moves: dice.happens(500),
     };
     let ends = acts.iter().map(|(at, _)| *at).max().unwrap_or(now);
     let at = now + 200 * MS + dice.below((ends - now).max(1));

@@ -19,6 +19,9 @@ pub(crate) const FRAME_NS: u64 = 20 * MS;
 /// The distance of RTCP packets: less than the RTP silence that a run allows.
 const RTCP_NS: u64 = 4 * SECOND;
 
+/// A step of how long audio still comes from a former port.
+const LATE_NS: u64 = 60 * MS;
+
 /// What was heard in one packet.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing {
@@ -42,6 +45,9 @@ pub(super) struct Speech {
     /// The key under way: its code, the timestamp of its beginning, and its packets so far.
     pressing: Option<(u8, u32, u16)>,
     last_event: Option<u32>,
+    /// The port that it sends from, and until when after the peer has agreed on another one.
+    port: u16,
+    moves_at: u64,
     /// Whether it sends RTCP, and when it does next.
     reports: bool,
     rtcp_at: u64,
@@ -53,7 +59,21 @@ impl Speech {
         let (keys, pressing, last_event) = (Vec::new(), None, None);
         // Of those that send audio, and of those that don't, one half.
         let (reports, rtcp_at) = (number % 4 < 2, u64::MAX);
-        Self { voice, ssrc, sequence: 0, base: 0, next_at: u64::MAX, keys, pressing, last_event, reports, rtcp_at }
+        let (port, moves_at, next_at) = (0, u64::MAX, u64::MAX);
+        Self {
+            voice,
+            ssrc,
+            sequence: 0,
+            base: 0,
+            next_at,
+            keys,
+            pressing,
+            last_event,
+            port,
+            moves_at,
+            reports,
+            rtcp_at,
+        }
     }
 
     /// A call begins.
@@ -61,6 +81,7 @@ impl Speech {
         self.ssrc = self.ssrc & !0xff | call & 0xff;
         (self.sequence, self.base) = (call as u16 * 977, call.wrapping_mul(0x9e37_79b9));
         (self.keys, self.pressing, self.last_event) = (Vec::new(), None, None);
+        self.port = 0;
         if self.reports {
             self.rtcp_at = now + RTCP_NS;
         }
@@ -88,6 +109,7 @@ impl Speech {
             self.rtcp_at = now + RTCP_NS;
             self.report(call, out);
         }
+        self.choose_port(now, call.ua.rtp.port());
         // What was not sent while it rang is not made up for.
         let missed = now.saturating_sub(self.next_at) / FRAME_NS;
         self.next_at += missed * FRAME_NS;
@@ -110,16 +132,24 @@ impl Speech {
             packet.write(&mut bytes);
             self.sequence = self.sequence.wrapping_add(1);
             if wild && dice.happens(300) {
-                let length = dice.below(700) as usize;
+                let length = dice.below(2_200) as usize;
                 // Of no version of RTP, whatever follows.
                 let garbage = (0..length).map(|n| if n == 0 { 0 } else { dice.bits() as u8 }).collect();
-                let own = call.ua.rtp.port();
-                out.rtp.push((own, address, garbage));
+                out.rtp.push((self.port, address, garbage));
                 bytes[1] = 77;
-                out.rtp.push((own, address, bytes.clone()));
+                out.rtp.push((self.port, address, bytes.clone()));
                 bytes[1] = 200;
             }
-            out.rtp.push((call.ua.rtp.port(), address, bytes));
+            out.rtp.push((self.port, address, bytes));
+        }
+    }
+
+    /// Goes on to send from the former port for a while once the peer has agreed on another one.
+    fn choose_port(&mut self, now: u64, agreed: u16) {
+        if self.port == 0 || now >= self.moves_at {
+            (self.port, self.moves_at) = (agreed, u64::MAX);
+        } else if self.port != agreed && self.moves_at == u64::MAX {
+            self.moves_at = now + u64::from(self.ssrc % 4) * LATE_NS;
         }
     }
 

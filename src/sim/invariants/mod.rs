@@ -4,6 +4,7 @@
 //! comes out, read by the agents' own parser. `world.rs` and `agreement.rs` also look into the world.
 
 mod agreement;
+mod audible;
 mod counters;
 mod digits;
 mod hold;
@@ -17,6 +18,7 @@ mod wire;
 mod world;
 
 pub(super) use agreement::{calls_up, check as agree};
+use audible::Audible;
 pub(super) use counters::Crossings;
 use digits::Digits;
 use hold::Holds;
@@ -56,6 +58,9 @@ pub enum Invariant {
     RoomsArePrivate,
     /// Nothing is sent to a peer that does not want to receive.
     HoldIsSilent,
+    /// An agent that nothing disturbs hears itself in an echo, and the others of its room, though it is behind a NAT,
+    /// has moved, or other hosts send to the port of its call.
+    EachIsHeard,
     /// No peer that wants to receive is sent nothing for longer than the set pause.
     PausesAreFilled,
     /// The lines of a session description keep their number and their places.
@@ -96,7 +101,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Invariant; 27] = [
+    pub const ALL: [Invariant; 28] = [
         Self::SessionsEnd,
         Self::StatesFollow,
         Self::NothingOutlives,
@@ -106,6 +111,7 @@ impl Invariant {
         Self::TimersStop,
         Self::RoomsArePrivate,
         Self::HoldIsSilent,
+        Self::EachIsHeard,
         Self::PausesAreFilled,
         Self::LinesStay,
         Self::DelayBounded,
@@ -138,6 +144,7 @@ impl Invariant {
             Self::TimersStop => "no timer acts too early, or once what it waited for has happened",
             Self::RoomsArePrivate => "a member of a room hears neither itself nor a member of another room",
             Self::HoldIsSilent => "nothing is sent to a peer that does not want to hear",
+            Self::EachIsHeard => "each hears what it should, unless something disturbs it",
             Self::PausesAreFilled => "what is sent to a peer that wants to hear pauses for as long as is set at most",
             Self::LinesStay => "the lines of a session description keep their number and places",
             Self::DelayBounded => "the delay of audio stays bounded",
@@ -200,6 +207,7 @@ pub(super) struct Invariants {
     pub wire: Wire,
     pub holds: Holds,
     pub pauses: Pauses,
+    pub audible: Audible,
     pub lines: Lines,
     pub digits: Digits,
     pub informed: InfoDigits,
@@ -256,6 +264,7 @@ impl Invariants {
         self.sessions.rewind(engine);
         self.holds = Holds::default();
         self.pauses = Pauses::default();
+        self.audible = Audible::default();
         self.lines = Lines::default();
         self.digits.is_void = true;
         self.crossings.is_void = true;
@@ -270,6 +279,7 @@ impl Invariants {
         hearing: &Hearing,
         asked: Option<(StableId, &str)>,
     ) {
+        self.audible.heard(now, agent.number, hearing);
         voices::check(now, agent, agents, hearing, &self.lags, &mut self.breaches);
         if let (Some(digit), Some((session, asked))) = (hearing.digit, asked) {
             self.breaches.extend(self.digits.agent_heard(session, digit, asked, agent.number));

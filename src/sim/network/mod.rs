@@ -112,7 +112,7 @@ impl Network {
     /// The agent's NAT makes new bindings.
     pub fn rebind(&mut self, agent: u32) {
         if let Some(link) = self.links.get_mut(agent as usize).filter(|_| is_behind_nat(agent)) {
-            link.generation = link.generation % 19 + 1;
+            link.generation = link.generation % 15 + 1;
             self.strike(Kind::Rebind);
         }
     }

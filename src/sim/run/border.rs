@@ -2,12 +2,14 @@
 
 use super::lives::Met;
 use super::{DEEP_TICKS, Run};
-use crate::sim::agent::Out;
+use crate::sim::agent::{Agent, Out};
 use crate::sim::fault::Kind;
+use crate::sim::intruders::Intruders;
 use crate::sim::invariants::{Breach, Invariant, deep};
 use crate::sim::network::{Arrival, Delivery};
 use crate::sim::{SECOND, TICK};
 use crate::ua::rtp::Packet as Rtp;
+use bevy_ecs::prelude::*;
 use ringworld_components::call::{Service, SipIdentity, StreamOf};
 use ringworld_components::edge::{Input, Output, Outputs, PACKET_BYTES_MAX, RtpOut};
 use ringworld_components::kernel::StableId;
@@ -108,21 +110,46 @@ impl Run {
         (packet.port, packet.is_rtcp) = (port & !1, port & 1 == 1);
         (packet.peer, packet.arrived_us) = (peer, at / 1_000);
         match self.rings.push_rtp(packet) {
-            Ok(()) => self.note_rtcp(port, peer, bytes),
+            Ok(()) => self.note_rtcp(agent, port, bytes),
             Err(packet) => self.stock.push(packet),
         }
     }
 
-    /// RTCP reaches a stream. A peer that is not where its description says is not known to be of the call.
-    fn note_rtcp(&mut self, port: u16, peer: SocketAddr, bytes: &[u8]) {
+    /// RTCP reaches a stream, from the host that its agent is at.
+    fn note_rtcp(&mut self, agent: u32, port: u16, bytes: &[u8]) {
+        let Some(session) = self.session_at(port & !1).filter(|_| is_rtcp(bytes)) else { return };
         let world = self.engine.world();
-        let Some(stream) = world.resource::<StreamTable>().find(port & !1).filter(|_| is_rtcp(bytes)) else { return };
-        let described = world.get::<Stream>(stream).and_then(|stream| stream.negotiated.as_ref());
-        let is_peer = described.is_some_and(|described| described.remote.ip() == peer.ip());
-        let session = world.get::<StreamOf>(stream).and_then(|of| world.get::<StableId>(of.0));
-        if let Some(session) = session.filter(|_| is_peer) {
+        let is_own = self.agent_of(session).is_some_and(|own| own.number == agent);
+        if let Some(session) = world.get::<StableId>(session).filter(|_| is_own) {
             self.watchers.sessions.rtcp(self.clock.now / TICK, *session);
         }
+    }
+
+    /// Hosts that are of no call send to its ports.
+    pub(super) fn intrude(&mut self, now: u64) {
+        while let Some((port, sent)) = self.intruders.next_due(now) {
+            let agent = self.session_at(port).and_then(|session| self.agent_of(session));
+            // An agent that never sends can't show that another host is in its place.
+            let speaks = agent.is_some_and(|agent| agent.habits.voice.is_some());
+            if self.down.is_none() {
+                let (peer, bytes) = Intruders::packet(port, sent, speaks);
+                self.arrive_rtp(now, (u32::MAX, port, peer), &bytes);
+            }
+        }
+    }
+
+    /// The session that has an RTP port.
+    fn session_at(&self, port: u16) -> Option<Entity> {
+        let world = self.engine.world();
+        let stream = world.resource::<StreamTable>().find(port)?;
+        world.get::<StreamOf>(stream).map(|of| of.0)
+    }
+
+    /// The agent that has a call with a session.
+    fn agent_of(&self, session: Entity) -> Option<&Agent> {
+        let call_id = &self.engine.world().get::<SipIdentity>(session)?.call_id;
+        let has_call = |agent: &&Agent| agent.calls.iter().any(|call| call.ua.identity.call_id.as_bytes() == call_id);
+        self.desk.agents.iter().find(has_call)
     }
 
     /// A packet of a key reaches a stream.
@@ -221,7 +248,10 @@ impl Run {
                     self.network.sip_to_agent(now, target, bytes, transaction);
                 }
             }
-            Output::PortTaken(port) => self.watchers.holds.port_taken(port),
+            Output::PortTaken(port) => {
+                self.watchers.holds.port_taken(port);
+                self.intruders.port_taken(now, port);
+            }
             Output::PortReleased(port) => self.resting.push_back((now + REST, port)),
             Output::Event(event) => {
                 self.watchers.crossings.ended +=
@@ -248,6 +278,10 @@ impl Run {
             self.next_deep = tick + DEEP_TICKS * u64::from(1 + self.scenario.agents / 50);
             self.watchers.breaches.extend(deep(&self.engine));
             self.watchers.breaches.extend(self.watchers.pauses.look(tick, &self.engine));
+            let now = self.clock.now;
+            let calm: Vec<bool> = (0..self.scenario.agents).map(|agent| self.is_audio_calm(now, agent)).collect();
+            let found = self.watchers.audible.look(now, &self.engine, &self.desk.agents, &calm);
+            self.watchers.breaches.extend(found);
             if let Some(trace) = &mut self.trace {
                 trace.worlds.push((tick, self.engine.digest()));
             }

@@ -68,11 +68,19 @@ impl Run {
 
     /// Whether nothing disturbs an agent about now.
     pub(super) fn is_calm(&self, now: u64, agent: u32) -> bool {
+        self.is_calm_but_for(now, agent, |kind| matches!(kind, Kind::Restore | Kind::FullDisk))
+    }
+
+    /// Whether nothing disturbs the audio of an agent about now. Low limits disturb only what begins.
+    pub(super) fn is_audio_calm(&self, now: u64, agent: u32) -> bool {
+        use Kind::{Drain, FewDialogs, FewPorts, FewRooms, FewSessions, FewTransactions, FullDisk, Reset, Restore};
+        let few = |kind| matches!(kind, FewDialogs | FewPorts | FewRooms | FewSessions | FewTransactions);
+        self.is_calm_but_for(now, agent, |kind| few(kind) || matches!(kind, Drain | FullDisk | Reset | Restore))
+    }
+
+    fn is_calm_but_for(&self, now: u64, agent: u32, harmless: impl Fn(Kind) -> bool) -> bool {
         let near = |fault: &Fault| fault.from < now + 2 * SECOND && fault.to.saturating_add(2 * SECOND) > now;
         let concerns = |fault: &Fault| fault.agent.is_none_or(|struck| struck == agent);
-        !self
-            .faults
-            .iter()
-            .any(|fault| concerns(fault) && near(fault) && !matches!(fault.kind, Kind::Restore | Kind::FullDisk))
+        !self.faults.iter().any(|fault| concerns(fault) && near(fault) && !harmless(fault.kind))
     }
 }

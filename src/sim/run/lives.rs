@@ -316,6 +316,8 @@ impl Run {
             }
         }
         self.network.revive();
+        // While it was down no stream could send.
+        self.watchers.pauses = Default::default();
         let undecided = self.engine.undecided();
         self.operator.hear_again(now, &undecided);
         let Down { ground, folder, .. } = down;

@@ -9,6 +9,7 @@ use super::agent::Out;
 use super::desk::Desk;
 use super::exercised::Exercised;
 use super::fault::Fault;
+use super::intruders::Intruders;
 use super::invariants::{Breach, Invariant, Invariants, Lags, agree, deep, nothing_left};
 use super::network::Network;
 use super::operator::Operator;
@@ -112,6 +113,7 @@ struct Run {
     network: Network,
     desk: Desk,
     operator: Operator,
+    intruders: Intruders,
     rings: Rings,
     watchers: Invariants,
     exercised: Exercised,
@@ -145,6 +147,7 @@ impl Run {
             down: None,
             network: Network::new(scenario.seed, scenario.agents, &faults),
             operator: Operator::new(scenario.seed, rooms),
+            intruders: Intruders::new(scenario.seed),
             clock: Clock::new(scenario.seed, &faults),
             instants: faults::instants(&faults),
             scenario: scenario.clone(),
@@ -282,6 +285,7 @@ impl Run {
             self.network.next_time(),
             self.desk.next_time(),
             self.operator.due_at(),
+            self.intruders.due_at(),
             self.instants.last().map_or(u64::MAX, |fault| fault.from),
             self.resting.front().map_or(u64::MAX, |(at, _)| *at),
             match &self.down {
@@ -307,6 +311,7 @@ impl Run {
         while let Some((at, arrival)) = self.network.next_arrival(now) {
             self.arrive(at, arrival);
         }
+        self.intrude(now);
         let garbled = std::mem::take(&mut self.network.garbled);
         garbled.into_iter().for_each(|(agent, what)| self.note_garbled(agent, what));
         while self.resting.front().is_some_and(|(at, _)| *at <= now) {

@@ -4,7 +4,7 @@ use super::ending::terminate;
 use super::faults;
 use super::state::raise;
 use bevy_ecs::prelude::*;
-use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, StreamOf, contain};
+use ringworld_components::call::{Counters, DigitHeard, EndCause, Fault, SourceChanged, StreamOf, contain};
 use ringworld_components::media::{MediaFact, MediaFacts};
 
 pub(super) fn take_media_facts(world: &mut World) {
@@ -29,8 +29,10 @@ fn take(world: &mut World, fact: MediaFact) {
             world.resource_mut::<Counters>().panicked(&system);
             faults::end_behind(world, &Fault { culprit: stream, system });
         }
-        MediaFact::Latched { stream, source } => {
-            tracing::debug!(?stream, %source, "the source of a stream was learnt");
+        MediaFact::SourceLearned { stream, source } => {
+            if let Some(session) = session_of_stream(world, stream) {
+                raise(world, session, |id| SourceChanged::of(id, session, source, true));
+            }
         }
     }
 }

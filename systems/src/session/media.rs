@@ -4,11 +4,13 @@ use super::gate::charge_of_stream;
 use super::state::{raise, stream_of};
 use bevy_ecs::prelude::*;
 use ringworld_components::audio::ToneGenerator;
-use ringworld_components::call::{CallErrorCause, Charge, Counters, MediaEstablished, Service, Settings, StreamOf};
+use ringworld_components::call::{
+    CallErrorCause, Charge, Counters, MediaEstablished, Service, Settings, SipIdentity, SourceChanged, StreamOf,
+};
 use ringworld_components::kernel::{Now, Purpose, Secret, StableIds, TimerWheel, cancel_timer, start_timer};
 use ringworld_components::media::{
-    ActiveSet, Playback, PortPool, ReceivePath, Room, RoomFull, RtpPause, RtpSilence, RtpState, Sink, Stream,
-    StreamTable, frame_of, tick_of,
+    ActiveSet, MediaCounters, Playback, PortPool, ReceivePath, Room, RoomFull, RtpPause, RtpSilence, RtpState, Sink,
+    Stream, StreamTable, frame_of, tick_of,
 };
 use ringworld_components::wire::sdp::{Direction, Negotiated};
 use std::time::Duration;
@@ -101,17 +103,16 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
     let settings = world.resource::<Settings>();
     let ptime_ms = settings.media.ptime_ms;
     let amounts = agreed.as_ref().map(|agreed| settings.resources.of_stream(agreed.codec, ptime_ms));
+    let signalling = world.get::<SipIdentity>(session).map(|identity| identity.target.remote.ip());
     let Ok(mut entity) = world.get_entity_mut(stream) else { return };
     let before = entity.get::<Stream>().and_then(|stream| stream.negotiated.clone());
     let is_first = before.is_none();
-    // A source that sent before there was an answer may have been any host.
-    let has_moved = before.as_ref().map(|before| before.remote) != agreed.as_ref().map(|agreed| agreed.remote);
     let codec = agreed.as_ref().map(|agreed| agreed.codec);
     let coded_anew = codec.filter(|codec| before.is_none_or(|before| before.codec != *codec));
+    let mut moved_to = None;
     if let Some(mut flow) = entity.get_mut::<RtpState>() {
-        if has_moved {
-            flow.latch.reset(now);
-        }
+        signalling.into_iter().for_each(|host| flow.latch.signalled_by(host));
+        moved_to = agreed.as_ref().map(|agreed| agreed.remote).filter(|remote| flow.latch.describe(*remote, now));
         if let Some(codec) = coded_anew {
             flow.set_clock(codec.clock(), frame_of(now));
             if let Some(packetizer) = &mut flow.packetizer {
@@ -136,6 +137,10 @@ pub(super) fn set_up(world: &mut World, session: Entity, stream: Entity, agreed:
     });
     if let (Some((codec, remote)), Some(port)) = (begins, port) {
         raise(world, session, |id| MediaEstablished::of(id, session, codec, remote, port));
+    }
+    if let Some(remote) = moved_to {
+        world.resource_mut::<MediaCounters>().sources_described += 1;
+        raise(world, session, |id| SourceChanged::of(id, session, remote, false));
     }
     let silence_s = world.resource::<Settings>().timers.rtp_silence_s;
     if expects && silence_s > 0 {

@@ -26,7 +26,7 @@ impl Plugin for StreamsPlugin {
             .record_media_resource(ActiveSet::<Playback>::default(), "media.players")
             .record_media_resource(ActiveSet::<Packetizer>::default(), "media.packing")
             .record_media_resource(MediaCounters::default(), "media.counters")
-            .record_media_resource(RecentSources::default(), "media.strangers")
+            .record_media_resource(RecentSources::default(), "media.recent_sources")
             .unrecorded_resource(StreamTable::default())
             .scratch::<Queue<PacketHandle>>(Queue::is_empty);
         app.awake_while(|world| {

@@ -9,7 +9,7 @@ use ringworld_components::edge::{Outputs, Packet, PacketHandle, PacketPool, RtpO
 use ringworld_components::kernel::{Now, TimerFired, Timers};
 use ringworld_components::media::{
     ActiveSet, DigitFlush, MediaCounters, MediaFact, MediaFacts, Mixing, ReceivePath, ReceivedAudio, RecentSources,
-    Room, RtpState, Sink, Stream, StreamTable, Verdict,
+    Room, RtpState, Sent, Sink, Stream, StreamTable, Verdict,
 };
 use ringworld_components::planted;
 use ringworld_components::wire::rtp::{self, RtpHeader};
@@ -32,7 +32,7 @@ enum Fate {
 pub(super) fn receive_packets(
     mut packets: ResMut<Queue<PacketHandle>>,
     table: Res<StreamTable>,
-    mut strangers: ResMut<RecentSources>,
+    mut recent: ResMut<RecentSources>,
     mut streams: Query<(&Stream, &mut RtpState, &mut ReceivePath)>,
     now: Res<Now>,
     mut counters: ResMut<MediaCounters>,
@@ -51,7 +51,7 @@ pub(super) fn receive_packets(
             // RFC 5761 section 4: some peers send both to one port, whatever was agreed on.
             _ if packet.is_rtcp || rtp::is_rtcp(packet.bytes()) => {
                 let stream = found.and_then(|entity| streams.get_mut(entity).ok());
-                if stream.is_some_and(|(stream, mut flow, _)| receive_rtcp(&packet, stream, &mut flow, *now)) {
+                if stream.is_some_and(|(_, mut flow, _)| receive_rtcp(&packet, &mut flow, *now)) {
                     counters.rtcp_in += 1;
                 } else {
                     counters.dropped_rtcp += 1;
@@ -63,7 +63,7 @@ pub(super) fn receive_packets(
                 if let Ok((header, _)) = rtp::parse(packet.bytes())
                     && !planted!(EarlyPeerLatches)
                 {
-                    strangers.note(packet.port, packet.peer, header.ssrc, *now);
+                    recent.note(packet.port, packet.peer, header.ssrc, *now);
                 }
                 Fate::Read
             }
@@ -75,7 +75,7 @@ pub(super) fn receive_packets(
                         flow: &mut flow,
                         hearing: &mut hearing,
                         rooms: &mut rooms,
-                        strangers: &mut strangers,
+                        recent: &mut recent,
                         now: *now,
                     };
                     let fate = contain_item(|| receive(&mut packet, to, &mut counters, &mut facts));
@@ -117,7 +117,7 @@ struct Receiver<'a> {
     flow: &'a mut RtpState,
     hearing: &'a mut ReceivePath,
     rooms: &'a mut Vec<Entity>,
-    strangers: &'a mut RecentSources,
+    recent: &'a mut RecentSources,
     now: Now,
 }
 
@@ -126,32 +126,41 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
         counters.dropped_malformed += 1;
         return Fate::Read;
     };
-    let last_ssrc = to.flow.latch.source().map(|_| to.flow.latch.ssrc());
-    let verdict = judge(&mut to, packet.peer, &header);
-    if verdict == Verdict::Foreign {
+    // The peer does not know the port yet in the tick that made the stream.
+    if to.flow.began == to.now && !planted!(EarlyPeerLatches) {
+        to.recent.note(to.stream.port, packet.peer, header.ssrc, to.now);
         counters.dropped_foreign += 1;
         return Fate::Read;
     }
-    // A source that sends before anything is agreed on is only remembered.
+    // What comes before anything is agreed on may be from any host.
     let Some(agreed) = &to.stream.negotiated else {
         counters.dropped_on_hold += 1;
         return Fate::Read;
     };
-    if verdict == Verdict::Latched {
-        to.strangers.forget(to.stream.port, packet.peer, header.ssrc);
-        facts.0.push(MediaFact::Latched { stream: to.entity, source: packet.peer });
+    let is_event = agreed.receive_dtmf_payload_type == Some(header.payload_type);
+    let is_agreed = is_event || header.payload_type == agreed.receive_payload_type;
+    match judge(&mut to, packet.peer, &header, is_agreed) {
+        Verdict::Same => {}
+        Verdict::Learned => {
+            counters.sources_learned += 1;
+            facts.0.push(MediaFact::SourceLearned { stream: to.entity, source: packet.peer });
+        }
+        Verdict::Foreign => {
+            counters.dropped_foreign += 1;
+            return Fate::Read;
+        }
     }
-    if last_ssrc.is_some_and(|last| last != header.ssrc) {
-        begin_anew(to.hearing, to.entity, counters, facts);
-    }
+    to.flow.heard = to.now;
     if !agreed.direction.receives() {
         counters.dropped_on_hold += 1;
         return Fate::Read;
     }
-    let is_event = agreed.receive_dtmf_payload_type == Some(header.payload_type);
-    if !is_event && header.payload_type != agreed.receive_payload_type {
+    if !is_agreed {
         counters.dropped_payload_type += 1;
         return Fate::Read;
+    }
+    if to.flow.heard_ssrc.replace(header.ssrc).is_some_and(|last| last != header.ssrc) {
+        begin_anew(to.hearing, to.entity, counters, facts);
     }
     counters.packets_in += 1;
     to.flow.received = to.flow.received.wrapping_add(1);
@@ -175,32 +184,26 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
 
 /// RTCP shows that the peer is there (RFC 3550 section 6.2.1). It may come from any port, as a NAT gives it one of its
 /// own. Says whether it is of the stream's peer.
-fn receive_rtcp(packet: &Packet, stream: &Stream, flow: &mut RtpState, now: Now) -> bool {
-    let described = stream.negotiated.as_ref().map(|agreed| agreed.remote);
-    let mut known = flow.latch.source().into_iter().chain(described);
-    let is_peers = rtp::is_rtcp(packet.bytes()) && known.any(|known| known.ip() == packet.peer.ip());
+fn receive_rtcp(packet: &Packet, flow: &mut RtpState, now: Now) -> bool {
+    let is_peers = rtp::is_rtcp(packet.bytes()) && flow.latch.knows(packet.peer.ip());
     if is_peers {
-        flow.rtcp_heard = now;
+        flow.heard = now;
     }
     is_peers
 }
 
 /// Whether a packet is from the stream's source. Another source is remembered, so that the next call of the port knows
 /// it.
-fn judge(to: &mut Receiver<'_>, peer: SocketAddr, header: &RtpHeader) -> Verdict {
-    let (port, ssrc) = (to.stream.port, header.ssrc);
-    let described = to.stream.negotiated.as_ref().map(|agreed| agreed.remote);
-    // The peer does not know the port yet in the tick that made the stream.
-    let is_too_early = to.flow.began == to.now && !planted!(EarlyPeerLatches);
-    let is_known = || !planted!(FormerPeerLatches) && to.strangers.has(port, peer, ssrc, to.now);
-    let is_open = to.flow.latch.source().is_none() && described != Some(peer);
-    let verdict = match is_too_early || is_open && is_known() {
-        true => Verdict::Foreign,
-        false if planted!(EarlyPeerLatches) && described.is_none() => Verdict::Same,
-        false => to.flow.latch.judge(peer, described.unwrap_or(peer), ssrc, header.sequence, to.now),
+fn judge(to: &mut Receiver<'_>, from: SocketAddr, header: &RtpHeader, is_agreed: bool) -> Verdict {
+    let Receiver { stream, flow, recent, now, .. } = to;
+    let sent = Sent { from, ssrc: header.ssrc, sequence: header.sequence, is_agreed };
+    let is_distrusted = || {
+        let precedes = recent.precedes(stream.port, from, header.ssrc, flow.began, *now);
+        precedes && !planted!(FormerPeerLatches)
     };
+    let verdict = flow.latch.judge(sent, *now, is_distrusted);
     if verdict == Verdict::Foreign && !planted!(EarlyPeerLatches) {
-        to.strangers.note(port, peer, ssrc, to.now);
+        recent.note(stream.port, from, header.ssrc, *now);
     }
     verdict
 }

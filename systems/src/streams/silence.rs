@@ -25,7 +25,7 @@ pub(super) fn watch_for_silence(
         if !stream.receives() || patience.is_zero() {
             continue;
         }
-        let silent = now.since(flow.heard());
+        let silent = now.since(flow.heard);
         if TICK * elapsed.0 > STOPPED {
             timers.start(fired.owner, patience);
         } else if silent >= patience {

@@ -7,8 +7,8 @@ use super::{JitterCounters, JitterLimits, PopOutcome, PushOutcome};
 use crate::audio::{Codec, RtpClock};
 use crate::record::Record;
 
-/// The longest packet, in milliseconds.
-const PACKET_MS_MAX: u32 = 120;
+/// The longest packet, in milliseconds (RFC 3551 section 4.2).
+const PACKET_MS_MAX: u32 = 200;
 
 /// A lead beyond this is a new time line, not an early packet: in milliseconds.
 const JUMP_MS: u32 = 1_000;
