@@ -166,7 +166,7 @@ fn an_address_that_asks_for_tls_is_refused_before_anything_is_sent() {
     {
         let output = ringworld(&["call", &uri]);
         assert_eq!(code(&output), 2, "{uri}: {}", complaint(&output));
-        assert!(complaint(&output).contains("asks for TLS, which is not supported"), "{}", complaint(&output));
+        assert!(complaint(&output).contains("asks for TLS"), "{}", complaint(&output));
     }
     callee.set_nonblocking(true).unwrap();
     assert!(callee.recv(&mut [0; 10]).is_err(), "nothing was sent");
