@@ -107,7 +107,7 @@ fn a_room_has_a_limit_of_participants() {
 #[test]
 fn an_offer_without_a_codec_in_common_is_488_and_leaves_nothing() {
     let mut bench = Bench::new();
-    for (call, formats) in [(1, "3 9 18"), (2, "111"), (3, "101")] {
+    for (call, formats) in [(1, "3 18"), (2, "111"), (3, "101")] {
         let caller = Caller::new(call, "conf-x");
         let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0 8 101", &format!("RTP/AVP {formats}"));
         assert_eq!(status(&bench.exchange(&caller.request("INVITE", &sdp))[0]), 488, "{formats}");

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_silent_source_gives_way_to_its_own_stream_and_to_hosts_of_the_call() {
-        // From another address of the same host, from that of the signalling, and from a host that nobody knows.
+        // From another address of the same host, from that of the signalling, and from an unknown host.
         for (from, is_known) in [("192.0.2.1:2", true), ("192.0.2.5:5", true), ("192.0.2.6:6", false)] {
             let judged = |ssrc, sequence, now| {
                 let mut latch = latch();

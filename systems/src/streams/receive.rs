@@ -132,8 +132,11 @@ fn receive(packet: &mut Packet, mut to: Receiver<'_>, counters: &mut MediaCounte
         counters.dropped_foreign += 1;
         return Fate::Read;
     }
-    // What comes before anything is agreed on may be from any host.
+    // What comes before anything is agreed on may be from any host; it is no source of the next stream of the port.
     let Some(agreed) = &to.stream.negotiated else {
+        if !planted!(EarlyPeerLatches) {
+            to.recent.note(to.stream.port, packet.peer, header.ssrc, to.now);
+        }
         counters.dropped_on_hold += 1;
         return Fate::Read;
     };

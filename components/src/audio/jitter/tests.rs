@@ -258,7 +258,7 @@ fn a_burst_keeps_the_delay_within_its_limit() {
 fn unusable_packets_are_counted() {
     let mut buffer = JitterBuffer::default();
     assert_eq!(buffer.push(1, 0, true, &[]), PushOutcome::Stray);
-    assert_eq!(buffer.push(1, 0, true, &[0; 961]), PushOutcome::Stray);
+    assert_eq!(buffer.push(1, 0, true, &[0; 1_601]), PushOutcome::Stray);
     assert_eq!(buffer.counters().stray, 2);
     assert!(buffer.is_idle());
 }
