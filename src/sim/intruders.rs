@@ -51,7 +51,7 @@ impl Intruders {
     /// Its packet: silence, so that no voice is disturbed where it is learned as the source, or what is never agreed
     /// on.
     pub fn packet(port: u16, sent: u16, may_be_learned: bool) -> (SocketAddr, Vec<u8>) {
-        let is_audio = may_be_learned && port / 2 % 3 > 0;
+        let is_audio = may_be_learned && !(port / 2).is_multiple_of(3);
         let payload_type = if is_audio { AUDIO[usize::from(port / 2 % 2)] } else { NEVER_AGREED };
         let silence = if payload_type == 8 { 0xd5 } else { 0xff };
         let ssrc = 0x1d00_0000 | u32::from(port);
