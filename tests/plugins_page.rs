@@ -105,13 +105,8 @@ impl<'a> Page<'a> {
         self.registry.name_of(id).map(str::to_owned).or_else(of_type).unwrap_or_default()
     }
 
-    /// The plugin of a system: the one that lies in the same folder, or, for a timer's, the one that owns the timer.
-    fn plugin(&self, path: &str, access: &SystemAccess) -> Option<&'a str> {
-        if let (true, SystemAccess::Shared(access)) = (path.contains('<'), access) {
-            let writes = access.combined_access().writes().as_finite_set()?;
-            let owner = writes.iter().find_map(|id| self.owners.get(self.registry.name_of(id)?));
-            return owner.copied();
-        }
+    /// The plugin of a system: the one that lies in the same folder.
+    fn plugin(&self, path: &str) -> Option<&'a str> {
         let folder_of_plugin = if folder(path) == "ringworld_components::call" { MERGES } else { folder(path) };
         let mut plugins = self.registry.plugins().iter();
         plugins.find(|plugin| folder(plugin) == folder_of_plugin).map(String::as_str)
@@ -122,7 +117,7 @@ impl<'a> Page<'a> {
         let mut rows: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
         for (key, system) in self.schedule.systems_with_access().expect("an initialised schedule") {
             let path = system.name().to_string();
-            let Some(plugin) = self.plugin(&path, system.access()) else { continue };
+            let Some(plugin) = self.plugin(&path) else { continue };
             let access = match system.access() {
                 SystemAccess::None => Access::Shared { reads: BTreeSet::new(), writes: BTreeSet::new() },
                 SystemAccess::Exclusive => Access::Exclusive,
@@ -184,26 +179,17 @@ impl<'a> Page<'a> {
             let (mut systems, mut last) = (String::new(), None);
             let (mut all_reads, mut all_writes) = (BTreeSet::new(), BTreeSet::new());
             for Row { phase, name, access } in rows.get(plugin.as_str()).into_iter().flatten() {
-                // The systems of timers touch nothing but the timers that their plugin records, and their messages.
-                let is_of_timer = name.starts_with("fire<");
-                let before = last.replace((phase, is_of_timer));
-                if before == Some((phase, true)) && is_of_timer {
-                    continue;
-                }
-                systems += &match before {
-                    Some((before, _)) if before == phase => ", ".to_owned(),
+                systems += &match last.replace(phase) {
+                    Some(before) if before == phase => ", ".to_owned(),
                     None => format!("{phase}: "),
                     Some(_) => format!("; {phase}: "),
                 };
                 let mark = if matches!(access, Access::Exclusive) { "*" } else { "" };
-                systems += &if is_of_timer { "`fire`".to_owned() } else { format!("`{name}`{mark}") };
+                systems += &format!("`{name}`{mark}");
                 let others = |name: &&String| self.owners.get(name.as_str()).is_none_or(|owner| owner != plugin);
-                match access {
-                    Access::Shared { reads, writes } if !is_of_timer => {
-                        all_reads.extend(reads.iter().filter(others));
-                        all_writes.extend(writes.iter().filter(others));
-                    }
-                    _ => {}
+                if let Access::Shared { reads, writes } = access {
+                    all_reads.extend(reads.iter().filter(others));
+                    all_writes.extend(writes.iter().filter(others));
                 }
             }
             let systems = systems.replace("; : ", "; ").trim_start_matches(": ").to_owned();
