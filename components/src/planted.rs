@@ -115,8 +115,6 @@ mod faults {
         /// A dependent child goes on when its parent ends.
         ChildStays,
         // Media that must flow.
-        /// Late packets of the address before the latest description make it the source again.
-        LatePacketsLearned,
         /// Where there is nothing to hear silence is sent once, and never again.
         PauseFilledOnce,
 

@@ -3,20 +3,21 @@
 use super::{Breach, Invariant};
 use crate::engine::Engine;
 use ringworld_components::call::Settings;
+use ringworld_components::kernel::StableId;
 use ringworld_components::media::Stream;
 use std::collections::BTreeMap;
 
 /// Ticks in a second.
 const SECOND: u64 = 200;
 
-/// The tick in which each port last sent, or was first seen to be allowed to.
+/// The stream of each port that may send, and the tick in which it last did, or was first seen to be allowed to.
 #[derive(Debug, Default)]
-pub(in crate::sim) struct Pauses(BTreeMap<u16, u64>);
+pub(in crate::sim) struct Pauses(BTreeMap<u16, (StableId, u64)>);
 
 impl Pauses {
     /// A packet leaves a port.
     pub fn sent(&mut self, tick: u64, port: u16) {
-        if let Some(last) = self.0.get_mut(&port) {
+        if let Some((_, last)) = self.0.get_mut(&port) {
             *last = tick;
         }
     }
@@ -25,12 +26,14 @@ impl Pauses {
     pub fn look(&mut self, tick: u64, engine: &Engine) -> Option<Breach> {
         let world = engine.world();
         let pause_s = u64::from(world.resource::<Settings>().timers.rtp_pause_s);
-        let mut streams = world.try_query::<&Stream>().filter(|_| pause_s > 0)?;
+        let mut streams = world.try_query::<(&StableId, &Stream)>().filter(|_| pause_s > 0)?;
         let before = std::mem::take(&mut self.0);
-        for stream in streams.iter(world).filter(|stream| stream.sends()) {
-            self.0.insert(stream.port, before.get(&stream.port).copied().unwrap_or(tick));
+        for (id, stream) in streams.iter(world).filter(|(_, stream)| stream.sends()) {
+            // Another stream may have got the port since the last look.
+            let same = before.get(&stream.port).filter(|(other, _)| other == id);
+            self.0.insert(stream.port, same.copied().unwrap_or((*id, tick)));
         }
-        let (port, since) = self.0.iter().find(|(_, since)| tick - **since > (pause_s + 1) * SECOND)?;
+        let (port, (_, since)) = self.0.iter().find(|(_, (_, since))| tick - *since > (pause_s + 1) * SECOND)?;
         let what = format!("nothing has left port {port} since tick {since}");
         Some(Breach::new(Invariant::PausesAreFilled, what, []))
     }
